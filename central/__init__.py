@@ -1,0 +1,1 @@
+"""The central platform: issuer, registry, feed and journal intake."""

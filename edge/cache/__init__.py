@@ -1,0 +1,1 @@
+"""What the node holds: credentials, references, status, trust, the replay guard."""

@@ -1,0 +1,1 @@
+"""Frames become texts: decoding within bounds, the ladder within a budget."""

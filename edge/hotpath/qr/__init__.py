@@ -1,0 +1,1 @@
+"""The pure rungs that turn a grey plane into texts."""

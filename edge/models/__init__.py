@@ -1,0 +1,1 @@
+"""Face packs: detect, align, embed, compare."""

@@ -1,0 +1,1 @@
+"""The awaits of one verification, readable top to bottom."""

@@ -1,0 +1,120 @@
+"""What one verification needs of the rooms beside it, as the pipeline sees them.
+
+- Adapters implement these structurally; the pipeline imports no adapter.
+- `sync` methods are called on the event loop only where the docstring says it
+  takes microseconds; everything else runs on the worker pool or is awaited.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from edge.hotpath.holder import Probe, ProbeFault
+from edge.protocol.journal import JournalRecord, Receipt
+from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
+
+
+class CodeReading(msgspec.Struct, frozen=True):
+    """What a frame said.
+
+    Attributes:
+        texts: Distinct texts found, exactly as read, KH1 or not; bytes that are no
+            text are left out here.
+        why: When nothing read: `no_code`, `too_small`, `blurred`, `glare`, `cut_off`,
+            `budget`; else empty.
+        rung: Name of the rung that read it.
+    """
+
+    texts: tuple[str, ...]
+    why: str = ""
+    rung: str = ""
+
+
+class CodeReader(Protocol):
+    """Turns a frame into texts (edge.capture). Blocking and thread-safe."""
+
+    def read(self, image: bytes) -> CodeReading:
+        """Read every code in one encoded image.
+
+        Raises:
+            ImageError: Not an image we read, damaged, or beyond the bounds.
+        """
+        ...
+
+
+class FaceEngine(Protocol):
+    """Turns captures into a probe (edge.models). Blocking and thread-safe."""
+
+    @property
+    def pack_id(self) -> str:
+        """Id of the pack, as references name it."""
+        ...
+
+    def threshold(self, fmr: float) -> tuple[float, float] | None:
+        """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
+        ...
+
+    def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
+        """Detect, align, embed and judge the quality of one capture (a burst of frames).
+
+        Raises:
+            ImageError: Not an image we read, damaged, or beyond the bounds.
+        """
+        ...
+
+
+class CredentialCache(Protocol):
+    """What the node holds of the city (edge.cache). Each call takes microseconds."""
+
+    def credential(self, credential_id: bytes) -> CredentialRecord | None:
+        """Look a credential up."""
+        ...
+
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give its status if it is anything but valid since it was issued."""
+        ...
+
+    def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
+        """Look up the reference of a holder for one pack."""
+        ...
+
+
+class ReplayGuard(Protocol):
+    """Remembers what is spent (edge.cache). Takes microseconds."""
+
+    @property
+    def scope(self) -> Literal["node", "site"]:
+        """How far the memory reaches now."""
+        ...
+
+    def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:
+        """Spend a presentation once, by one atomic check-and-set.
+
+        Args:
+            credential_id: 16 bytes.
+            step: Of the genuine code, already inside the drift window.
+            showing: 16 bytes that identify the gate's request: the same showing of the
+                same step is not a second one.
+            now_step: The step of this judgement.
+
+        Returns:
+            True if it is spent by this showing, False if `step` is at or below the
+            highest step spent by another one.
+
+        Raises:
+            StoreError: The memory can't be written; nothing may be accepted.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The durable record (edge.audit)."""
+
+    async def append(self, record: JournalRecord) -> Receipt:
+        """Append and return when it is durable.
+
+        Raises:
+            JournalError: It can't be promised (disk full, failed, closed).
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Believing the central platform: rules apart from the bytes that carry them."""

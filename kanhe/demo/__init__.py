@@ -1,0 +1,1 @@
+"""The demo: a small city on embedded storage, played over HTTP."""
