@@ -1,0 +1,38 @@
+# The two commands: `make run` (the demo; ONCE=1 ends after its table) and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint lock clean
+
+BIN := .venv/bin
+
+help:            ## Say what there is
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:.*##/ —/'
+
+.venv/.run: requirements.lock requirements-build.lock pyproject.toml deploy/setup.sh
+	sh deploy/setup.sh run
+
+.venv/.test: requirements-test.lock requirements-build.lock pyproject.toml deploy/setup.sh
+	sh deploy/setup.sh test
+
+run: .venv/.run  ## Show Kanhe at work on real input, then stay up with its pages open (ONCE=1: exit)
+	$(BIN)/kanhe demo $(if $(ONCE),--once)
+
+test: .venv/.test  ## Everything that must hold: lint, types, arrows, benchmarks once, tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m bench --small
+	$(BIN)/python -m pytest $(PYTEST)
+
+bench: .venv/.test  ## Run the benchmarks at full size (NAMES="a b" for some)
+	$(BIN)/python -m bench $(NAMES)
+
+lint: .venv/.test  ## Only the linters
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock: .venv/.test  ## Renew the lock files (needs the package uv in .venv)
+	sh deploy/lock.sh
+
+clean:           ## Remove the environment and everything that tests made
+	rm -rf .venv var build *.egg-info
