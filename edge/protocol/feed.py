@@ -11,6 +11,8 @@
 - Not here: checking (edge.sync.rules) and signing (central).
 """
 
+import hashlib
+
 import msgspec
 
 from edge.protocol.records import (
@@ -30,6 +32,28 @@ CHANGES_MAX = 5_000
 EPOCHS_MAX = 400
 WAIT_S_MAX = 55
 SEAL_INFO = b"kanhe/feed/keys/1"
+FINGERPRINT_CHARS = 32
+"""A node's one-time code ends in this many characters of root fingerprint."""
+
+
+def signed_bytes(body: bytes) -> bytes:
+    """Give the bytes that a signature of an envelope covers."""
+    return SIGNING_CONTEXT + body
+
+
+def key_id(public: bytes) -> str:
+    """Give the id of an Ed25519 public key (32 bytes): SHA-256 of it, hex."""
+    return hashlib.sha256(public).hexdigest()
+
+
+def root_fingerprint(root_body: bytes) -> str:
+    """Give the fingerprint that pins a root: 16 bytes of SHA-256 of its body, lower-case hex."""
+    return hashlib.sha256(root_body).hexdigest()[:FINGERPRINT_CHARS]
+
+
+def seal_info(node_id: str) -> bytes:
+    """Give the HPKE info that binds a sealed epoch to one node."""
+    return SEAL_INFO + node_id.encode()
 
 
 class Signature(msgspec.Struct, frozen=True):
