@@ -1,0 +1,151 @@
+"""What sync needs of the rooms beside it: a store, a journal, a central platform.
+
+- Siblings are strangers: edge.cache and edge.audit implement these structurally.
+- Store and journal calls block; sync runs them on a worker thread, one at a time.
+- What one call is given is durable, all or none of it, when it returns.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from edge.protocol.feed import Change
+from edge.protocol.journal import JournalUpload
+from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
+
+
+class FeedStore(Protocol):
+    """Where believed changes live, together with how far this node has believed.
+
+    `meta` holds small values by name; names are at most 64 characters, values at most
+    64 KiB, both encrypted at rest.
+    """
+
+    def meta(self, name: str) -> bytes | None:
+        """Give a value kept beside the changes, None if there is none.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        ...
+
+    def policies(self) -> Mapping[str, ScenePolicy]:
+        """Give every policy held, by scene."""
+        ...
+
+    def gates(self) -> Mapping[str, GateRecord]:
+        """Give every gate held, by gate id, revoked ones too."""
+        ...
+
+    def epochs(self) -> Sequence[EpochKeys]:
+        """Give the key epochs held, ascending."""
+        ...
+
+    def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
+        """Put changes, cursor and meta down in one transaction.
+
+        Lookups that begin after it returned see the changes.
+
+        Args:
+            changes: In the feed's order.
+            cursor: Number of the first change after them.
+            meta: Values to replace beside them.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
+    def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
+        """Hold exactly these key epochs, and meta, in one transaction.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
+    def drop_epochs(self, key_epochs: Sequence[int]) -> None:
+        """Forget these key epochs for good.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
+
+class JournalSource(Protocol):
+    """The node's journal as the shipper reads it."""
+
+    @property
+    def log(self) -> str:
+        """Name of the log."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many records are durable: the index of the next one."""
+        ...
+
+    @property
+    def acknowledged(self) -> int:
+        """Index of the first record that the central platform may not hold."""
+        ...
+
+    def read(self, first: int, records_max: int, bytes_max: int) -> Sequence[bytes]:
+        """Give durable records from `first` on, as their exact bytes, within both bounds.
+
+        At least one is given if there is any, whatever its size.
+
+        Raises:
+            JournalError: They can't be read, or were retired already.
+        """
+        ...
+
+    def acknowledge(self, upto: int) -> None:
+        """Remember durably that the platform holds every record before `upto`.
+
+        Raises:
+            JournalError: It can't be written.
+        """
+        ...
+
+
+class ShipAnswer(msgspec.Struct, frozen=True):
+    """What the platform said to an upload.
+
+    Attributes:
+        next: It holds every record before this index.
+        conflict: It refused the upload (409): a gap, or it holds other content.
+    """
+
+    next: int
+    conflict: bool
+
+
+class Central(Protocol):
+    """The calls of the central platform that sync makes; bytes come unjudged.
+
+    Every call raises `CentralError` when it fails, and `FeedRefused` when the answer is
+    larger than anything it may be.
+    """
+
+    async def feed(self, cursor: int, wait_s: int) -> bytes:
+        """Wait up to `wait_s` for changes from `cursor` on; an envelope."""
+        ...
+
+    async def keys(self) -> bytes:
+        """Fetch this node's key delivery; an envelope."""
+        ...
+
+    async def root(self, version: int) -> bytes | None:
+        """Fetch a version of the root; an envelope, None if there is no such version."""
+        ...
+
+    async def time(self) -> float:
+        """Ask for the platform's clock, Unix seconds. Not signed."""
+        ...
+
+    async def ship(self, upload: JournalUpload) -> ShipAnswer:
+        """Hand over journal records."""
+        ...
