@@ -10,15 +10,13 @@
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
+from edge.hotpath.keys import KeyRing
 from edge.protocol.feed import Change, DropPolicy, EpochsChanged, PutGate, PutPolicy
 from edge.protocol.records import GateRecord, ScenePolicy
-
-if TYPE_CHECKING:
-    from edge.hotpath.keys import KeyRing
 
 Mode = Literal["online", "offline"]
 
@@ -43,7 +41,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     node_id: str
     log: str
-    keys: "KeyRing"
+    keys: KeyRing
     policies: Mapping[str, ScenePolicy] = {}
     gates: Mapping[str, GateRecord] = {}
     cursor: int = 0
@@ -98,19 +96,22 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
             keys_as_of_s=_later(self.keys_as_of_s, issued_s) if keys_known else self.keys_as_of_s,
         )
 
-    def with_keys(self, keys: "KeyRing", *, issued_s: int | None = None) -> "Trust":
-        """Replace the key ring.
+    def with_keys(self, keys: KeyRing, *, issued_s: int, pending: bool = False) -> "Trust":
+        """Replace the key ring by what a believed delivery holds.
 
         Args:
             keys: The new ring.
-            issued_s: When the delivery it comes from was issued; None when the ring was
-                only pruned, which makes nothing fresher.
+            issued_s: Unix seconds at which the delivery was issued.
+            pending: Newer epochs were announced and aren't in it.
         """
-        if issued_s is None:
-            return msgspec.structs.replace(self, keys=keys)
         return msgspec.structs.replace(
-            self, keys=keys, keys_as_of_s=_later(self.keys_as_of_s, issued_s), keys_pending=False
+            self, keys=keys, keys_as_of_s=_later(self.keys_as_of_s, issued_s),
+            keys_pending=pending,
         )
+
+    def without_keys_before(self, key_epoch: int) -> "Trust":
+        """Forget the key epochs before that day, which makes nothing fresher."""
+        return msgspec.structs.replace(self, keys=self.keys.without_before(key_epoch))
 
     def with_mode(self, mode: Mode) -> "Trust":
         """Say whether the central platform is in reach."""

@@ -10,9 +10,18 @@ from typing import Protocol
 
 import msgspec
 
+from edge.errors import CentralError
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
 from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
+
+
+class CentralRefused(CentralError):
+    """The platform answered that it doesn't know this node, or no longer."""
+
+
+class CentralSilent(CentralError):
+    """The platform didn't answer in time."""
 
 
 class FeedStore(Protocol):

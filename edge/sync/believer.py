@@ -1,0 +1,178 @@
+"""Believing: judge what came, put it down, and only then let verdicts rest on it.
+
+- For each thing that comes: the rules first, then one transaction, then one assignment.
+  Whatever fails on the way leaves rules, store and trust as they were.
+- It knows no network: what carries the bytes here may be a wire or a file.
+- Calls come from one task, one after the other.
+"""
+
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from edge.errors import StoreError
+from edge.hotpath.keys import KeyRing, oldest_epoch_needed
+from edge.hotpath.trust import Mode, Trust
+from edge.protocol.feed import ChangeBatch, KeyDelivery
+from edge.protocol.kh1 import key_epoch_of, step_at
+from edge.sync.ports import FeedStore
+from edge.sync.rules import Mark, RootOfTrust
+from edge.sync.sealing import open_epochs
+from edge.sync.state import load_base, load_enrolment, load_trust, meta_of, meta_of_root
+from edge.sync.worker import Worker
+
+
+class Believer:
+    """The node's belief: root, mark and trust, in step with the store."""
+
+    def __init__(
+        self,
+        *,
+        store: FeedStore,
+        seal_private: X25519PrivateKey,
+        publish: Callable[[Trust], None],
+        now: Callable[[], float],
+        worker: Worker,
+        epochs_back: int,
+    ) -> None:
+        """Wire up; nothing is believed before `load`.
+
+        Args:
+            store: Where belief is put down.
+            seal_private: Opens the node's key deliveries.
+            publish: Takes each new trust; called on the event loop.
+            now: Unix seconds.
+            worker: The thread that store calls run on.
+            epochs_back: How many past key epochs the ring keeps.
+        """
+        self._store = store
+        self._seal_private = seal_private
+        self._publish = publish
+        self._now = now
+        self._worker = worker
+        self._epochs_back = epochs_back
+        self._base: RootOfTrust | None = None
+        self._trust: Trust | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether `load` has been here."""
+        return self._trust is not None
+
+    @property
+    def base(self) -> RootOfTrust:
+        """The newest believed root and how far belief goes."""
+        assert self._base is not None, "load() comes first"
+        return self._base
+
+    @property
+    def mark(self) -> Mark:
+        """How far belief goes."""
+        return self.base.mark
+
+    @property
+    def trust(self) -> Trust:
+        """What verdicts may rest on now."""
+        assert self._trust is not None, "load() comes first"
+        return self._trust
+
+    async def load(self) -> None:
+        """Take up what the store holds, and publish it.
+
+        Raises:
+            StoreError: The store can't be read, is damaged, or was never enrolled.
+        """
+        self._base, trust = await self._worker.run(self._loaded)
+        self._set(trust)
+
+    async def root(self, data: bytes) -> None:
+        """Believe the next root.
+
+        Raises:
+            FeedRefused: A trust rule is broken.
+            StoreError: It couldn't be put down.
+        """
+        base = self.base.rotated(data)
+        await self._worker.run(
+            self._store.apply, (), base.mark.cursor, meta_of_root(base))
+        self._base = base
+
+    async def changes(self, data: bytes) -> ChangeBatch:
+        """Believe a batch; when this returns, lookups and trust both know it.
+
+        Raises:
+            FeedRefused: A trust rule is broken.
+            StoreError: It couldn't be put down.
+        """
+        now = self._now()
+        feed, batch = self.base.feed(now).changes(data, now)
+        trust = self.trust.with_changes(
+            batch.changes, cursor=feed.mark.cursor, head=batch.head, issued_s=batch.issued_s)
+        await self._worker.run(
+            self._store.apply, batch.changes, feed.mark.cursor, meta_of(feed.base, trust))
+        self._base = feed.base
+        self._set(trust)
+        return batch
+
+    async def keys(self, data: bytes) -> KeyDelivery:
+        """Believe a delivery of key epochs, and hold exactly those of them still of use.
+
+        Raises:
+            FeedRefused: A trust rule is broken, or the delivery doesn't open.
+            StoreError: It couldn't be put down.
+        """
+        now = self._now()
+        feed, delivery = self.base.feed(now).keys(data, now)
+        opened = await self._worker.run(open_epochs, delivery, self._seal_private)
+        oldest = self._oldest_epoch()
+        held = [keys for keys in opened if keys.key_epoch >= oldest]
+        ring = await self._worker.run(KeyRing.derive, held)
+        trust = self.trust.with_keys(
+            ring, issued_s=delivery.issued_s, pending=feed.mark.keys_pending)
+        await self._worker.run(self._store.put_epochs, held, meta_of(feed.base, trust))
+        self._base = feed.base
+        self._set(trust)
+        return delivery
+
+    async def prune(self) -> tuple[int, ...]:
+        """Forget the key epochs before the ring's oldest day; give those forgotten.
+
+        Raises:
+            StoreError: They couldn't be removed, and stay until the next try.
+        """
+        oldest = self._oldest_epoch()
+        past = tuple(day for day in self.trust.keys.key_epochs if day < oldest)
+        if past:
+            await self._worker.run(self._store.drop_epochs, past)
+            self._set(self.trust.without_keys_before(oldest))
+        return past
+
+    def lacks_epoch(self, days_ahead: int) -> bool:
+        """Say whether today's keys, or those of a day up to `days_ahead`, aren't held."""
+        today = key_epoch_of(step_at(self._now()))
+        return any(day not in self.trust.keys for day in range(today, today + days_ahead + 1))
+
+    def set_mode(self, mode: Mode) -> None:
+        """Publish whether the central platform is in reach, if that changed."""
+        if self.trust.mode != mode:
+            self._set(self.trust.with_mode(mode))
+
+    def set_clock_skew(self, skew_s: float | None) -> None:
+        """Publish how far the platform's clock is from ours."""
+        self._set(self.trust.with_clock_skew(skew_s))
+
+    def _loaded(self) -> tuple[RootOfTrust, Trust]:
+        enrolment = load_enrolment(self._store)
+        if enrolment is None:
+            raise StoreError("this node isn't enrolled: enrol it with a one-time code first")
+        base = load_base(self._store, enrolment)
+        return base, load_trust(self._store, base)
+
+    def _oldest_epoch(self) -> int:
+        steps_back = max((p.steps_back for p in self.trust.policies.values()), default=0)
+        return oldest_epoch_needed(
+            key_epoch_of(step_at(self._now()) - steps_back), self._epochs_back)
+
+    def _set(self, trust: Trust) -> None:
+        self._trust = trust
+        self._publish(trust)

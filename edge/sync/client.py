@@ -1,0 +1,198 @@
+"""The way to the central platform: HTTP calls whose answers come back unjudged.
+
+- The only place of edge.sync that knows aiohttp; foreign errors become `CentralError`
+  here, with their cause kept.
+- Every answer is bounded before it is held, as it is read: endless data is cut off.
+- No redirects, no cookies, no proxies from the environment, no compressed answers: each
+  would be a way to get the node's token or its memory.
+- Not here: belief (edge.sync.rules), retries (edge.sync.follower, edge.sync.shipper).
+"""
+
+import asyncio
+import ssl
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from edge.errors import CentralError, FeedRefused
+from edge.protocol.feed import ENVELOPE_BYTES_MAX
+from edge.protocol.journal import JournalAck, JournalUpload
+from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
+
+CONNECT_S_MAX = 5.0
+CALL_S_MAX = 10.0
+"""Longest that a call may take, beside what a long poll was asked to wait."""
+UPLOAD_S_MAX = 30.0
+SMALL_BYTES_MAX = 64 * 1024
+ENROL_BYTES_MAX = 1024 * 1024
+CONNECTIONS_MAX = 4
+WORDS_CHARS_MAX = 200
+
+
+class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself; keys are raw public keys (base64 in JSON)."""
+
+    code: str
+    name: str
+    sign_public: bytes
+    seal_public: bytes
+
+
+class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform makes of it; `root` is an envelope (base64 in JSON)."""
+
+    node_id: str
+    token: str
+    log: str
+    root: bytes
+    unix_s: float
+
+
+class _Time(msgspec.Struct, frozen=True):
+    unix_s: float
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    detail: str = ""
+    title: str = ""
+
+
+_T = TypeVar("_T")
+
+
+class CentralClient:
+    """Calls one central platform as one node."""
+
+    def __init__(
+        self, base_url: str, *, token: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Prepare; nothing is opened before the first call.
+
+        Args:
+            base_url: Scheme, host and port, perhaps a path before `/v1`.
+            token: The node's bearer token; empty before enrolment.
+            tls: Whom to believe behind https; None = the system's roots.
+        """
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections; a later call would open new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def enrol(self, request: EnrolRequest) -> EnrolAnswer:
+        """Spend a one-time code.
+
+        Raises:
+            CentralError: It failed or was refused.
+        """
+        _, body = await self._call(
+            "POST", "/v1/nodes/enrol", bytes_max=ENROL_BYTES_MAX,
+            data=msgspec.json.encode(request), content_type="application/json")
+        return _parsed(body, EnrolAnswer)
+
+    async def feed(self, cursor: int, wait_s: int) -> bytes:
+        """Wait up to `wait_s` for changes from `cursor` on; an envelope."""
+        _, body = await self._call(
+            "GET", f"/v1/feed?cursor={cursor}&wait_s={wait_s}",
+            bytes_max=ENVELOPE_BYTES_MAX, total_s=wait_s + CALL_S_MAX)
+        return body
+
+    async def keys(self) -> bytes:
+        """Fetch this node's key delivery; an envelope."""
+        _, body = await self._call("GET", "/v1/keys", bytes_max=ENVELOPE_BYTES_MAX)
+        return body
+
+    async def root(self, version: int) -> bytes | None:
+        """Fetch a version of the root; an envelope, None if there is no such version."""
+        status, body = await self._call(
+            "GET", f"/v1/root?version={version}", bytes_max=ENVELOPE_BYTES_MAX, also=(404,))
+        return None if status == 404 else body
+
+    async def time(self) -> float:
+        """Ask for the platform's clock, Unix seconds. Not signed."""
+        _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)
+        return _parsed(body, _Time).unix_s
+
+    async def ship(self, upload: JournalUpload) -> ShipAnswer:
+        """Hand over journal records; a conflict is an answer, not an error."""
+        status, body = await self._call(
+            "POST", "/v1/journal", bytes_max=SMALL_BYTES_MAX, also=(409,),
+            data=msgspec.msgpack.encode(upload), content_type="application/msgpack",
+            total_s=UPLOAD_S_MAX)
+        return ShipAnswer(_parsed(body, JournalAck).next, status == 409)
+
+    async def _call(
+        self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),
+        data: bytes | None = None, content_type: str = "", total_s: float = CALL_S_MAX,
+    ) -> tuple[int, bytes]:
+        """Make one call; `also` are statuses beside 200 that are answers."""
+        headers = dict(self._headers)
+        if content_type:
+            headers["Content-Type"] = content_type
+        what = f"{method} {path.partition('?')[0]}"
+        try:
+            async with self._opened().request(
+                method, self._base_url + path, data=data, headers=headers,
+                allow_redirects=False, ssl=self._tls or True,
+                timeout=aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S_MAX),
+            ) as response:
+                body = await _bounded(response, bytes_max, what)
+        except TimeoutError as error:
+            raise CentralSilent(f"{what}: no answer within {total_s:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
+        if response.status == 200 or response.status in also:
+            return response.status, body
+        if response.status in (401, 403):
+            raise CentralRefused(
+                f"{what}: the platform doesn't know this node (any more): "
+                f"{response.status}{_words(body)}")
+        raise CentralError(f"{what}: answered {response.status}{_words(body)}")
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False)
+        return self._session
+
+
+async def _bounded(response: aiohttp.ClientResponse, bytes_max: int, what: str) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        response.close()
+        raise FeedRefused(f"{what}: a compressed answer was not asked for")
+    if (response.content_length or 0) > bytes_max:
+        response.close()
+        raise FeedRefused(f"{what}: {response.content_length} bytes are over {bytes_max}")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > bytes_max:
+            response.close()
+            raise FeedRefused(f"{what}: the answer goes on beyond {bytes_max} bytes")
+    return bytes(body)
+
+
+def _parsed(body: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise CentralError(f"the platform's answer isn't what was asked for: {error}") from error
+
+
+def _words(body: bytes) -> str:
+    """Give the platform's own words of an error, cut and printable."""
+    try:
+        problem = msgspec.json.decode(body, type=_Problem)
+    except msgspec.DecodeError:
+        return ""
+    words = "".join(c for c in (problem.detail or problem.title) if c.isprintable())
+    return f": {words[:WORDS_CHARS_MAX]}" if words else ""

@@ -1,0 +1,62 @@
+"""Open the key epochs that the central platform sealed to this node.
+
+- HPKE (RFC 9180) base mode: X25519, HKDF-SHA256, AES-128-GCM; `info` binds a sealed
+  epoch to the node, so one node's delivery is worth nothing to another.
+- All epochs of a delivery open, or none is believed.
+- Not here: signatures and versions of a delivery (edge.sync.rules); at-rest encryption.
+"""
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from edge.hotpath.keys import SEAL_SUITE
+from edge.protocol.feed import KeyDelivery, seal_info
+from edge.protocol.records import EpochKeys
+from edge.sync.envelope import Refusal, Rule
+
+SECRET_BYTES = 32
+
+
+def open_epochs(delivery: KeyDelivery, private: X25519PrivateKey) -> tuple[EpochKeys, ...]:
+    """Open every sealed epoch of a believed delivery.
+
+    Args:
+        delivery: One that `TrustedFeed.keys` gave.
+        private: The node's sealing key.
+
+    Returns:
+        The epochs, ascending.
+
+    Raises:
+        Refusal: Rule `seal`: an epoch doesn't open for this node, or holds something else.
+    """
+    info = seal_info(delivery.node_id)
+    opened = [
+        _open_epoch(epoch.key_epoch, epoch.sealed, private, info) for epoch in delivery.epochs
+    ]
+    return tuple(sorted(opened, key=lambda keys: keys.key_epoch))
+
+
+def _open_epoch(
+    key_epoch: int, sealed: bytes, private: X25519PrivateKey, info: bytes
+) -> EpochKeys:
+    try:
+        plain = SEAL_SUITE.decrypt(sealed, private, info=info)
+    except (InvalidTag, ValueError) as error:
+        raise Refusal(
+            Rule.SEAL,
+            f"key epoch {key_epoch} isn't sealed to this node's key: enrol it again if its "
+            "key file was replaced",
+        ) from error
+    try:
+        keys = _EPOCH.decode(plain)
+    except msgspec.DecodeError:
+        # The decoder's words could quote what was sealed, so no cause is kept here.
+        raise Refusal(Rule.SEAL, f"key epoch {key_epoch} holds no keys") from None
+    if keys.key_epoch != key_epoch or {len(keys.master), len(keys.seal_private)} != {SECRET_BYTES}:
+        raise Refusal(Rule.SEAL, f"key epoch {key_epoch} holds keys of another form or day")
+    return keys
+
+
+_EPOCH = msgspec.msgpack.Decoder(EpochKeys)
