@@ -11,14 +11,19 @@ from edge.protocol.kernels import ALPHABET, decode_groups, decode_plain
 
 @pytest.mark.parametrize(
     "data,text",
-    [(b"AB", "BB8"), (b"Hello!!", "%69 VD92EX0"), (b"base-45", "UJCLQE7W581"), (b"ietf!", "QED8WEX0")],
+    [
+        (b"AB", "BB8"), (b"Hello!!", "%69 VD92EX0"), (b"base-45", "UJCLQE7W581"),
+        (b"ietf!", "QED8WEX0"),
+    ],
 )
 def test_the_examples_of_the_rfc_hold(data, text):
     assert base45.encode(data) == text
     assert base45.decode(text) == data
 
 
-@pytest.mark.parametrize("text", ["GGW", ":::", "A", "AAAA", "::", "V5", "ab8", "BB8\n", "BB８", "\ud800AA"])
+@pytest.mark.parametrize(
+    "text", ["GGW", ":::", "A", "AAAA", "::", "V5", "ab8", "BB8\n", "BB８", "\ud800AA"]
+)
 def test_what_is_not_base45_is_refused(text):
     with pytest.raises(base45.Base45Error):
         base45.decode(text)
