@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 DOUBLINGS_MAX = 16
@@ -41,17 +42,16 @@ class Backoff:
 
     async def pause(self, longest_s: float) -> None:
         """Pause, unless or until somebody calls `wake`."""
-        await self.idle(self.delay_s(longest_s))
-
-    async def idle(self, seconds: float) -> None:
-        """Wait for `wake`, but no longer than this."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
-        self._woken.clear()
+        await wait_for(self._woken, self.delay_s(longest_s))
 
     def wake(self) -> None:
-        """End the pause under way, or the next one."""
+        """End the pause under way, or the next one. Called on the event loop."""
         self._woken.set()
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Wait until the event is set, but no longer than this, and clear it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()

@@ -18,6 +18,7 @@ import msgspec
 from edge.errors import CentralError, FeedRefused
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.journal import JournalAck, JournalUpload
+from edge.sync.envelope import UNREADABLE
 from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
 
 CONNECT_S_MAX = 5.0
@@ -184,7 +185,7 @@ async def _bounded(response: aiohttp.ClientResponse, bytes_max: int, what: str) 
 def _parsed(body: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CentralError(f"the platform's answer isn't what was asked for: {error}") from error
 
 
@@ -192,7 +193,7 @@ def _words(body: bytes) -> str:
     """Give the platform's own words of an error, cut and printable."""
     try:
         problem = msgspec.json.decode(body, type=_Problem)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
     words = "".join(c for c in (problem.detail or problem.title) if c.isprintable())
     return f": {words[:WORDS_CHARS_MAX]}" if words else ""

@@ -30,6 +30,8 @@ from edge.protocol.feed import (
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises over bytes from outside: also bad UTF-8 and deep nesting."""
 
 
 class Rule(StrEnum):
@@ -82,7 +84,7 @@ def open_envelope(data: bytes) -> Envelope:
         raise Refusal(Rule.SIZE, f"an envelope of {len(data)} bytes is over the bound")
     try:
         envelope = _ENVELOPE.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Refusal(Rule.FORM, f"what came is no envelope: {error}") from error
     if len(envelope.signatures) > SIGNATURES_MAX:
         raise Refusal(Rule.FORM, f"{len(envelope.signatures)} signatures are over the bound")
@@ -119,7 +121,7 @@ def parse_body(envelope: Envelope, kind: type[_Body]) -> _Body:
     """
     try:
         body = msgspec.msgpack.decode(envelope.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Refusal(Rule.KIND, f"the body isn't the kind asked for: {error}") from error
     if body.format != FORMAT:
         raise Refusal(

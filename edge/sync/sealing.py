@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.feed import KeyDelivery, seal_info
 from edge.protocol.records import EpochKeys
-from edge.sync.envelope import Refusal, Rule
+from edge.sync.envelope import UNREADABLE, Refusal, Rule
 
 SECRET_BYTES = 32
 
@@ -51,7 +51,7 @@ def _open_epoch(
         ) from error
     try:
         keys = _EPOCH.decode(plain)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         # The decoder's words could quote what was sealed, so no cause is kept here.
         raise Refusal(Rule.SEAL, f"key epoch {key_epoch} holds no keys") from None
     if keys.key_epoch != key_epoch or {len(keys.master), len(keys.seal_private)} != {SECRET_BYTES}:

@@ -26,7 +26,7 @@ from edge.protocol.journal import (
     UPLOAD_RECORDS_MAX,
     JournalUpload,
 )
-from edge.sync.backoff import Backoff
+from edge.sync.backoff import Backoff, wait_for
 from edge.sync.ports import Central, CentralRefused, JournalSource, ShipAnswer
 from edge.sync.worker import Worker
 
@@ -83,6 +83,7 @@ class Shipper:
         self._options = options or ShipperOptions()
         self._worker = Worker("kanhe-ship")
         self._backoff = Backoff(self._options.retry_first_s, jitter)
+        self._new = asyncio.Event()
         self._next = 0
         self._state: ShipState = "idle"
         self._last_error = ""
@@ -111,8 +112,11 @@ class Shipper:
         self._worker.close()
 
     def wake(self) -> None:
-        """Ship now: there are new records, or the network is back."""
-        self._backoff.wake()
+        """Ship now: there are new records. Called on the event loop.
+
+        A pause after a failure isn't ended by it: new records don't mend a network.
+        """
+        self._new.set()
 
     async def _run(self) -> None:
         while True:
@@ -126,7 +130,7 @@ class Shipper:
                 await self._backoff.pause(self._failed(error))
             else:
                 if not moved:
-                    await self._backoff.idle(self._options.poll_s)
+                    await wait_for(self._new, self._options.poll_s)
 
     async def _turn(self) -> bool:
         """Ship one upload; give whether there was one."""

@@ -13,6 +13,7 @@ import msgspec
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.trust import Trust, usable_gates
+from edge.sync.envelope import UNREADABLE
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 
@@ -119,7 +120,7 @@ def meta_of_enrolment(enrolment: Enrolment) -> dict[str, bytes]:
 def _decoded(data: bytes, kind: type[_Kept]) -> _Kept:
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         # No cause is kept: the decoder's words could quote the token.
         raise StoreError(
             f"what the store keeps as {kind.__name__} is damaged: enrol into an empty data folder"
