@@ -8,27 +8,10 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-import msgspec
-
 from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.qr.reading import CodeReading
 from edge.protocol.journal import JournalRecord, Receipt
 from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
-
-
-class CodeReading(msgspec.Struct, frozen=True):
-    """What a frame said.
-
-    Attributes:
-        texts: Distinct texts found, exactly as read, KH1 or not; bytes that are no
-            text are left out here.
-        why: When nothing read: `no_code`, `too_small`, `blurred`, `glare`, `cut_off`,
-            `budget`; else empty.
-        rung: Name of the rung that read it.
-    """
-
-    texts: tuple[str, ...]
-    why: str = ""
-    rung: str = ""
 
 
 class CodeReader(Protocol):
