@@ -23,7 +23,6 @@ from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
 
 CONNECT_S_MAX = 5.0
 CALL_S_MAX = 10.0
-"""Longest that a call may take, beside what a long poll was asked to wait."""
 UPLOAD_S_MAX = 30.0
 SMALL_BYTES_MAX = 64 * 1024
 ENROL_BYTES_MAX = 1024 * 1024
@@ -66,7 +65,8 @@ class CentralClient:
     """Calls one central platform as one node."""
 
     def __init__(
-        self, base_url: str, *, token: str = "", tls: ssl.SSLContext | None = None
+        self, base_url: str, *, token: str = "", tls: ssl.SSLContext | None = None,
+        call_s_max: float = CALL_S_MAX,
     ) -> None:
         """Prepare; nothing is opened before the first call.
 
@@ -74,12 +74,14 @@ class CentralClient:
             base_url: Scheme, host and port, perhaps a path before `/v1`.
             token: The node's bearer token; empty before enrolment.
             tls: Whom to believe behind https; None = the system's roots.
+            call_s_max: Longest that a call may take, beside what a poll was asked to wait.
         """
         self._base_url = base_url.rstrip("/")
         self._headers = {"Accept-Encoding": "identity"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._tls = tls
+        self._call_s_max = call_s_max
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -103,7 +105,7 @@ class CentralClient:
         """Wait up to `wait_s` for changes from `cursor` on; an envelope."""
         _, body = await self._call(
             "GET", f"/v1/feed?cursor={cursor}&wait_s={wait_s}",
-            bytes_max=ENVELOPE_BYTES_MAX, total_s=wait_s + CALL_S_MAX)
+            bytes_max=ENVELOPE_BYTES_MAX, total_s=wait_s + self._call_s_max)
         return body
 
     async def keys(self) -> bytes:
@@ -132,12 +134,13 @@ class CentralClient:
 
     async def _call(
         self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),
-        data: bytes | None = None, content_type: str = "", total_s: float = CALL_S_MAX,
+        data: bytes | None = None, content_type: str = "", total_s: float | None = None,
     ) -> tuple[int, bytes]:
         """Make one call; `also` are statuses beside 200 that are answers."""
         headers = dict(self._headers)
         if content_type:
             headers["Content-Type"] = content_type
+        total_s = self._call_s_max if total_s is None else total_s
         what = f"{method} {path.partition('?')[0]}"
         try:
             async with self._opened().request(
