@@ -164,7 +164,7 @@ def _read_loss(stream: Stream) -> tuple[float, ...]:
 
 
 def _read_versions(stream: Stream) -> list[int]:
-    versions = []
+    versions: list[int] = []
     while len(versions) < LAYERS_MAX:
         version = stream.int_()
         if version not in (_ADD_LAYER, _TAG_OR_SKIP, _INNERMOST):
@@ -179,7 +179,7 @@ def _read_input(stream: Stream) -> tuple[float, float, float]:
     name = stream.string()
     mean = (stream.float_(), stream.float_(), stream.float_())
     if name == "input_rgb_image_sized":
-        stream.int_(), stream.int_()
+        _ = (stream.int_(), stream.int_())
     elif name != "input_rgb_image_pyramid":
         raise stream.fail("an unknown input layer")
     return mean
@@ -214,14 +214,14 @@ def _read_details(stream: Stream) -> Layer:
     if name in ("con_4", "con_5", "con_6"):
         params = stream.tensor()
         numbers = tuple(stream.int_() for _ in range(7))
-        stream.alias(), stream.alias()
+        _skip_aliases(stream)
         stream.floats(4)
         for _ in range(int(name[-1]) - 4):
             stream.bool_()
         return Layer("con", numbers, params)
     if name in ("affine_", "affine_2"):
         params = stream.tensor()
-        stream.alias(), stream.alias()
+        _skip_aliases(stream)
         stream.int_()
         if name == "affine_2":
             stream.bool_()
@@ -231,7 +231,7 @@ def _read_details(stream: Stream) -> Layer:
     if name == "fc_2":
         numbers = (stream.int_(), stream.int_())
         params = stream.tensor()
-        stream.alias(), stream.alias()
+        _skip_aliases(stream)
         stream.int_()
         stream.floats(4)
         return Layer("fc", numbers[:1], params)
@@ -244,10 +244,15 @@ def _read_details(stream: Stream) -> Layer:
 
 def _read_batch_norm(stream: Stream) -> Layer:
     params = stream.tensor()
-    stream.alias(), stream.alias()
-    stream.tensor(), stream.tensor()
+    _skip_aliases(stream)
+    _ = (stream.tensor(), stream.tensor())
     means, variances = stream.tensor(), stream.tensor()
-    stream.int_(), stream.int_()
+    _ = (stream.int_(), stream.int_())
     stream.floats(4)
     eps = stream.float_()
     return Layer("bn", (), np.concatenate([params, means, variances]), eps)
+
+
+def _skip_aliases(stream: Stream) -> None:
+    stream.alias()
+    stream.alias()

@@ -1,0 +1,82 @@
+"""Alignment: five points to the chip that the embedder was trained on.
+
+- The similarity is fitted from the template *to the image*, as dlib does; fitting the
+  other way costs 0.04 to 0.20 in the embedding.
+- Closed form over complex numbers (Umeyama 1991 in two dimensions).
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.float32]
+Rgb = npt.NDArray[np.uint8]
+
+CHIP_SIDE = 150
+CHIP_PADDING = 0.25
+_TEMPLATE = np.array(
+    [
+        [0.8595674595992, 0.2134981538014],
+        [0.6460604764104, 0.2289674387677],
+        [0.1205750620789, 0.2137274526848],
+        [0.3340850613712, 0.2290642403242],
+        [0.4901123135679, 0.6277975316475],
+    ]
+)
+"""Eye corners and nose base in the unit square (dlib, get_face_chip_details)."""
+_CHIP_POINTS = (_TEMPLATE + CHIP_PADDING) / (2 * CHIP_PADDING + 1) * CHIP_SIDE
+_Z = _CHIP_POINTS[:, 0] + 1j * _CHIP_POINTS[:, 1]
+_Z_MEAN = complex(_Z.mean())
+_Z_CENTRED = _Z - _Z_MEAN
+_Z_NORM = float((np.abs(_Z_CENTRED) ** 2).sum())
+
+
+def chip_transform(points: Points) -> tuple[complex, complex]:
+    """Fit template → image.
+
+    Args:
+        points: float32, shape (5, 2), in pixels.
+
+    Returns:
+        The image position of the chip's centre, and the complex factor (rotation and pixels of
+        image a pixel of chip).
+    """
+    w = points[:, 0].astype(np.float64) + 1j * points[:, 1].astype(np.float64)
+    mean = complex(w.mean())
+    a = complex((_Z_CENTRED.conj() * (w - mean)).sum()) / _Z_NORM
+    half = CHIP_SIDE / 2
+    centre = mean + a * (complex(half, half) - _Z_MEAN)
+    scale = abs(a)
+    step = (CHIP_SIDE * scale - 1) / (CHIP_SIDE - 1)
+    return centre, a / scale * step if scale > 0.0 else 0j
+
+
+def cut_chip(rgb: Rgb, points: Points) -> Rgb:
+    """Cut the aligned chip, uint8, shape (150, 150, 3)."""
+    centre, factor = chip_transform(points)
+    region, offset = _region(rgb, centre, abs(factor))
+    centre -= offset
+    while abs(factor) >= 2.0 and min(region.shape[:2]) >= 2:
+        size = (max(1, region.shape[1] // 2), max(1, region.shape[0] // 2))
+        region = np.asarray(cv2.resize(region, size, interpolation=cv2.INTER_AREA), np.uint8)
+        centre = (centre + complex(0.5, 0.5)) / 2 - complex(0.5, 0.5)
+        factor /= 2
+    middle = complex((CHIP_SIDE - 1) / 2, (CHIP_SIDE - 1) / 2)
+    shift = centre - factor * middle
+    matrix = np.array([[factor.real, -factor.imag, shift.real],
+                       [factor.imag, factor.real, shift.imag]])
+    return np.asarray(
+        cv2.warpAffine(region, matrix, (CHIP_SIDE, CHIP_SIDE),
+                       flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP),
+        np.uint8,
+    )
+
+
+def _region(rgb: Rgb, centre: complex, step: float) -> tuple[Rgb, complex]:
+    """Cut out what the chip can touch, so that halving costs only that."""
+    reach = step * CHIP_SIDE * 0.75 + 4
+    left = int(np.clip(centre.real - reach, 0, rgb.shape[1] - 1))
+    top = int(np.clip(centre.imag - reach, 0, rgb.shape[0] - 1))
+    right = int(np.clip(centre.real + reach, left + 1, rgb.shape[1]))
+    bottom = int(np.clip(centre.imag + reach, top + 1, rgb.shape[0]))
+    return rgb[top:bottom, left:right], complex(left, top)

@@ -1,0 +1,91 @@
+"""The mmod detector: a scan of windows of 80 pixels over a small pyramid.
+
+- Input is a picture at the scale to search; faces smaller than a window aren't seen.
+- A cell's centre is at 8c + 14 input pixels; a score above zero is a face (dlib).
+"""
+
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge.models.kernels import suppress
+from edge.models.sessions import Runner, as_pixels
+
+WINDOW = 80
+STRIDE = 8
+OFFSET = 14
+RATE = 0.7
+SIDE_MIN = 72
+OVERLAP_MAX = 0.3382761351109955
+FACES_MAX = 64
+
+Rgb = npt.NDArray[np.uint8]
+
+
+class Face(msgspec.Struct, frozen=True):
+    """One detected face; the box in pixels of the picture given, inclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float
+
+    @property
+    def side(self) -> float:
+        """The box' side in pixels."""
+        return self.right - self.left + 1.0
+
+
+class MmodDetector:
+    """Finds faces with the converted network."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Load the network.
+
+        Raises:
+            PackError: It can't be loaded.
+        """
+        self._runner = Runner(path, threads)
+
+    def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
+        """Find faces with the picture scaled to a long side.
+
+        Args:
+            rgb: uint8, shape (height, width, 3).
+            long_side: Pixels of the searched picture's long side; never enlarged.
+
+        Returns:
+            Faces, best first, in pixels of `rgb`; and the seconds the runtime took.
+        """
+        scale = min(1.0, long_side / max(rgb.shape[:2]))
+        level = rgb if scale == 1.0 else _scaled(rgb, rgb, scale)
+        rows: list[npt.NDArray[np.float32]] = []
+        seconds = 0.0
+        while min(level.shape[:2]) >= SIDE_MIN:
+            scores, took = self._runner.run(as_pixels(level))
+            seconds += took
+            rows.append(_boxes(scores[0, 0], level.shape[1] / rgb.shape[1]))
+            scale *= RATE
+            level = _scaled(level, rgb, scale)
+        found = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
+        best = found[np.argsort(-found[:, 4], kind="stable")][: FACES_MAX * 8]
+        kept = suppress(np.ascontiguousarray(best[:, :4]), OVERLAP_MAX)[:FACES_MAX]
+        return [Face(*(float(value) for value in best[index])) for index in kept], seconds
+
+
+def _scaled(source: Rgb, original: Rgb, scale: float) -> Rgb:
+    size = (max(1, round(original.shape[1] * scale)), max(1, round(original.shape[0] * scale)))
+    return np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _boxes(scores: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
+    """Turn a score map into boxes of the original picture; rows of box and score."""
+    ys, xs = np.nonzero(scores > 0.0)
+    left = (xs * STRIDE + OFFSET - WINDOW / 2) / scale
+    top = (ys * STRIDE + OFFSET - WINDOW / 2) / scale
+    size = (WINDOW - 1) / scale
+    return np.stack([left, top, left + size, top + size, scores[ys, xs]], axis=1).astype(np.float32)

@@ -1,0 +1,105 @@
+"""The one owner of ONNX Runtime: opens models, runs them, quantises them.
+
+- One thread an inference by default: a node has few cores and several gates, and threads
+  of the runtime must not fight with our own.
+- A `Runner` is safe to call from several threads; foreign errors become `PackError`.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from edge.errors import PackError
+
+Array = npt.NDArray[Any]
+
+
+class Runner:
+    """One loaded model with one input and one output."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Load a model file.
+
+        Raises:
+            PackError: The runtime refuses it.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise PackError(f"{path}: ONNX Runtime can't load it: remove the pack's folder and "
+                            "start again to have it made anew") from error
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+
+    def run(self, values: Array) -> tuple[Array, float]:
+        """Run once.
+
+        Returns:
+            The output and the seconds that the runtime took.
+        """
+        start = time.perf_counter()
+        output: Array = self._session.run([self._output], {self._input: values})[0]
+        return output, time.perf_counter() - start
+
+
+class _Chips(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, chips: Sequence[Array]) -> None:
+        self._chips: Iterator[Array] = iter(chips)
+
+    def get_next(self) -> dict[str, Array] | None:
+        chip = next(self._chips, None)
+        return None if chip is None else {"pixels": chip}
+
+
+def quantise(source: Path, target: Path, chips: Sequence[Array]) -> None:
+    """Quantise a model to int8 (U8 activations, S8 weights, per channel, QOperator).
+
+    Args:
+        source: The float32 model.
+        target: Where the int8 model goes.
+        chips: Inputs to calibrate with, uint8, (1, side, side, 3) each.
+
+    Raises:
+        PackError: The quantiser failed.
+    """
+    try:
+        quantize_static(
+            str(source), str(target), _Chips(chips), quant_format=QuantFormat.QOperator,
+            per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )
+    except Exception as error:
+        raise PackError(f"{source.name} can't be quantised") from error
+
+
+def has_vnni() -> bool:
+    """Tell whether this processor multiplies int8 without saturating (VNNI)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return bool({"avx512_vnni", "avx_vnni"} & set(flags.split()))
+
+
+def as_pixels(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give a picture as a batch of one, contiguous."""
+    return np.ascontiguousarray(picture[None])
