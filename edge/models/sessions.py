@@ -5,6 +5,7 @@
 - A `Runner` is safe to call from several threads; foreign errors become `PackError`.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ def quantise(source: Path, target: Path, chips: Sequence[Array]) -> None:
     Raises:
         PackError: The quantiser failed.
     """
+    # The quantiser advises on the root logger about graphs it wasn't given time to optimise.
+    logging.disable(logging.WARNING)
     try:
         quantize_static(
             str(source), str(target), _Chips(chips), quant_format=QuantFormat.QOperator,
@@ -88,6 +91,8 @@ def quantise(source: Path, target: Path, chips: Sequence[Array]) -> None:
         )
     except Exception as error:
         raise PackError(f"{source.name} can't be quantised") from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def has_vnni() -> bool:
