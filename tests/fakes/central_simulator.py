@@ -183,15 +183,13 @@ class CentralSimulator:
 
         self.tamper = flipped
 
-    def cut_connection_once(self) -> None:
-        """Break the connection of the next answer, halfway through nothing."""
-        def cut(request: web.Request, honest: bytes) -> bytes:
+    def fail_once(self) -> None:
+        """Answer the next question with an error of the platform's own."""
+        def failing(request: web.Request, honest: bytes) -> bytes:
             self.be_honest()
-            if request.transport is not None:
-                request.transport.abort()
-            return honest
+            raise web.HTTPServiceUnavailable
 
-        self.tamper = cut
+        self.tamper = failing
 
     def _on(self, path: str, answer: Callable[[int], bytes]) -> Answerer:
         def tampered(request: web.Request, honest: bytes) -> bytes:

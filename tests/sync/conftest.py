@@ -23,10 +23,10 @@ async def central(clock):
 
 @pytest.fixture
 async def node(central, clock):
-    """An enrolled node that follows and is online."""
+    """An enrolled node that follows, and waits for changes."""
     node = Node(central, clock)
     await node.enrol()
     await node.start()
-    await node.online()
+    await node.settled()
     yield node
     await node.stop()

@@ -18,7 +18,7 @@ TODAY = 20_833
 NOW_S = TODAY * DAY_S + 3_600
 DEADLINE_S = 10.0
 QUICK = FollowerOptions(
-    wait_s=5, retry_first_s=0.01, retry_max_s=0.05, refused_max_s=0.05, keys_retry_s=0.01,
+    wait_s=50, retry_first_s=0.01, retry_max_s=0.05, refused_max_s=0.05, keys_retry_s=0.01,
     early_empty_s=0.01, clock_every_s=0.0)
 
 
@@ -44,6 +44,7 @@ class Node:
         self.store = MemoryStore()
         self.seal = X25519PrivateKey.generate()
         self.trust: Trust | None = None
+        self.seen: list[Trust] = []
         self.follower: Follower
         self.client: CentralClient
         self._published = asyncio.Condition()
@@ -79,6 +80,12 @@ class Node:
         assert self.trust is not None
         return self.trust
 
+    async def settled(self) -> Trust:
+        """Wait until nothing is left to ask for but further changes."""
+        return await self.until(
+            lambda trust: trust.mode == "online" and trust.cursor == len(self.central.log)
+            and not trust.keys_pending and len(trust.keys) > 0)
+
     async def online(self) -> Trust:
         return await self.until(lambda trust: trust.mode == "online")
 
@@ -87,6 +94,7 @@ class Node:
 
     def _publish(self, trust: Trust) -> None:
         self.trust = trust
+        self.seen.append(trust)
         note = asyncio.get_running_loop().create_task(self._notify())
         self._notes.add(note)
         note.add_done_callback(self._notes.discard)

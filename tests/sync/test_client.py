@@ -79,6 +79,9 @@ async def test_compressed_answer_is_refused(raw, client):
     raw.handler = answering(body=gzip.compress(bytes(10_000_000)), Content_Encoding="gzip")
     with pytest.raises(FeedRefused, match="compressed"):
         await client.keys()
+    raw.handler = answering(body=gzip.compress(b"x"), Content_Encoding="br, gzip")
+    with pytest.raises(FeedRefused, match="compressed"):
+        await client.keys()
 
 
 async def test_redirect_is_not_followed_with_the_token(raw, client):

@@ -44,6 +44,16 @@ async def test_platform_with_another_root_is_refused_and_nothing_is_kept(client,
     assert load_enrolment(store) is None
 
 
+async def test_log_that_is_not_the_roots_is_refused_and_nothing_is_kept(client, central):
+    code = central.new_code()
+    central.forge.log = "another"
+    store = MemoryStore()
+    with pytest.raises(Refusal) as caught:
+        await try_to(client, store, code)
+    assert caught.value.rule is Rule.LOG
+    assert load_enrolment(store) is None
+
+
 async def test_code_works_once(client, central):
     code = central.new_code()
     await try_to(client, MemoryStore(), code)

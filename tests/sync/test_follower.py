@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from aiohttp import web
+
 from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import Status
 from tests.fakes.city import credential, epoch, gate, id_of, policy
@@ -52,20 +54,31 @@ async def test_outage_is_said_with_ages_and_caught_up_afterwards(node, central, 
     assert node.follower.status.last_error == ""
 
 
-async def test_one_broken_connection_is_no_outage(central, clock):
-    modes = []
-    node = Node(central, clock)
-    await node.enrol()
-    await node.start()
-    await node.online()
-    publish = node._publish
-    node.follower.believer._publish = lambda trust: (modes.append(trust.mode), publish(trust))
-    central.cut_connection_once()
+async def test_one_failed_call_is_no_outage(node, central):
+    node.seen.clear()
+    central.fail_once()
     await central.revoke("ma")
     await node.until(lambda trust: trust.cursor == 4)
     assert central.tamper is None
-    assert "offline" not in modes
-    await node.stop()
+    assert {trust.mode for trust in node.seen} == {"online"}
+
+
+async def test_second_failed_call_in_a_row_is_one(node, central):
+    def failing(request, honest):
+        raise web.HTTPServiceUnavailable
+
+    central.tamper = failing
+    await central.revoke("ma")
+    await node.offline()
+    assert "503" in node.follower.status.last_error
+    assert node.follower.status.failures >= 2
+
+
+async def test_days_before_the_ring_are_never_held(node, central):
+    await central.make_epochs(epoch(TODAY - 2), epoch(TODAY + 2))
+    trust = await node.until(lambda trust: TODAY + 2 in trust.keys)
+    assert trust.keys.key_epochs == tuple(range(TODAY - 1, TODAY + 3))
+    assert [keys.key_epoch for keys in node.store.epochs()] == list(trust.keys.key_epochs)
 
 
 async def test_restart_offline_takes_up_what_was_believed_and_its_age(node, central, clock):
@@ -213,18 +226,15 @@ async def test_clock_of_the_platform_is_measured_and_a_contradicted_one_is_not_b
 async def test_catching_up_in_batches_is_not_online_before_the_end(central, clock):
     central.batch_max = 10
     await central.grant(*(credential(f"c{number}") for number in range(95)))
-    seen = []
     node = Node(central, clock)
     await node.enrol()
-    publish = node._publish
-    node._publish = lambda trust: (seen.append(trust), publish(trust))
     await node.start()
     await node.online()
     await node.stop()
     assert len(node.store.credentials) == 95
     assert node.store.applied == list(range(98))
-    assert all(trust.cursor == 98 for trust in seen if trust.mode == "online")
-    assert all(trust.status_as_of_s is None for trust in seen if trust.cursor < 98)
+    assert all(trust.cursor == 98 for trust in node.seen if trust.mode == "online")
+    assert all(trust.status_as_of_s is None for trust in node.seen if trust.cursor < 98)
 
 
 async def test_stop_waits_for_the_store_and_the_next_start_goes_on(node, central):
