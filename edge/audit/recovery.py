@@ -1,0 +1,207 @@
+"""The journal's segments on disk: recovery at start, appending, reading, retiring.
+
+- At start only what follows the last good checkpoint is read; a torn tail is cut off.
+- Damage before the tail names its file and leaves everything as it is.
+- Reading goes on in a segment where the last reading left off.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.audit.checkpoint import check_checkpoint, read_checkpoints
+from edge.audit.segment import (
+    HEADER_BYTES,
+    SUFFIX,
+    check_header,
+    pack_header,
+    segment_name,
+    walk_frames,
+    whole_frame_follows,
+)
+from edge.errors import JournalError
+from edge.hotpath.merkle import Frontier, hash_leaf
+
+
+class Segments:
+    """The segment files of one journal."""
+
+    def __init__(self, folder: Path, log: str, firsts: list[int], size: int) -> None:
+        """Take up segments that were checked; begin one if there is none."""
+        self._folder, self._log = folder, log
+        self._firsts = firsts
+        self._size = size
+        self._resume: tuple[int, int, int] = (-1, 0, 0)
+        self._fd = -1
+        self.tail_bytes = 0
+        if firsts:
+            self._fd = os.open(self._path(firsts[-1]), os.O_WRONLY)
+            self.tail_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+        else:
+            self.end()
+
+    def append(self, frames: bytes, records: int) -> None:
+        """Write whole frames and flush them; on failure nothing of them stays.
+
+        Raises:
+            OSError: They aren't durable.
+        """
+        at = self.tail_bytes
+        try:
+            view = memoryview(frames)
+            while view:
+                view = view[os.pwrite(self._fd, view, at + len(frames) - len(view)) :]
+            os.fdatasync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, self.tail_bytes)
+            raise
+        self.tail_bytes += len(frames)
+        self._size += records
+
+    def end(self) -> None:
+        """End the segment and begin the next.
+
+        Raises:
+            OSError: The next can't be made.
+        """
+        path = self._path(self._size)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(fd, 0)
+        os.write(fd, pack_header(self._log, self._size))
+        os.fsync(fd)
+        folder = os.open(self._folder, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self.tail_bytes = fd, HEADER_BYTES
+        if self._size not in self._firsts:
+            self._firsts.append(self._size)
+
+    def records(self, first: int, end: int) -> Iterator[bytes]:
+        """Walk through records `first … end-1`.
+
+        Raises:
+            JournalError: One is damaged or was retired.
+        """
+        if first >= end:
+            return
+        if first < self._firsts[0]:
+            raise JournalError(f"records before {self._firsts[0]} were retired")
+        start = max(item for item in self._firsts if item <= first)
+        for segment in [item for item in self._firsts if item >= start]:
+            yield from self._records_of(segment, first, end)
+
+    def _records_of(self, segment: int, first: int, end: int) -> Iterator[bytes]:
+        data = self._path(segment).read_bytes()
+        resumed, index, at = self._resume
+        if resumed != segment or index > first:
+            index, at = segment, 0
+        for offset, record in walk_frames(data) if at == 0 else _walk_from(data, at):
+            if index >= end:
+                self._resume = (segment, index, offset)
+                return
+            if record is None:
+                raise JournalError(f"{self._path(segment)} is damaged at byte {offset}")
+            if index >= first:
+                self._resume = (segment, index, offset)
+                yield record
+            index += 1
+
+    def first_since(self, at_s: float) -> int:
+        """Give the first record of the oldest segment written to since a time."""
+        for first in self._firsts:
+            if self._path(first).stat().st_mtime >= at_s:
+                return first
+        return self._size
+
+    def retire(self, acknowledged: int, older_than_s: float) -> None:
+        """Remove ended segments that the platform holds and that are old enough."""
+        while len(self._firsts) > 1 and self._firsts[1] <= acknowledged:
+            path = self._path(self._firsts[0])
+            if path.stat().st_mtime > older_than_s:
+                return
+            path.unlink()
+            del self._firsts[0]
+
+    def close(self) -> None:
+        """Close the file being written."""
+        os.close(self._fd)
+
+    def _path(self, first: int) -> Path:
+        return self._folder / segment_name(first)
+
+
+def _walk_from(data: bytes, at: int) -> Iterator[tuple[int, bytes | None]]:
+    shift = at - HEADER_BYTES
+    for offset, record in walk_frames(data[shift:]):
+        yield offset + shift, record
+
+
+def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
+    """Check the end of the journal and take it up.
+
+    Returns:
+        The segments and the tree up to the last whole record.
+
+    Raises:
+        JournalError: Damage before the tail, a gap, or a checkpoint that doesn't hold.
+    """
+    firsts = segment_firsts(folder)
+    known = [point for point in read_checkpoints(folder) if point.log == log]
+    base = firsts[0] if firsts else 0
+    if not firsts:
+        if known:
+            raise JournalError(f"{folder} has checkpoints but no segments: restore them")
+        return Segments(folder, log, [], 0), Frontier()
+    usable = [point for point in known if point.size >= base]
+    tree = Frontier()
+    if usable and (usable[-1].size > 0):
+        check_checkpoint(usable[-1], log)
+        tree = usable[-1].tree()
+    elif base > 0:
+        raise JournalError(f"{folder} begins at record {base} without a checkpoint for it")
+    start = max((item for item in firsts if item <= tree.size), default=base)
+    index = start
+    for position, first in enumerate(firsts):
+        if first < start:
+            continue
+        last = position == len(firsts) - 1
+        index = _recover_segment(folder / segment_name(first), log, first, tree, torn_ok=last)
+        if not last and firsts[position + 1] != index:
+            raise JournalError(f"{folder}: records {index} to {firsts[position + 1]} are missing")
+    if index < tree.size:
+        raise JournalError(
+            f"{folder} ends at record {index}, but a signed checkpoint says {tree.size}: restore "
+            "the segments from a backup or from the central platform"
+        )
+    return Segments(folder, log, firsts, tree.size), tree
+
+
+def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_ok: bool) -> int:
+    """Add a segment's records to the tree; cut off a torn tail; give the next index."""
+    data = path.read_bytes()
+    if torn_ok and len(data) < HEADER_BYTES:
+        path.write_bytes(pack_header(log, first))
+        return first
+    if check_header(data, path, log) != first:
+        raise JournalError(f"{path} isn't the segment that its name says")
+    index = first
+    for offset, record in walk_frames(data):
+        if record is None:
+            if not torn_ok or whole_frame_follows(data, offset):
+                raise JournalError(
+                    f"{path} is damaged at byte {offset}, before its end: restore the file from a "
+                    "backup; records before it are whole"
+                )
+            os.truncate(path, offset)
+            break
+        if index >= tree.size:
+            tree.append(hash_leaf(record))
+        index += 1
+    return index
+
+
+def segment_firsts(folder: Path) -> list[int]:
+    """List the first indices of the segments in a folder, ascending."""
+    return sorted(int(path.name.removesuffix(SUFFIX)) for path in folder.glob(f"*{SUFFIX}"))

@@ -1,0 +1,150 @@
+"""The one owner of LMDB: environments, transactions, errors.
+
+- Foreign errors become `StoreError` here, with what to do.
+- A full map grows up to its bound and the write is tried again.
+- Not here: what the tables mean.
+"""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+import lmdb
+
+from edge.errors import StoreError
+
+_T = TypeVar("_T")
+READERS_MAX = 126
+MAP_GROWTH = 2
+
+
+class Transaction(Protocol):
+    """What a write transaction offers; `db` is one of `Environment.tables`."""
+
+    def get(self, key: bytes, *, db: object) -> bytes | None:
+        """Read one value."""
+        ...
+
+    def put(self, key: bytes, value: bytes, *, db: object) -> bool:
+        """Write one value."""
+        ...
+
+    def delete(self, key: bytes, *, db: object) -> bool:
+        """Delete one value."""
+        ...
+
+    def drop(self, db: object, delete: bool) -> None:
+        """Empty a table."""
+        ...
+
+
+class Environment:
+    """One LMDB environment in a folder of its own."""
+
+    def __init__(
+        self,
+        path: Path,
+        tables: tuple[bytes, ...],
+        *,
+        map_bytes: int,
+        map_bytes_max: int,
+        durable: bool,
+    ) -> None:
+        """Open or make it.
+
+        Args:
+            path: Its folder.
+            tables: Named tables.
+            map_bytes: Size of the map to begin with.
+            map_bytes_max: Bound of its growth.
+            durable: Whether a commit reaches the disk before it returns; otherwise it
+                survives the process, not the machine.
+
+        Raises:
+            StoreError: The folder can't be opened as an environment.
+        """
+        self._path = path
+        self._map_bytes_max = map_bytes_max
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._env = lmdb.open(
+                str(path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
+                sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
+            )
+            self.tables = {name: self._env.open_db(name) for name in tables}
+        except (lmdb.Error, OSError) as error:
+            raise self._translate(error, "opened") from error
+
+    def get(self, table: bytes, key: bytes) -> bytes | None:
+        """Read one value in a transaction of its own."""
+        try:
+            with self._env.begin(db=self.tables[table]) as txn:
+                value: bytes | None = txn.get(key)
+                return value
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
+    def items(self, table: bytes) -> list[tuple[bytes, bytes]]:
+        """Read a whole table, in the order of keys."""
+        try:
+            with self._env.begin(db=self.tables[table]) as txn:
+                return list(txn.cursor())
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
+    def count(self, table: bytes) -> int:
+        """Count a table's entries."""
+        try:
+            with self._env.begin() as txn:
+                return int(txn.stat(self.tables[table])["entries"])
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
+    def write(self, work: Callable[[Transaction], _T]) -> _T:
+        """Run `work(transaction)` in one write transaction; all of it or nothing.
+
+        Raises:
+            StoreError: Nothing was written.
+        """
+        while True:
+            try:
+                with self._env.begin(write=True) as txn:
+                    return work(cast(Transaction, txn))
+            except lmdb.MapFullError as error:
+                self._grow(error)
+            except (lmdb.Error, OSError) as error:
+                raise self._translate(error, "written") from error
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        try:
+            self._env.sync(True)
+        except lmdb.Error as error:
+            raise self._translate(error, "written") from error
+
+    def close(self) -> None:
+        """Close the environment; nobody may be inside it."""
+        self._env.close()
+
+    def _grow(self, error: lmdb.Error) -> None:
+        size = int(self._env.info()["map_size"])
+        if size >= self._map_bytes_max:
+            raise StoreError(
+                f"{self._path} has reached its bound of {self._map_bytes_max} bytes: raise it in "
+                "the configuration"
+            ) from error
+        try:
+            self._env.set_mapsize(min(self._map_bytes_max, size * MAP_GROWTH))
+        except lmdb.Error as failed:
+            raise self._translate(failed, "grown") from failed
+
+    def _translate(self, error: Exception, doing: str) -> StoreError:
+        if isinstance(error, lmdb.DiskError) or getattr(error, "errno", 0) == errno.ENOSPC:
+            return StoreError(f"{self._path} can't be {doing}: the disk is full or failing")
+        if isinstance(error, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError):
+            return StoreError(
+                f"{self._path} is damaged: stop the node, move that folder away and start again; "
+                "the journal isn't touched by this"
+            )
+        return StoreError(f"{self._path} can't be {doing}: {error}")

@@ -1,0 +1,212 @@
+"""The embedded store: what the node holds of the city, encrypted, in LMDB.
+
+- A batch of the feed, its cursor and sync's own values are one transaction.
+- Of status only exceptions are kept: absent means valid since it was issued.
+- Lookups take microseconds and may run on the event loop; writes block and flush.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.sealing import Derive, IdHider, Sealer
+from edge.errors import StoreError
+from edge.protocol.feed import (
+    Change,
+    DropCredential,
+    DropPolicy,
+    DropReference,
+    PutCredential,
+    PutGate,
+    PutPolicy,
+    PutReference,
+    PutStatus,
+)
+from edge.protocol.records import (
+    CredentialRecord,
+    EpochKeys,
+    GateRecord,
+    ReferenceRecord,
+    ScenePolicy,
+    Status,
+    StatusRecord,
+)
+
+MAP_BYTES = 256 * 1024 * 1024
+MAP_BYTES_MAX = 16 * 1024 * 1024 * 1024
+
+_CREDENTIALS, _REFERENCES, _STATUS = b"credentials", b"references", b"status"
+_POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
+TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
+_CURSOR = b"cursor"
+_T = TypeVar("_T")
+
+
+class LmdbStore:
+    """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
+
+    def __init__(
+        self,
+        path: Path,
+        derive: Derive,
+        *,
+        map_bytes: int = MAP_BYTES,
+        map_bytes_max: int = MAP_BYTES_MAX,
+    ) -> None:
+        """Open or make the store.
+
+        Raises:
+            StoreError: It can't be opened.
+        """
+        self._env = Environment(
+            path, TABLES, map_bytes=map_bytes, map_bytes_max=map_bytes_max, durable=True
+        )
+        self._seals = {table: Sealer(table, derive) for table in TABLES}
+        self._hide = IdHider(derive).hide
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._credential = msgspec.msgpack.Decoder(CredentialRecord)
+        self._reference = msgspec.msgpack.Decoder(ReferenceRecord)
+        self._status = msgspec.msgpack.Decoder(StatusRecord)
+
+    def credential(self, credential_id: bytes) -> CredentialRecord | None:
+        """Look a credential up."""
+        return self._load(_CREDENTIALS, self._hide(credential_id), self._credential)
+
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give its status if it is anything but valid."""
+        return self._load(_STATUS, self._hide(credential_id), self._status)
+
+    def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
+        """Look up the reference of a holder for one pack."""
+        return self._load(_REFERENCES, self._hide(holder_id) + pack.encode(), self._reference)
+
+    def counts(self) -> dict[str, int]:
+        """Count credentials, references and exceptions of status."""
+        tables = (_CREDENTIALS, _REFERENCES, _STATUS)
+        return {table.decode(): self._env.count(table) for table in tables}
+
+    def meta(self, name: str) -> bytes | None:
+        """Give a value kept beside the changes."""
+        sealed = self._env.get(_META, name.encode())
+        return None if sealed is None else self._seals[_META].open(name.encode(), sealed)
+
+    def cursor(self) -> int:
+        """Give the number of the first change not held."""
+        value = self.meta(_CURSOR.decode())
+        return 0 if value is None else int.from_bytes(value, "big")
+
+    def policies(self) -> dict[str, ScenePolicy]:
+        """Give every policy, by scene."""
+        decoder = msgspec.msgpack.Decoder(ScenePolicy)
+        return {item.scene: item for item in self._all(_POLICIES, decoder)}
+
+    def gates(self) -> dict[str, GateRecord]:
+        """Give every gate, by gate id."""
+        decoder = msgspec.msgpack.Decoder(GateRecord)
+        return {item.gate_id: item for item in self._all(_GATES, decoder)}
+
+    def epochs(self) -> list[EpochKeys]:
+        """Give the key epochs, ascending."""
+        return self._all(_EPOCHS, msgspec.msgpack.Decoder(EpochKeys))
+
+    def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
+        """Put changes, cursor and meta down in one transaction.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        values = {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")}
+
+        def work(txn: Transaction) -> None:
+            for change in changes:
+                self._apply_one(txn, change)
+            self._put_meta(txn, values)
+
+        self._env.write(work)
+
+    def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
+        """Hold exactly these key epochs, and meta, in one transaction."""
+
+        def work(txn: Transaction) -> None:
+            txn.drop(self._env.tables[_EPOCHS], delete=False)
+            for epoch in epochs:
+                self._put(txn, _EPOCHS, epoch.key_epoch.to_bytes(4, "big"), epoch)
+            self._put_meta(txn, meta)
+
+        self._env.write(work)
+
+    def drop_epochs(self, key_epochs: Sequence[int]) -> None:
+        """Forget these key epochs for good."""
+
+        def work(txn: Transaction) -> None:
+            for key_epoch in key_epochs:
+                self._delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
+
+        self._env.write(work)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._env.close()
+
+    def _apply_one(self, txn: Transaction, change: Change) -> None:
+        if isinstance(change, PutCredential):
+            key = self._hide(change.credential.credential_id)
+            self._put(txn, _CREDENTIALS, key, change.credential)
+        elif isinstance(change, DropCredential):
+            self._delete(txn, _CREDENTIALS, self._hide(change.credential_id))
+            self._delete(txn, _STATUS, self._hide(change.credential_id))
+        elif isinstance(change, PutReference):
+            reference = change.reference
+            key = self._hide(reference.holder_id) + reference.pack.encode()
+            self._put(txn, _REFERENCES, key, reference)
+        elif isinstance(change, DropReference):
+            self._delete(txn, _REFERENCES, self._hide(change.holder_id) + change.pack.encode())
+        elif isinstance(change, PutStatus):
+            key = self._hide(change.status.credential_id)
+            if change.status.status is Status.VALID:
+                self._delete(txn, _STATUS, key)
+            else:
+                self._put(txn, _STATUS, key, change.status)
+        elif isinstance(change, PutPolicy):
+            self._put(txn, _POLICIES, change.policy.scene.encode(), change.policy)
+        elif isinstance(change, DropPolicy):
+            self._delete(txn, _POLICIES, change.scene.encode())
+        elif isinstance(change, PutGate):
+            self._put(txn, _GATES, change.gate.gate_id.encode(), change.gate)
+
+    def _put(self, txn: Transaction, table: bytes, key: bytes, record: msgspec.Struct) -> None:
+        sealed = self._seals[table].seal(key, self._encode(record))
+        txn.put(key, sealed, db=self._env.tables[table])
+
+    def _delete(self, txn: Transaction, table: bytes, key: bytes) -> None:
+        txn.delete(key, db=self._env.tables[table])
+
+    def _put_meta(self, txn: Transaction, meta: Mapping[str, bytes]) -> None:
+        for name, value in meta.items():
+            key = name.encode()
+            txn.put(key, self._seals[_META].seal(key, value), db=self._env.tables[_META])
+
+    def _load(
+        self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]
+    ) -> _T | None:
+        sealed = self._env.get(table, key)
+        if sealed is None:
+            return None
+        return self._decoded(table, self._seals[table].open(key, sealed), decoder)
+
+    def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:
+        open_ = self._seals[table].open
+        return [
+            self._decoded(table, open_(key, sealed), decoder)
+            for key, sealed in self._env.items(table)
+        ]
+
+    def _decoded(self, table: bytes, data: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
+        try:
+            return decoder.decode(data)
+        except msgspec.MsgspecError:
+            # No cause is kept: the decoder's words could quote personal fields.
+            raise StoreError(f"an entry of the table {table.decode()} can't be read") from None
