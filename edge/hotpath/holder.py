@@ -13,7 +13,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.hotpath.reasons import Reason
+from edge.hotpath.reasons import Decision, Reason
+from edge.hotpath.verdict import Verdict, verdict
+from edge.protocol.journal import FaceEvidence
+from edge.protocol.records import ReferenceRecord, ScenePolicy
 
 Template = npt.NDArray[np.int8]
 
@@ -54,3 +57,50 @@ def compare_templates(a: Template, b: Template) -> float:
     y = b.astype(np.float32)
     norm = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / norm if norm > 0.0 else 0.0
+
+
+def check_holder(
+    reference: ReferenceRecord | None,
+    probe: Probe,
+    point: tuple[float, float] | None,
+    policy: ScenePolicy,
+    *,
+    now: float,
+) -> tuple[Verdict, FaceEvidence | None]:
+    """Judge whether the probe is of the credential's holder.
+
+    Args:
+        reference: The holder's reference for the probe's pack, None if there is none.
+        probe: Of the capture.
+        point: (threshold, its FMR) that serves the scene, None if the pack has none.
+        policy: Of the scene.
+        now: Unix seconds of this judgement.
+
+    Returns:
+        The verdict, and the evidence if a comparison was made.
+    """
+    # 1. The pack serves the scene's error rate, or the policy overrides it in words.
+    if point is None:
+        return verdict(Reason.PACK_UNFIT), None
+    # 2. An attack outweighs any score; where a check is demanded, none means can't tell.
+    if policy.pad != "off" and probe.pad == "failed":
+        return verdict(Reason.ATTACK_DETECTED, Decision(policy.attack)), None
+    if policy.pad == "required" and probe.pad == "not_checked":
+        return verdict(Reason.PACK_UNFIT), None
+    # 3. A reference of this pack and length that may still be used.
+    if reference is None or reference.pack != probe.pack:
+        return verdict(Reason.REFERENCE_MISSING), None
+    if reference.expires_s is not None and now >= reference.expires_s:
+        return verdict(Reason.REFERENCE_MISSING), None
+    stored = np.frombuffer(reference.template, np.int8)
+    if stored.shape != probe.template.shape:
+        return verdict(Reason.REFERENCE_MISSING), None
+    # 4. The score is above the threshold.
+    threshold, fmr = point
+    score = compare_templates(stored, probe.template)
+    evidence = FaceEvidence(
+        score=round(score, 4), threshold=threshold, fmr=fmr, model=probe.pack, pad=probe.pad
+    )
+    if score > threshold:
+        return verdict(Reason.OK), evidence
+    return verdict(Reason.NO_MATCH, Decision(policy.no_match)), evidence

@@ -89,6 +89,11 @@ class FaceEngine:
         point = self.manifest.operating_point(fmr)
         return (point.threshold, point.fmr) if point else None
 
+    def strictest(self) -> tuple[float, float]:
+        """Give (threshold, FMR) of the strictest operating point."""
+        point = min(self.manifest.operating_points, key=lambda item: item.fmr)
+        return point.threshold, point.fmr
+
     def warm(self) -> None:
         """Run every model once, so that the first capture finds them ready."""
         grey = np.full((360, 640, 3), 128, np.uint8)

@@ -5,12 +5,12 @@
   takes microseconds; everything else runs on the worker pool or is awaited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.qr.reading import CodeReading
-from edge.protocol.journal import JournalRecord, Receipt
+from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
 
 
@@ -38,12 +38,37 @@ class FaceEngine(Protocol):
         """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
         ...
 
+    def strictest(self) -> tuple[float, float]:
+        """Give (threshold, FMR) of the strictest operating point."""
+        ...
+
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Detect, align, embed and judge the quality of one capture (a burst of frames).
 
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
+        ...
+
+
+class Clock(Protocol):
+    """The node's idea of time (edge.clock)."""
+
+    def now_s(self) -> float:
+        """Give Unix seconds."""
+        ...
+
+    @property
+    def state(self) -> Literal["trusted", "degraded", "untrusted"]:
+        """How far that can be believed."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told of every answer (edge.metrics). Takes microseconds, raises nothing."""
+
+    def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
+        """Take note of an answer that is durable."""
         ...
 
 

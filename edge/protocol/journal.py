@@ -52,6 +52,7 @@ class VerificationRecord(msgspec.Struct, frozen=True, kw_only=True, tag="verific
         credential_id: 16 bytes once the code is genuine, else None.
         credential_type, credential_status: Once the credential is known.
         suite, step: Of the genuine code, else None.
+        why: Detail of the reason (what made a code or face unusable), empty if none.
         disclosed: Names (not values) of the fields that were shown.
         actor, note: The operator and the words of a decision; empty otherwise.
     """
@@ -72,6 +73,7 @@ class VerificationRecord(msgspec.Struct, frozen=True, kw_only=True, tag="verific
     step: int | None
     evidence: Evidence
     face: FaceEvidence | None = None
+    why: str = ""
     disclosed: tuple[str, ...] = ()
     actor: str = ""
     note: str = ""

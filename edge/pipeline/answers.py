@@ -1,0 +1,102 @@
+"""The same `request_id` gives the same answer again.
+
+- Kept for a bounded time and number; while the first is under way, others wait for it.
+- A failure isn't an answer: after one the same request may try again.
+- After a restart the table is rebuilt from the journal: an entry then holds the record, from
+  which the answer is made when it is asked for.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from edge.pipeline.answer import Outcome
+from edge.pipeline.calls import RequestConflict
+from edge.protocol.journal import Receipt, VerificationRecord
+
+KEPT_S = 600.0
+KEPT_MAX = 200_000
+
+Key = bytes
+"""First 16 bytes of SHA-256(gate_id ‖ 0 ‖ request_id)."""
+
+
+class _Entry(msgspec.Struct):
+    body_digest: bytes
+    expires_s: float
+    outcome: "Outcome | asyncio.Future[Outcome] | tuple[VerificationRecord, Receipt]"
+
+
+class RecentAnswers:
+    """Recent answers by request."""
+
+    def __init__(
+        self,
+        remake: Callable[[VerificationRecord, Receipt], Outcome],
+        kept_s: float = KEPT_S,
+        kept_max: int = KEPT_MAX,
+    ) -> None:
+        """Begin empty; `remake` makes an answer from a journalled record."""
+        self._remake = remake
+        self._kept_s, self._kept_max = kept_s, kept_max
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Count what is kept."""
+        return len(self._entries)
+
+    def restore(self, record: VerificationRecord, receipt: Receipt, age_s: float) -> None:
+        """Take up a journalled answer after a restart."""
+        left = self._kept_s - age_s
+        if left > 0.0:
+            self._entries[record.request_digest] = _Entry(
+                record.body_digest, time.monotonic() + left, (record, receipt)
+            )
+
+    async def once(
+        self, key: Key, body_digest: bytes, work: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Give the answer of a request, working only if there is none.
+
+        Raises:
+            RequestConflict: The same request_id came with another body.
+        """
+        self._forget()
+        entry = self._entries.get(key)
+        if entry is not None:
+            if entry.body_digest != body_digest:
+                raise RequestConflict("this request_id was used with another content")
+            if isinstance(entry.outcome, tuple):
+                entry.outcome = self._remake(*entry.outcome)
+            if isinstance(entry.outcome, Outcome):
+                return entry.outcome
+            return await asyncio.shield(entry.outcome)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        entry = _Entry(body_digest, time.monotonic() + self._kept_s, future)
+        self._entries[key] = entry
+        try:
+            outcome = await work()
+        except BaseException as error:
+            del self._entries[key]
+            if not isinstance(error, Exception):
+                future.cancel()
+                raise
+            future.set_exception(error)
+            future.exception()  # read once, so that a failure nobody else waits for isn't logged
+            raise
+        entry.outcome = outcome
+        future.set_result(outcome)
+        return outcome
+
+    def _forget(self) -> None:
+        """Drop what is too old or too much; entries are in order of age."""
+        now = time.monotonic()
+        while self._entries:
+            key, entry = next(iter(self._entries.items()))
+            full = len(self._entries) > self._kept_max
+            if isinstance(entry.outcome, asyncio.Future) or (entry.expires_s > now and not full):
+                return
+            del self._entries[key]

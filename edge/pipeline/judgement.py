@@ -1,0 +1,92 @@
+"""What one verification gathers on its way, and the record it becomes."""
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.hotpath.presentation import AuthenticPresentation
+from edge.hotpath.trust import Trust
+from edge.hotpath.verdict import Verdict
+from edge.pipeline.ports import Clock, ReplayGuard
+from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
+from edge.protocol.records import (
+    CredentialRecord,
+    GateRecord,
+    ScenePolicy,
+    Status,
+    StatusRecord,
+)
+
+
+class Judgement(msgspec.Struct, kw_only=True):
+    """The state of one verification; lives as long as its call."""
+
+    verification_id: str
+    gate: GateRecord
+    scene: str
+    request_digest: bytes
+    body_digest: bytes
+    policy: ScenePolicy
+    trust: Trust
+    now: float
+    kind: str = "verification"
+    authentic: AuthenticPresentation | None = None
+    credential: CredentialRecord | None = None
+    status: StatusRecord | None = None
+    face: FaceEvidence | None = None
+    why: str = ""
+    timings_ms: dict[str, float] = {}
+    mark: float = 0.0
+
+    def begin(self) -> None:
+        """Start timing a stage."""
+        self.mark = time.perf_counter()
+
+    def end(self, stage: str) -> None:
+        """Add the time since `begin` to a stage."""
+        now = time.perf_counter()
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.mark) * 1e3
+        self.mark = now
+
+    def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
+        """Give the journal's record of a verdict."""
+        authentic, credential = self.authentic, self.credential
+        accepted = verdict.decision == "accept"
+        return VerificationRecord(
+            verification_id=self.verification_id,
+            kind="capture" if self.kind == "capture" else "verification",
+            at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
+            request_digest=self.request_digest, body_digest=self.body_digest,
+            decision=verdict.decision.value, reason=verdict.reason.value,
+            credential_id=authentic.credential_id if authentic else None,
+            credential_type=credential.type if credential else "",
+            credential_status=_status_word(credential, self.status),
+            suite=authentic.suite if authentic else None,
+            step=authentic.step if authentic else None,
+            evidence=self._evidence(clock, guard), face=self.face, why=self.why,
+            disclosed=_disclosed(credential, self.policy) if accepted else (),
+        )
+
+    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
+        trust, now = self.trust, self.now
+        updated = self.credential.updated_s if self.credential else 0
+        return Evidence(
+            mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
+            status_age_s=trust.status_age_s(now),
+            credential_age_s=max(0, int(now) - updated) if updated else None,
+            policy_version=self.policy.version, replay_scope=guard.scope,
+        )
+
+
+def _status_word(credential: CredentialRecord | None, status: StatusRecord | None) -> str:
+    if credential is None:
+        return ""
+    return (status.status if status else Status.VALID).value
+
+
+def _disclosed(
+    credential: CredentialRecord | None, policy: ScenePolicy
+) -> tuple[str, ...]:
+    fields: Mapping[str, str] = credential.fields if credential else {}
+    return tuple(item.field for item in policy.disclose if item.field in fields)

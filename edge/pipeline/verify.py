@@ -1,0 +1,294 @@
+"""One verification, readable top to bottom.
+
+- The order is the security argument: nothing is looked up before the code is genuine,
+  nothing is spent before the credential stands, nothing is answered before the record is
+  durable.
+- One trust snapshot and one reading of the clock a judgement.
+- Whatever goes wrong on the way is an exception and becomes an HTTP error; accept is only
+  ever a returned verdict.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+from edge.errors import ImageError
+from edge.hotpath.credential import check_credential
+from edge.hotpath.holder import ProbeFault, check_holder
+from edge.hotpath.presentation import DriftWindow, check_presentation
+from edge.hotpath.qr.reading import pick_presentation
+from edge.hotpath.reasons import REASONS, Reason, Stage
+from edge.hotpath.trust import Trust
+from edge.hotpath.verdict import Verdict, verdict
+from edge.imaging import ImageLimits, probe_image
+from edge.pipeline.answer import Outcome
+from edge.pipeline.answers import RecentAnswers
+from edge.pipeline.calls import (
+    CaptureCall,
+    SceneForbidden,
+    SceneUnknown,
+    VerificationCall,
+)
+from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.judgement import Judgement
+from edge.pipeline.ports import (
+    Clock,
+    CodeReader,
+    CredentialCache,
+    FaceEngine,
+    Journal,
+    Observer,
+    ReplayGuard,
+)
+from edge.pipeline.render import render
+from edge.pipeline.workers import WorkerPool
+from edge.protocol.journal import Receipt, VerificationRecord
+from edge.protocol.kh1 import step_at
+from edge.protocol.records import GateRecord, ScenePolicy
+
+
+class Verifier:
+    """Judges presentations and captures."""
+
+    def __init__(
+        self,
+        *,
+        trust: Callable[[], Trust],
+        clock: Clock,
+        cache: CredentialCache,
+        guard: ReplayGuard,
+        journal: Journal,
+        reader: CodeReader,
+        face: FaceEngine,
+        code_pool: WorkerPool,
+        face_pool: WorkerPool,
+        observer: Observer,
+        new_id: Callable[[], str],
+        monotonic: Callable[[], float],
+        image_limits: ImageLimits,
+    ) -> None:
+        """Take every port; `new_id` gives 32 hex characters."""
+        self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
+        self._journal, self._reader, self._face = journal, reader, face
+        self._code_pool, self._face_pool = code_pool, face_pool
+        self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
+        self._image_limits = image_limits
+        self.answers = RecentAnswers(self._remake)
+        self.open = OpenVerifications()
+
+    def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
+        """Give the policies of the scenes that a gate may name here."""
+        policies = self._trust().policies
+        return [policies[scene] for scene in gate.scenes if scene in policies]
+
+    async def verify(self, call: VerificationCall) -> Outcome:
+        """Answer one `POST /v1/verifications`.
+
+        Raises:
+            CallError: It has no verdict.
+            OperatingError: Journal, store, capacity or an image.
+        """
+        self._policy(self._trust(), call.gate, call.scene)
+        key = request_key(call.gate.gate_id, call.request_id)
+        digest = body_digest(
+            call.scene, call.presentation or "", call.challenge_id or "",
+            [call.code_image] if call.code_image is not None else [], call.face_images,
+        )
+        return await self.answers.once(key, digest, lambda: self._verify(call, key, digest))
+
+    async def capture(self, call: CaptureCall) -> Outcome:
+        """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
+        key = request_key(call.gate.gate_id, call.request_id)
+        digest = body_digest(
+            call.verification_id, "", call.challenge_id or "", [], call.face_images
+        )
+        return await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+
+    async def _verify(self, call: VerificationCall, key: bytes, digest: bytes) -> Outcome:
+        self._check_images(call.face_images)
+        # 1. Scene and gate are known; a frame becomes a text.
+        trust = self._trust()
+        policy = self._policy(trust, call.gate, call.scene)
+        case = Judgement(
+            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
+            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
+        )
+        case.begin()
+        text = await self._text(call, case)
+        case.now = self._clock.now_s()
+        if isinstance(text, Verdict):
+            return await self._conclude(case, text)
+        # 2. The code is genuine and in time, by a clock that can be believed.
+        found = self._check_clock(policy) or self._check_code(text, case)
+        case.end("authenticate")
+        if found is not None:
+            return await self._conclude(case, found)
+        # 3. The credential stands and is accepted here.
+        found = self._check_credential(case)
+        case.end("cache")
+        if found is not None:
+            return await self._conclude(case, found)
+        # 4. The presentation is spent, once.
+        if policy.face != "off":
+            self.open.check_room()
+        found = self._spend(case, key)
+        if found is not None or policy.face == "off":
+            return await self._conclude(case, found or verdict(Reason.OK))
+        # 5. and 6. The face, where policy asks for it; then 7. and 8.
+        return await self._with_face(case, call.face_images, call.deadline_s, None)
+
+    async def _capture(self, call: CaptureCall, key: bytes, digest: bytes) -> Outcome:
+        self._check_images(call.face_images)
+        item = self.open.take_try(call.verification_id, call.gate.gate_id)
+        trust = self._trust()
+        case = Judgement(
+            verification_id=call.verification_id, gate=call.gate, scene=item.scene,
+            request_digest=key, body_digest=digest, kind="capture", trust=trust,
+            policy=self._policy(trust, call.gate, item.scene), now=self._clock.now_s(),
+            authentic=item.authentic,
+        )
+        case.begin()
+        # A credential withdrawn since its code was shown counts.
+        found = self._check_credential(case)
+        case.end("cache")
+        if found is not None:
+            self.open.close(call.verification_id)
+            return await self._conclude(case, found)
+        return await self._with_face(case, call.face_images, call.deadline_s, item)
+
+    async def _with_face(
+        self,
+        case: Judgement,
+        images: Sequence[bytes],
+        deadline_s: float,
+        item: OpenVerification | None,
+    ) -> Outcome:
+        found = await self._check_face(case, images, deadline_s)
+        if REASONS[found.reason].stage is not Stage.CAPTURE:
+            self.open.close(case.verification_id)
+        elif item is None:
+            assert case.authentic is not None
+            policy = case.policy
+            self.open.open(case.verification_id, OpenVerification(
+                case.gate.gate_id, case.scene, case.authentic,
+                self._monotonic() + policy.capture_open_s, policy.capture_tries,
+            ))
+        return await self._conclude(case, found)
+
+    async def _text(self, call: VerificationCall, case: Judgement) -> str | Verdict:
+        if call.presentation is not None:
+            return call.presentation
+        image = call.code_image
+        assert image is not None
+        reading = await self._code_pool.run(call.deadline_s, lambda: self._reader.read(image))
+        case.end("decode")
+        case.why = reading.why
+        return pick_presentation(reading)
+
+    def _check_clock(self, policy: ScenePolicy) -> Verdict | None:
+        state = self._clock.state
+        if state == "untrusted" or (state == "degraded" and policy.clock_degraded == "refer"):
+            return verdict(Reason.CLOCK_UNTRUSTED)
+        return None
+
+    def _check_code(self, text: str, case: Judgement) -> Verdict | None:
+        policy = case.policy
+        window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
+        found = check_presentation(text, case.now, case.trust.keys, window)
+        if isinstance(found, Verdict):
+            return found
+        case.authentic = found
+        return None
+
+    def _check_credential(self, case: Judgement) -> Verdict | None:
+        authentic = case.authentic
+        assert authentic is not None
+        case.credential = self._cache.credential(authentic.credential_id)
+        case.status = self._cache.status(authentic.credential_id)
+        return check_credential(
+            authentic, case.credential, case.status, case.policy, now=case.now,
+            status_age_s=case.trust.status_age_s(case.now),
+        )
+
+    def _spend(self, case: Judgement, showing: bytes) -> Verdict | None:
+        authentic = case.authentic
+        assert authentic is not None
+        fresh = self._guard.spend(
+            authentic.credential_id, authentic.step, showing, step_at(case.now)
+        )
+        return None if fresh else verdict(Reason.PRESENTATION_REPLAYED)
+
+    async def _check_face(
+        self, case: Judgement, images: Sequence[bytes], deadline_s: float
+    ) -> Verdict:
+        if not images:
+            return verdict(Reason.FACE_ABSENT)
+        case.begin()
+        try:
+            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+        except ImageError:
+            # The code is spent, so a picture that turns out damaged is a retry, not an error.
+            probe = ProbeFault(Reason.FACE_ABSENT, "damaged")
+        if isinstance(probe, ProbeFault):
+            case.end("face")
+            case.why = probe.why
+            return verdict(probe.reason)
+        assert case.credential is not None
+        reference = self._cache.reference(case.credential.holder_id, probe.pack)
+        point = self._face.threshold(case.policy.fmr_max)
+        if point is None and case.policy.pack_override:
+            point = self._face.strictest()
+        found, case.face = check_holder(reference, probe, point, case.policy, now=case.now)
+        case.end("face")
+        return found
+
+    async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
+        """7. The record is durable. 8. The answer leaves."""
+        record = case.record(found, self._clock, self._guard)
+        case.begin()
+        receipt = await self._journal.append(record)
+        case.end("journal")
+        self._observer.observed(record, case.timings_ms)
+        answer = render(record, receipt, case.credential, case.policy)
+        return Outcome(answer, case.timings_ms)
+
+    def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:
+        """Make a journalled answer again."""
+        credential = None
+        if record.credential_type and record.credential_id is not None:
+            credential = self._cache.credential(record.credential_id)
+        policy = self._trust().policies.get(record.scene)
+        return Outcome(render(record, receipt, credential, policy), {})
+
+    def _policy(self, trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
+        policy = trust.policies.get(scene)
+        if policy is None:
+            raise SceneUnknown("this node has no such scene")
+        if scene not in gate.scenes:
+            raise SceneForbidden("the scene isn't this gate's")
+        return policy
+
+    def _check_images(self, images: Iterable[bytes]) -> None:
+        """Hold faces against the bounds by their headers, before anything is spent."""
+        for image in images:
+            probe_image(image, self._image_limits)
+
+
+def request_key(gate_id: str, request_id: str) -> bytes:
+    """Identify a gate's request, 16 bytes."""
+    return hashlib.sha256(f"{gate_id}\0{request_id}".encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def body_digest(
+    scene: str, presentation: str, challenge_id: str,
+    code_images: Sequence[bytes], face_images: Sequence[bytes],
+) -> bytes:
+    """Digest a call's content whatever its encoding, 16 bytes."""
+    whole = hashlib.sha256()
+    for text in (scene, presentation, challenge_id):
+        data = text.encode("utf-8", "surrogatepass")
+        whole.update(len(data).to_bytes(8, "big") + data)
+    for images in (code_images, face_images):
+        whole.update(len(images).to_bytes(8, "big"))
+        for image in images:
+            whole.update(hashlib.sha256(image).digest())
+    return whole.digest()[:16]

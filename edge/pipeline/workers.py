@@ -1,0 +1,71 @@
+"""Where blocking work runs: a few threads behind a bounded queue.
+
+- Full means `CapacityError` at once, not later; work whose deadline has passed isn't
+  begun; work whose client hung up and that hasn't begun is dropped.
+- Codes and faces have pools of their own, so a code never waits behind a face.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from edge.errors import CapacityError
+from edge.pipeline.calls import DeadlineMissed
+
+_T = TypeVar("_T")
+RETRY_AFTER_S = 1.0
+
+
+class WorkerPool:
+    """Runs blocking calls."""
+
+    def __init__(self, name: str, threads: int, waiting_max: int) -> None:
+        """Begin with no work.
+
+        Args:
+            name: Of its threads.
+            threads: How many calls run at once.
+            waiting_max: How many more may wait.
+        """
+        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+        self._threads = threads
+        self._inside_max = threads + waiting_max
+        self._inside = 0
+
+    @property
+    def waiting(self) -> int:
+        """Calls that have not begun."""
+        return max(0, self._inside - self._threads)
+
+    async def run(self, deadline_s: float, work: Callable[[], _T]) -> _T:
+        """Run one call.
+
+        Args:
+            deadline_s: Monotonic time after which it isn't begun.
+            work: Blocking and thread-safe.
+
+        Raises:
+            CapacityError: No room now.
+            DeadlineMissed: It couldn't begin in time.
+        """
+        if self._inside >= self._inside_max:
+            raise CapacityError("the node is at its capacity", RETRY_AFTER_S)
+        self._inside += 1
+
+        def begin() -> _T:
+            if time.monotonic() > deadline_s:
+                raise DeadlineMissed("the work couldn't begin within the deadline")
+            return work()
+
+        future = asyncio.get_running_loop().run_in_executor(self._executor, begin)
+        future.add_done_callback(self._left)
+        return await future
+
+    def _left(self, _: object) -> None:
+        self._inside -= 1
+
+    def close(self) -> None:
+        """Wait for what runs; drop what hasn't begun."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
