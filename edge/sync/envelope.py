@@ -7,7 +7,6 @@
 - Not here: what a believed body may say (edge.sync.rules).
 """
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
 
@@ -151,11 +150,6 @@ def check_keys_of_root(root: Root) -> None:
 def withdrawn(before: Root, after: Root, role: str) -> bool:
     """Say whether a role lost a key: what only that key may have said isn't a floor any more."""
     return not set(before.roles[role].key_ids) <= set(after.roles[role].key_ids)
-
-
-def lengths_differ(values: Iterable[tuple[bytes, int]]) -> bool:
-    """Say whether any value hasn't its exact length."""
-    return any(len(value) != length for value, length in values)
 
 
 def _holds(public: bytes, value: bytes, covered: bytes) -> bool:

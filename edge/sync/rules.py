@@ -14,28 +14,13 @@
 
 import msgspec
 
-from edge.protocol.feed import (
-    CHANGES_MAX,
-    EPOCHS_MAX,
-    Change,
-    ChangeBatch,
-    DropCredential,
-    DropReference,
-    EpochsChanged,
-    KeyDelivery,
-    PutCredential,
-    PutGate,
-    PutReference,
-    PutStatus,
-    Root,
-    root_fingerprint,
-)
+from edge.protocol.feed import ChangeBatch, EpochsChanged, KeyDelivery, Root, root_fingerprint
+from edge.sync.content import check_changes, check_epochs
 from edge.sync.envelope import (
     Refusal,
     Rule,
     check_keys_of_root,
     check_signatures,
-    lengths_differ,
     open_envelope,
     parse_body,
     withdrawn,
@@ -43,8 +28,6 @@ from edge.sync.envelope import (
 
 CLOCK_AHEAD_S_MAX = 300
 """How far the platform's clock may run before ours in what it signs."""
-ID_BYTES = 16
-HASH_BYTES = 32
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +170,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         _check_log(batch.log, root.log)
         _check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
         _check_order(batch, mark)
-        _check_content(batch.changes)
+        check_changes(batch.changes)
         cursor = batch.first + len(batch.changes)
         after = msgspec.structs.replace(
             mark, cursor=cursor, head=batch.head, issued_s=batch.issued_s)
@@ -216,9 +199,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
             raise Refusal(
                 Rule.ROLLBACK,
                 f"keys version {delivery.version} is older than {mark.keys_version}")
-        numbers = [epoch.key_epoch for epoch in delivery.epochs]
-        if len(numbers) > EPOCHS_MAX or len(set(numbers)) != len(numbers):
-            raise Refusal(Rule.CONTENT, "a key epoch comes twice, or there are too many")
+        check_epochs(delivery.epochs)
         # A delivery from before the announcement may be a replayed one: it is no lie, but
         # the announced epochs aren't in it, so they stay wanted.
         newer = delivery.version > mark.keys_version or delivery.issued_s >= mark.keys_announced_s
@@ -264,34 +245,7 @@ def _check_order(batch: ChangeBatch, mark: Mark) -> None:
     if batch.head < mark.head:
         raise Refusal(
             Rule.ROLLBACK, f"a log of {batch.head} changes was already {mark.head} long")
-    if len(batch.changes) > CHANGES_MAX:
-        raise Refusal(Rule.CONTENT, f"{len(batch.changes)} changes in a batch are over the bound")
     if batch.first + len(batch.changes) > batch.head:
         raise Refusal(Rule.CONTENT, "a batch reaches beyond the end of its own log")
     if not batch.changes and batch.head > batch.first:
         raise Refusal(Rule.TRUNCATED, f"{batch.head - batch.first} changes were left out")
-
-
-def _check_content(changes: tuple[Change, ...]) -> None:
-    """Demand ids and hashes of their exact lengths: they become keys of the store."""
-    for number, change in enumerate(changes):
-        if lengths_differ(_exact(change)):
-            raise Refusal(Rule.CONTENT, f"change {number} of the batch has an id of wrong length")
-
-
-def _exact(change: Change) -> tuple[tuple[bytes, int], ...]:
-    match change:
-        case PutCredential(credential=credential):
-            return (credential.credential_id, ID_BYTES), (credential.holder_id, ID_BYTES)
-        case DropCredential(credential_id=credential_id):
-            return ((credential_id, ID_BYTES),)
-        case PutReference(reference=reference):
-            return ((reference.holder_id, ID_BYTES),)
-        case DropReference(holder_id=holder_id):
-            return ((holder_id, ID_BYTES),)
-        case PutStatus(status=status):
-            return ((status.credential_id, ID_BYTES),)
-        case PutGate(gate=gate):
-            return ((gate.secret_hash, HASH_BYTES),)
-        case _:
-            return ()

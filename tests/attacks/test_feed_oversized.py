@@ -11,6 +11,7 @@ from edge.protocol.feed import (
     SIGNATURES_MAX,
     DropCredential,
     DropPolicy,
+    DropReference,
     PutGate,
     SealedEpoch,
 )
@@ -55,11 +56,21 @@ def test_more_key_epochs_than_the_bound_are_refused():
         enrolled(forge).keys(forge.delivery(NODE, SEAL, epochs=epochs), NOW_S)
 
 
+def test_key_epoch_that_is_no_day_is_refused():
+    forge = Forge(NOW_S)
+    for day in (-1, 2**32):
+        with refused(Rule.CONTENT):
+            enrolled(forge).keys(
+                forge.delivery(NODE, SEAL, epochs=(SealedEpoch(day, b""),)), NOW_S)
+
+
 def test_ids_and_hashes_of_another_length_are_refused():
     forge = Forge(NOW_S)
     for change in (
         DropCredential(bytes(15)), DropCredential(bytes(17)),
         PutGate(GateRecord(gate_id="g", secret_hash=b"", scenes=())),
+        PutGate(GateRecord(gate_id="", secret_hash=bytes(32), scenes=())),
+        DropPolicy(""), DropPolicy("x" * 129), DropReference(bytes(16), "x" * 129),
     ):
         with refused(Rule.CONTENT):
             enrolled(forge).changes(forge.batch(0, change), NOW_S)
