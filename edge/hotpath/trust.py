@@ -37,6 +37,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         status_as_of_s: Unix seconds up to which every change of status is held; None = never.
         keys_pending: New key epochs were announced and aren't held yet.
         central_clock_skew_s: Central platform's clock minus this node's; None = unknown.
+        central_clock_as_of_s: This node's clock when that was measured.
     """
 
     node_id: str
@@ -50,6 +51,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     status_as_of_s: int | None = None
     keys_pending: bool = False
     central_clock_skew_s: float | None = None
+    central_clock_as_of_s: float | None = None
 
     def keys_age_s(self, now: float) -> int | None:
         """Give the age of the keys in whole seconds, None if none were ever held."""
@@ -117,9 +119,10 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the central platform is in reach."""
         return msgspec.structs.replace(self, mode=mode)
 
-    def with_clock_skew(self, skew_s: float | None) -> "Trust":
-        """Say how far the central platform's clock is from this node's."""
-        return msgspec.structs.replace(self, central_clock_skew_s=skew_s)
+    def with_clock_skew(self, skew_s: float | None, as_of_s: float) -> "Trust":
+        """Say how far the central platform's clock is from this node's, as measured then."""
+        return msgspec.structs.replace(
+            self, central_clock_skew_s=skew_s, central_clock_as_of_s=as_of_s)
 
 
 def usable_gates(gates: Iterable[GateRecord], node_id: str) -> dict[str, GateRecord]:

@@ -159,7 +159,7 @@ class Believer:
 
     def set_clock_skew(self, skew_s: float | None) -> None:
         """Publish how far the platform's clock is from ours."""
-        self._set(self.trust.with_clock_skew(skew_s))
+        self._set(self.trust.with_clock_skew(skew_s, self._now()))
 
     def _loaded(self) -> tuple[RootOfTrust, Trust]:
         enrolment = load_enrolment(self._store)

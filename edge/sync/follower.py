@@ -73,7 +73,7 @@ class FollowerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Follower:
-    """Keeps the node's belief in step with the central platform."""
+    """Keeps the node's belief in step with the central platform. Lives once: start, stop."""
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class ShipperStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shipper:
-    """Keeps the platform's copy of the journal in step with the node's."""
+    """Keeps the platform's copy of the journal in step. Lives once: start, stop."""
 
     def __init__(
         self,
@@ -135,7 +135,12 @@ class Shipper:
     async def _turn(self) -> bool:
         """Ship one upload; give whether there was one."""
         size = self._journal.size
-        if self._next >= size:
+        if self._next > size:
+            raise JournalDiverged(
+                f"the platform acknowledged {self._next} records of log {self._journal.log}, this "
+                f"folder holds {size}: was it restored from an older copy? Nothing is skipped; an "
+                "administrator must look at both journals")
+        if self._next == size:
             self._state, self._last_error = "idle", ""
             self._backoff.reset()
             return False

@@ -52,6 +52,7 @@ class SimulatedNode:
         self.revoked = False
         self.keys_version = 1
         self.journal: list[bytes] = []
+        self.journal_log = ""
 
 
 class CentralSimulator:
@@ -242,7 +243,8 @@ class CentralSimulator:
     def take_in(self, node: SimulatedNode, upload: JournalUpload) -> tuple[int, int]:
         """Compare and append; give status and `next`."""
         held = node.journal
-        if upload.log != node.node_id or upload.first > len(held):
+        node.journal_log = node.journal_log or upload.log
+        if upload.log != node.journal_log or upload.first > len(held):
             return 409, len(held)
         overlap = held[upload.first:]
         if list(upload.records[:len(overlap)]) != overlap[:len(upload.records)]:

@@ -109,6 +109,18 @@ async def test_other_content_is_never_skipped(shipper, journal, central, enrolle
     assert held == journal.records
 
 
+async def test_journal_that_became_shorter_is_said_and_not_shipped(client, journal, central):
+    journal.records += some(5)
+    journal.acknowledged = 9
+    shipper = Shipper(central=client, journal=journal, options=QUICK, jitter=lambda: 0.0)
+    await shipper.start()
+    await eventually(lambda: shipper.status.state == "diverged")
+    journal.records += some(10, start=5)
+    await shipper.stop()
+    assert "restored" in shipper.status.last_error
+    assert "/v1/journal" not in central.asked
+
+
 async def test_outage_is_waited_out(shipper, journal, central, held):
     await central.go_down()
     journal.records += some(10)
