@@ -65,6 +65,7 @@ class Verifier:
         new_id: Callable[[], str],
         monotonic: Callable[[], float],
         image_limits: ImageLimits,
+        answers_kept_s: float,
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
@@ -72,7 +73,7 @@ class Verifier:
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
         self._image_limits = image_limits
-        self.answers = RecentAnswers(self._remake)
+        self.answers = RecentAnswers(self._remake, answers_kept_s)
         self.open = OpenVerifications()
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:

@@ -1,0 +1,47 @@
+"""What `/v1/status`, `/readyz` and the status page say of the node."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from edge.protocol.records import Words
+
+
+class PackShown(msgspec.Struct, frozen=True):
+    """The face pack in use, and what it is good for."""
+
+    id: str
+    title: str
+    licence: str
+    embedder: str
+    notes: Words
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The node at one moment. Ages in whole seconds.
+
+    Attributes:
+        ready: Whether it verifies; `not_ready` says why not.
+        scenes_unfit: Scenes whose error rate the face pack can't meet.
+    """
+
+    version: str
+    node_id: str
+    ready: bool
+    not_ready: tuple[str, ...]
+    mode: Literal["online", "offline"]
+    clock: Literal["trusted", "degraded", "untrusted"]
+    keys_age_s: int | None
+    status_age_s: int | None
+    key_epochs: tuple[int, ...]
+    scenes: tuple[str, ...]
+    scenes_unfit: tuple[str, ...]
+    replay_scope: Literal["node", "site"]
+    held: Mapping[str, int]
+    pack: PackShown
+    waiting: Mapping[str, int]
+    journal: Mapping[str, int | str]
+    feed: Mapping[str, int | float | str | None]
+    last_rung: str
+    uptime_s: int
