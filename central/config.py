@@ -1,0 +1,69 @@
+"""The central platform's configuration: one TOML file, typed."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edge.errors import ConfigError
+
+_Days = Annotated[int, Meta(ge=1, le=400)]
+
+
+class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every key with its unit and default.
+
+    Attributes:
+        data_dir: Folder of keys and the embedded database.
+        database_url: SQLAlchemy address; empty = SQLite in the data folder.
+        host, port: Where it answers; port 0 = any free one.
+        port_tries: How many following ports are tried when it is taken.
+        packs_dir: Folder of face packs; empty = `packs` in the data folder.
+        log: Name of the feed.
+        epochs_ahead_days: Key epochs are made this far ahead.
+        node_ahead_days: Masters are delivered to nodes this far ahead: the longer, the longer
+            a node serves alone, and the more a stolen one can forge.
+        wallet_ahead_days: Wallets get keys this far ahead.
+        code_life_s: Life of one-time codes in seconds.
+        code_tries_max: Wrong codes a minute before all are refused for that minute.
+        body_bytes_max: Body of a call in bytes.
+        log_level: `debug`, `info`, `warning` or `error`.
+    """
+
+    data_dir: Path = Path("var/central")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8090
+    port_tries: Annotated[int, Meta(ge=1, le=1000)] = 20
+    packs_dir: Path | None = None
+    log: str = "ningbo"
+    epochs_ahead_days: _Days = 7
+    node_ahead_days: _Days = 1
+    wallet_ahead_days: _Days = 2
+    code_life_s: Annotated[int, Meta(ge=1)] = 3_600
+    code_tries_max: Annotated[int, Meta(ge=1)] = 30
+    body_bytes_max: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+    @property
+    def packs_folder(self) -> Path:
+        """Where face packs are."""
+        return self.packs_dir or self.data_dir / "packs"
+
+
+def load_central_config(path: Path | None) -> CentralConfig:
+    """Read a configuration; None = defaults.
+
+    Raises:
+        ConfigError: What is wrong and where.
+    """
+    if path is None:
+        return CentralConfig()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), CentralConfig, strict=False)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
