@@ -1,0 +1,75 @@
+"""Signing and publishing: root, batches, key deliveries.
+
+- The root names the keys of each role and is signed by the root's; made at the first start and
+  kept, for its fingerprint pins every node.
+- A batch says how many changes there are at the time it is signed, in one transaction with
+  the changes it carries.
+"""
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
+
+from central.keys import ROLES, PlatformKeys
+from central.schema import FeedChange
+from central.store import Transaction
+from edge.protocol.feed import (
+    CHANGES_MAX,
+    FORMAT,
+    Body,
+    Change,
+    ChangeBatch,
+    Envelope,
+    RoleKeys,
+    Root,
+    Signature,
+    key_id,
+    signed_bytes,
+)
+
+ROOT_LIFE_S = 10 * 365 * 86_400
+BATCH_LIFE_S = 300
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+_ENCODER = msgspec.msgpack.Encoder()
+_CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
+
+
+def sign(body: Body, key: Ed25519PrivateKey) -> bytes:
+    """Give the envelope of a body signed by one key."""
+    data = _ENCODER.encode(body)
+    public = key.public_key().public_bytes_raw()
+    signature = Signature(key_id(public), key.sign(signed_bytes(data)))
+    return _ENCODER.encode(Envelope(data, (signature,)))
+
+
+def make_root(keys: PlatformKeys, log: str, now_s: int) -> bytes:
+    """Make version 1 of the root, signed."""
+    publics = {role: keys.signing[role].public_key().public_bytes_raw() for role in ROLES}
+    root = Root(
+        format=FORMAT, log=log, version=1, issued_s=now_s, expires_s=now_s + ROOT_LIFE_S,
+        keys={key_id(public): public for public in publics.values()},
+        roles={role: RoleKeys((key_id(public),)) for role, public in publics.items()},
+    )
+    return sign(root, keys.signing["root"])
+
+
+def batch(tx: Transaction, log: str, cursor: int) -> ChangeBatch:
+    """Give the changes from a cursor on, within the bounds of one batch."""
+    head = tx.head()
+    first = min(cursor, head)
+    rows = tx.session.scalars(
+        select(FeedChange).where(FeedChange.number >= first).order_by(FeedChange.number)
+        .limit(CHANGES_MAX)
+    )
+    changes: list[Change] = []
+    total = 0
+    for row in rows:
+        data = tx.keys.open(f"change/{row.number}", row.sealed)
+        total += len(data)
+        if changes and total > BATCH_BYTES_MAX:
+            break
+        changes.append(_CHANGE.decode(data))
+    return ChangeBatch(
+        format=FORMAT, log=log, first=first, head=head, issued_s=tx.now_s,
+        expires_s=tx.now_s + BATCH_LIFE_S, changes=tuple(changes),
+    )

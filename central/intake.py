@@ -1,0 +1,101 @@
+"""Journal intake: every node's records, each once, exactly as they were.
+
+- Records that are held already are compared, not doubled; a gap or another content is
+  refused with the index that comes next.
+- An upload that isn't readable is refused whole: nothing is lost, the node still has it.
+"""
+
+import msgspec
+from sqlalchemy import func, select
+
+from central.errors import Forbidden, Invalid
+from central.schema import JournalEntry, Node
+from central.store import Transaction
+from edge.hotpath.merkle import hash_leaf
+from edge.protocol.journal import (
+    RECORD_BYTES_MAX,
+    UPLOAD_RECORDS_MAX,
+    JournalUpload,
+    VerificationRecord,
+    decode_record,
+)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Index of the next record, and whether the upload was refused."""
+
+    next: int
+    conflict: bool
+
+
+def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
+    """Take in an upload.
+
+    Raises:
+        Invalid: It isn't one.
+        Forbidden: It is another node's log.
+    """
+    try:
+        upload = msgspec.msgpack.decode(data, type=JournalUpload)
+        for record in upload.records:
+            decode_record(record)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid("the upload can't be read") from error
+    if upload.log != node.journal_log:
+        raise Forbidden("this log isn't the node's")
+    if len(upload.records) > UPLOAD_RECORDS_MAX or any(
+        len(record) > RECORD_BYTES_MAX for record in upload.records
+    ):
+        raise Invalid("the upload is larger than its bounds")
+    held = _next(tx, upload.log)
+    if upload.first > held:
+        return Taken(held, conflict=True)
+    known = dict(tx.session.execute(
+        select(JournalEntry.index, JournalEntry.record).where(
+            JournalEntry.log == upload.log, JournalEntry.index >= upload.first,
+            JournalEntry.index < upload.first + len(upload.records),
+        )
+    ).tuples().all())
+    for index, record in enumerate(upload.records, upload.first):
+        if index < held:
+            if known.get(index) != record:
+                return Taken(held, conflict=True)
+            continue
+        tx.session.add(JournalEntry(
+            log=upload.log, index=index, leaf=hash_leaf(record), record=record, taken_s=tx.now_s
+        ))
+        held = index + 1
+    return Taken(held, conflict=False)
+
+
+def list_journal(tx: Transaction, after: int, limit: int) -> list[dict[str, object]]:
+    """Give records in the order of their taking in, as plain values without secrets."""
+    rows = tx.session.scalars(
+        select(JournalEntry).order_by(JournalEntry.taken_s, JournalEntry.log, JournalEntry.index)
+        .offset(after).limit(limit)
+    )
+    return [_shown(row) for row in rows]
+
+
+def _next(tx: Transaction, log: str) -> int:
+    top = tx.session.scalar(
+        select(func.max(JournalEntry.index)).where(JournalEntry.log == log)
+    )
+    return 0 if top is None else top + 1
+
+
+def _shown(row: JournalEntry) -> dict[str, object]:
+    record = decode_record(row.record)
+    shown: dict[str, object] = {
+        "log": row.log, "index": row.index, "leaf": row.leaf.hex(), "taken_s": row.taken_s,
+        "at_ms": record.at_ms,
+    }
+    if isinstance(record, VerificationRecord):
+        shown |= {
+            "verification_id": record.verification_id, "kind": record.kind,
+            "gate_id": record.gate_id, "scene": record.scene, "decision": record.decision,
+            "reason": record.reason, "mode": record.evidence.mode,
+        }
+    else:
+        shown |= {"event": record.event}
+    return shown

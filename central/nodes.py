@@ -1,0 +1,199 @@
+"""Nodes, gates and one-time codes.
+
+- A code is spent once, expires, and is kept hashed; wrong ones are counted by the minute.
+- A node's code ends in the root's fingerprint. The same code with the same keys gives the same
+  node again, so a node killed between answer and store isn't lost.
+- Tokens and gate secrets are shown once and kept hashed.
+"""
+
+import base64
+import hashlib
+import secrets
+
+import msgspec
+from sqlalchemy import select
+
+from central.errors import Forbidden, Invalid, Unauthorised, Unknown
+from central.schema import Code, Gate, Node
+from central.store import Transaction
+from edge.protocol.feed import Envelope, PutGate, root_fingerprint
+from edge.protocol.records import GateRecord
+
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+CODE_CHARS = 16
+NAME_CHARS_MAX = 64
+
+
+class NewGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A gate to register."""
+
+    label: str
+    scenes: tuple[str, ...]
+    node_id: str = ""
+
+
+class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself; keys base64."""
+
+    code: str
+    name: str
+    sign_public: bytes
+    seal_public: bytes
+
+
+class NodeShown(msgspec.Struct, frozen=True):
+    """A node as an administrator sees it."""
+
+    node_id: str
+    name: str
+    enrolled_s: int
+    seen_s: int
+    revoked_s: int | None
+    journal_log: str
+
+
+def make_code(tx: Transaction, purpose: str, subject: bytes, life_s: int, ending: str = "") -> str:
+    """Make a one-time code."""
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_CHARS)) + ending
+    tx.session.add(Code(
+        hash=hash_secret(code), purpose=purpose, subject=subject, expires_s=tx.now_s + life_s,
+        used_by=None,
+    ))
+    return code
+
+
+def spend_code(tx: Transaction, purpose: str, code: str, by: bytes) -> tuple[bytes, bool]:
+    """Spend a code.
+
+    Returns:
+        Its subject, and whether it was spent before by the same one.
+
+    Raises:
+        Forbidden: It is unknown, expired or was used; it doesn't say which.
+    """
+    row = tx.session.get(Code, hash_secret(code.strip()), with_for_update=True)
+    if row is None or row.purpose != purpose or row.expires_s <= tx.now_s:
+        raise Forbidden("this code is wrong, used or expired: ask for a new one")
+    if row.used_by is not None and row.used_by != by:
+        raise Forbidden("this code is wrong, used or expired: ask for a new one")
+    again = row.used_by is not None
+    row.used_by = by
+    return row.subject, again
+
+
+def node_code(tx: Transaction, root: bytes, life_s: int) -> str:
+    """Make a node's enrolment code."""
+    body = msgspec.msgpack.decode(root, type=Envelope).body
+    tx.act("node.code", "")
+    return make_code(tx, "node", b"", life_s, "-" + root_fingerprint(body))
+
+
+def enrol(tx: Transaction, request: EnrolRequest) -> tuple[str, str]:
+    """Enrol a node; give its id and token.
+
+    Raises:
+        Invalid: Name or keys are of the wrong form.
+        Forbidden: The code is no good.
+    """
+    if len(request.sign_public) != 32 or len(request.seal_public) != 32:
+        raise Invalid("sign_public and seal_public are 32 bytes each, base64")
+    if not 1 <= len(request.name) <= NAME_CHARS_MAX:
+        raise Invalid(f"name: 1 to {NAME_CHARS_MAX} characters")
+    by = hashlib.sha256(request.sign_public + request.seal_public).digest()
+    _, again = spend_code(tx, "node", request.code, by)
+    token = secrets.token_urlsafe(32)
+    log = hashlib.sha256(request.sign_public).hexdigest()[:32]
+    node = tx.session.scalar(select(Node).where(Node.journal_log == log))
+    if node is not None and not again:
+        raise Forbidden("this node is enrolled already")
+    if node is None:
+        node = Node(
+            id=secrets.token_hex(8), name=request.name, sign_public=request.sign_public,
+            seal_public=request.seal_public, journal_log=log, enrolled_s=tx.now_s,
+            seen_s=tx.now_s, revoked_s=None, token_hash=b"",
+        )
+        tx.session.add(node)
+    node.token_hash = hash_secret(token)
+    tx.act("node.enrol", node.id, request.name, who=f"node {node.id}")
+    return node.id, token
+
+
+def node_of_token(tx: Transaction, token: str) -> Node:
+    """Find the node of a token and note that it was seen.
+
+    Raises:
+        Unauthorised: There is none, or it was revoked.
+    """
+    node = tx.session.scalar(select(Node).where(Node.token_hash == hash_secret(token)))
+    if node is None or node.revoked_s is not None:
+        raise Unauthorised("unknown or revoked node")
+    node.seen_s = tx.now_s
+    return node
+
+
+def list_nodes(tx: Transaction) -> list[NodeShown]:
+    """Give every node."""
+    return [
+        NodeShown(n.id, n.name, n.enrolled_s, n.seen_s, n.revoked_s, n.journal_log)
+        for n in tx.session.scalars(select(Node).order_by(Node.enrolled_s))
+    ]
+
+
+def revoke_node(tx: Transaction, node_id: str, reason: str) -> None:
+    """Revoke a node: it gets no further feed and no further keys."""
+    node = tx.session.get(Node, node_id)
+    if node is None:
+        raise Unknown("there is no such node")
+    node.revoked_s = node.revoked_s or tx.now_s
+    tx.act("node.revoke", node_id, reason)
+
+
+def add_gate(tx: Transaction, new: NewGate) -> tuple[str, str]:
+    """Register a gate; give its id and its credential, which is shown only now.
+
+    Raises:
+        Invalid: It names no scene.
+    """
+    if not new.scenes:
+        raise Invalid("scenes: name at least one")
+    gate_id, secret = secrets.token_hex(6), secrets.token_bytes(32)
+    record = GateRecord(
+        gate_id=gate_id, secret_hash=hashlib.sha256(secret).digest(), scenes=new.scenes,
+        node_id=new.node_id, label=new.label,
+    )
+    _keep_gate(tx, record)
+    tx.act("gate.add", gate_id, new.label)
+    return gate_id, f"{gate_id}.{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
+
+
+def list_gates(tx: Transaction) -> list[GateRecord]:
+    """Give every gate, without the hash of its secret."""
+    return [
+        msgspec.structs.replace(msgspec.msgpack.decode(row.body, type=GateRecord), secret_hash=b"")
+        for row in tx.session.scalars(select(Gate).order_by(Gate.created_s))
+    ]
+
+
+def revoke_gate(tx: Transaction, gate_id: str, reason: str) -> None:
+    """Revoke a gate at every node of the feed."""
+    row = tx.session.get(Gate, gate_id)
+    if row is None:
+        raise Unknown("there is no such gate")
+    record = msgspec.structs.replace(
+        msgspec.msgpack.decode(row.body, type=GateRecord), revoked=True
+    )
+    tx.session.delete(row)
+    tx.session.flush()
+    _keep_gate(tx, record)
+    tx.act("gate.revoke", gate_id, reason)
+
+
+def _keep_gate(tx: Transaction, record: GateRecord) -> None:
+    body = msgspec.msgpack.encode(record)
+    tx.session.add(Gate(id=record.gate_id, body=body, created_s=tx.now_s))
+    tx.publish(PutGate(record))
+
+
+def hash_secret(text: str) -> bytes:
+    """Hash a high-entropy secret."""
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,87 @@
+"""Scene policies: versioned, the highest version in force, every change in the feed."""
+
+from importlib.resources import files
+
+import msgspec
+from sqlalchemy import func, select
+
+from central.errors import Invalid, Unknown
+from central.schema import Policy
+from central.store import Transaction
+from edge.protocol.feed import PutPolicy
+from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
+
+STEPS_BACK_MAX = 60
+STEPS_AHEAD_MAX = 60
+
+
+def install_defaults(tx: Transaction) -> None:
+    """Put the shipped scenes into an empty platform."""
+    if tx.session.scalar(select(func.count()).select_from(Policy)):
+        return
+    data = files("central").joinpath("policies.json").read_bytes()
+    for policy in msgspec.json.decode(data, type=list[ScenePolicy]):
+        _put(tx, policy)
+
+
+def list_policies(tx: Transaction) -> list[ScenePolicy]:
+    """Give the policies in force, by scene."""
+    rows = tx.session.scalars(select(Policy).order_by(Policy.scene, Policy.version))
+    latest = {row.scene: row.body for row in rows}
+    return [msgspec.json.decode(body, type=ScenePolicy) for body in latest.values()]
+
+
+def get_policy(tx: Transaction, scene: str) -> ScenePolicy:
+    """Give the policy in force.
+
+    Raises:
+        Unknown: There is no such scene.
+    """
+    for policy in list_policies(tx):
+        if policy.scene == scene:
+            return policy
+    raise Unknown(f"there is no scene {scene[:64]!r}")
+
+
+def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePolicy:
+    """Put a new version of a scene's policy in force.
+
+    Args:
+        scene: Its name.
+        body: JSON of a `ScenePolicy`; scene and version are set here.
+        reason: Why, for the record of acts.
+
+    Raises:
+        Invalid: What is wrong with it.
+    """
+    try:
+        raw = msgspec.json.decode(body)
+        if not isinstance(raw, dict):
+            raise Invalid("a policy is a JSON object")
+        version = tx.session.scalar(select(func.max(Policy.version)).where(Policy.scene == scene))
+        unknown = set(raw) - {field.name for field in msgspec.structs.fields(ScenePolicy)}
+        if unknown:
+            raise Invalid(f"a policy has no {', '.join(sorted(unknown))}")
+        policy = msgspec.convert(
+            raw | {"scene": scene, "version": (version or 0) + 1}, ScenePolicy
+        )
+    except msgspec.MsgspecError as error:
+        raise Invalid(str(error)) from error
+    strange = [kind for kind in policy.accepts if kind not in CREDENTIAL_TYPES]
+    if strange:
+        raise Invalid(f"accepts: there is no credential {strange[0][:40]!r}")
+    if not 0 <= policy.steps_back <= STEPS_BACK_MAX:
+        raise Invalid(f"steps_back is 0 to {STEPS_BACK_MAX}")
+    if not 0 <= policy.steps_ahead <= STEPS_AHEAD_MAX:
+        raise Invalid(f"steps_ahead is 0 to {STEPS_AHEAD_MAX}")
+    _put(tx, policy)
+    tx.act("policy.set", f"{scene} v{policy.version}", reason)
+    return policy
+
+
+def _put(tx: Transaction, policy: ScenePolicy) -> None:
+    tx.session.add(Policy(
+        scene=policy.scene, version=policy.version, body=msgspec.json.encode(policy),
+        changed_s=tx.now_s,
+    ))
+    tx.publish(PutPolicy(policy))
