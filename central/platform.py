@@ -1,0 +1,196 @@
+"""The platform's parts in one object: keys, database, feed, face engine.
+
+- Calls of the web are one transaction each, or a few where faces are judged between.
+- A task makes key epochs ahead and retires old ones.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from central import epochs, feed, policies
+from central.config import CentralConfig
+from central.errors import Invalid, Unauthorised
+from central.keys import PlatformKeys
+from central.schema import Counter, Node
+from central.store import Database, Transaction
+from edge.errors import KeyFileError
+from edge.hotpath.holder import ProbeFault
+from edge.models.engine import ReferenceDraft
+from edge.protocol.feed import ChangeBatch
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+EPOCHS_EVERY_S = 60.0
+ROOT_FILE = "root.envelope"
+
+
+class Enroller(Protocol):
+    """What the platform needs of a face engine; blocking and thread-safe."""
+
+    @property
+    def pack_id(self) -> str:
+        """Id of the pack."""
+        ...
+
+    def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:
+        """Judge an enrolment photograph."""
+        ...
+
+
+class Platform:
+    """One running central platform, without its HTTP surface."""
+
+    def __init__(
+        self, config: CentralConfig, face: Enroller, now: Callable[[], float] = time.time
+    ) -> None:
+        """Open keys and database.
+
+        Raises:
+            OperatingError: One of them can't be opened.
+        """
+        self.config, self.now, self._face = config, now, face
+        self.keys = PlatformKeys(config.data_dir / "keys")
+        url = config.database_url or f"sqlite:///{config.data_dir / 'central.db'}"
+        self.database = Database(url, self.keys, now)
+        self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
+        self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
+        self._task: asyncio.Task[None] | None = None
+        self._signed: tuple[tuple[int, int, int], bytes] | None = None
+        self._code_minute, self._code_failures = 0, 0
+
+    async def start(self) -> None:
+        """Install what an empty platform lacks and keep epochs made."""
+        await self.database.run(policies.install_defaults)
+        await self._make_epochs()
+        self._task = asyncio.create_task(self._keep_epochs())
+
+    async def stop(self) -> None:
+        """Stop and close."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._faces.shutdown(wait=True)
+        self.database.close()
+
+    def check_admin(self, token: str) -> None:
+        """Insist on the administrator's token.
+
+        Raises:
+            Unauthorised: It is another.
+        """
+        if not hmac.compare_digest(token.encode(), self.keys.admin_token.encode()):
+            raise Unauthorised("the administrator's token is needed")
+
+    async def feed(self, cursor: int, wait_s: float) -> bytes:
+        """Wait up to `wait_s` for changes from a cursor on; give a signed batch."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            news = self.database.news
+            batch = await self.database.run(
+                lambda tx: feed.batch(tx, self.config.log, cursor)
+            )
+            left = deadline - time.monotonic()
+            if batch.changes or left <= 0.0:
+                return self._sign(batch)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await news.wait()
+
+    async def enrol_face(self, image: bytes) -> ReferenceDraft:
+        """Make a reference of a photograph.
+
+        Raises:
+            Invalid: No face, several, or of too low quality; says which.
+            ImageError: Not an image that is read.
+        """
+        draft = await asyncio.get_running_loop().run_in_executor(
+            self._faces, self._face.make_reference_template, image
+        )
+        if isinstance(draft, ProbeFault):
+            detail = f" ({draft.why})" if draft.why else ""
+            raise Invalid(f"the photograph can't be enrolled: {draft.reason.value}{detail}")
+        return draft
+
+    @property
+    def pack_id(self) -> str:
+        """Pack that references are made with."""
+        return self._face.pack_id
+
+    def key_delivery(self, tx: Transaction, node: Node) -> bytes:
+        """Give a node its key epochs, signed."""
+        body = epochs.delivery(tx, node, self.config.log, self.config.node_ahead_days)
+        return feed.sign(body, self.keys.signing["keys"])
+
+    def check_code_rate(self) -> None:
+        """Refuse codes when too many wrong ones came in this minute.
+
+        Raises:
+            Unauthorised: Wait a minute.
+        """
+        minute = int(self.now() // 60)
+        if minute != self._code_minute:
+            self._code_minute, self._code_failures = minute, 0
+        if self._code_failures >= self.config.code_tries_max:
+            raise Unauthorised("too many wrong codes: wait a minute")
+
+    def code_failed(self) -> None:
+        """Count a wrong code."""
+        self._code_failures += 1
+
+    def _sign(self, batch: ChangeBatch) -> bytes:
+        """Sign a batch; the same one within a second is signed once."""
+        key = (batch.first, batch.head, batch.issued_s)
+        if self._signed is None or self._signed[0] != key:
+            self._signed = (key, feed.sign(batch, self.keys.signing["changes"]))
+        return self._signed[1]
+
+    async def _keep_epochs(self) -> None:
+        while True:
+            await asyncio.sleep(EPOCHS_EVERY_S)
+            try:
+                await self._make_epochs()
+            except Exception:
+                _LOG.exception("epochs.failed")
+
+    async def _make_epochs(self) -> None:
+        ahead = max(
+            self.config.epochs_ahead_days, self.config.node_ahead_days,
+            self.config.wallet_ahead_days,
+        )
+        await self.database.run(lambda tx: epochs.make_ahead(tx, ahead))
+
+    async def counters(self) -> dict[str, int]:
+        """Give the platform's counters."""
+        return await self.database.run(
+            lambda tx: {row.name: row.value for row in _rows(tx)}
+        )
+
+
+def _rows(tx: Transaction) -> Sequence[Counter]:
+    return tx.session.query(Counter).all()
+
+
+def _load_root(path: Path, keys: PlatformKeys, log: str, now_s: int) -> bytes:
+    """Read the root's envelope, making version 1 at the first start."""
+    try:
+        if not path.exists():
+            part = path.with_suffix(".part")
+            part.write_bytes(feed.make_root(keys, log, now_s))
+            part.replace(path)
+        envelope = path.read_bytes()
+        msgspec.msgpack.decode(envelope)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise KeyFileError(f"{path} is damaged: restore it; every node is pinned to it") from error
+    return envelope

@@ -1,0 +1,181 @@
+"""What administrators call."""
+
+import msgspec
+from aiohttp import web
+
+from central import intake, nodes, policies, registry, wallets
+from central.nodes import NewGate
+from central.registry import NewCredential, NewHolder
+from central.web.common import LIMIT_MAX, answer, number, platform_for_admin, read_json
+
+AFTER_MAX = 2**62
+
+
+class _Status(msgspec.Struct, forbid_unknown_fields=True):
+    status: str
+    reason: str
+
+
+async def add_holder(request: web.Request) -> web.Response:
+    """`POST /v1/holders`."""
+    platform = platform_for_admin(request)
+    new = await read_json(request, NewHolder)
+    holder_id = await platform.database.run(lambda tx: registry.add_holder(tx, new))
+    return answer({"holder_id": holder_id}, 201)
+
+
+async def list_holders(request: web.Request) -> web.Response:
+    """`GET /v1/holders`."""
+    platform = platform_for_admin(request)
+    limit = number(request, "limit", 100, LIMIT_MAX)
+    after = request.query.get("after", "")
+    if after:
+        registry.parse_id(after, "holder")
+    return answer({"holders": await platform.database.run(
+        lambda tx: registry.list_holders(tx, after, limit))})
+
+
+async def photograph(request: web.Request) -> web.Response:
+    """`POST /v1/holders/{id}/photograph`."""
+    platform = platform_for_admin(request)
+    holder_id, image = request.match_info["id"], await request.read()
+    draft = await platform.enrol_face(image)
+    await platform.database.run(lambda tx: registry.put_photograph(
+        tx, holder_id, image, platform.pack_id, draft.template, draft.quality))
+    return answer({"pack": platform.pack_id, "quality": round(draft.quality, 3),
+                   "components": {k: round(v, 3) for k, v in draft.components.items()}}, 201)
+
+
+async def wallet_code(request: web.Request) -> web.Response:
+    """`POST /v1/holders/{id}/wallet-codes`."""
+    platform = platform_for_admin(request)
+    holder_id, life = request.match_info["id"], platform.config.code_life_s
+    code = await platform.database.run(lambda tx: wallets.wallet_code(tx, holder_id, life))
+    return answer({"code": code, "life_s": life}, 201)
+
+
+async def issue(request: web.Request) -> web.Response:
+    """`POST /v1/credentials`."""
+    platform = platform_for_admin(request)
+    new = await read_json(request, NewCredential)
+    credential_id = await platform.database.run(lambda tx: registry.issue(tx, new))
+    return answer({"credential_id": credential_id}, 201)
+
+
+async def get_credential(request: web.Request) -> web.Response:
+    """`GET /v1/credentials/{id}`."""
+    platform = platform_for_admin(request)
+    return answer(await platform.database.run(
+        lambda tx: registry.get_credential(tx, request.match_info["id"])))
+
+
+async def set_status(request: web.Request) -> web.Response:
+    """`POST /v1/credentials/{id}/status`."""
+    platform = platform_for_admin(request)
+    body = await read_json(request, _Status)
+    await platform.database.run(lambda tx: registry.set_status(
+        tx, request.match_info["id"], body.status, body.reason))
+    return answer({"status": body.status})
+
+
+async def list_policies(request: web.Request) -> web.Response:
+    """`GET /v1/policies`."""
+    platform = platform_for_admin(request)
+    return answer({"policies": await platform.database.run(policies.list_policies)})
+
+
+async def get_policy(request: web.Request) -> web.Response:
+    """`GET /v1/policies/{scene}`."""
+    platform = platform_for_admin(request)
+    return answer(await platform.database.run(
+        lambda tx: policies.get_policy(tx, request.match_info["scene"])))
+
+
+async def set_policy(request: web.Request) -> web.Response:
+    """`PUT /v1/policies/{scene}`."""
+    platform = platform_for_admin(request)
+    body, reason = await request.read(), request.query.get("reason", "")
+    return answer(await platform.database.run(
+        lambda tx: policies.set_policy(tx, request.match_info["scene"], body, reason)))
+
+
+async def node_code(request: web.Request) -> web.Response:
+    """`POST /v1/node-codes`."""
+    platform = platform_for_admin(request)
+    life = platform.config.code_life_s
+    code = await platform.database.run(lambda tx: nodes.node_code(tx, platform.root, life))
+    return answer({"code": code, "life_s": life}, 201)
+
+
+async def list_nodes(request: web.Request) -> web.Response:
+    """`GET /v1/nodes`."""
+    platform = platform_for_admin(request)
+    return answer({"nodes": await platform.database.run(nodes.list_nodes)})
+
+
+async def revoke_node(request: web.Request) -> web.Response:
+    """`DELETE /v1/nodes/{id}`."""
+    platform = platform_for_admin(request)
+    reason = request.query.get("reason", "")
+    await platform.database.run(
+        lambda tx: nodes.revoke_node(tx, request.match_info["id"], reason))
+    return answer({"revoked": request.match_info["id"]})
+
+
+async def add_gate(request: web.Request) -> web.Response:
+    """`POST /v1/gates`."""
+    platform = platform_for_admin(request)
+    new = await read_json(request, NewGate)
+    gate_id, credential = await platform.database.run(lambda tx: nodes.add_gate(tx, new))
+    return answer({"gate_id": gate_id, "credential": credential}, 201)
+
+
+async def list_gates(request: web.Request) -> web.Response:
+    """`GET /v1/gates`."""
+    platform = platform_for_admin(request)
+    gates = await platform.database.run(nodes.list_gates)
+    return answer({"gates": [
+        {"gate_id": g.gate_id, "label": g.label, "scenes": g.scenes, "node_id": g.node_id,
+         "revoked": g.revoked} for g in gates]})
+
+
+async def revoke_gate(request: web.Request) -> web.Response:
+    """`DELETE /v1/gates/{id}`."""
+    platform = platform_for_admin(request)
+    reason = request.query.get("reason", "")
+    await platform.database.run(
+        lambda tx: nodes.revoke_gate(tx, request.match_info["id"], reason))
+    return answer({"revoked": request.match_info["id"]})
+
+
+async def journal(request: web.Request) -> web.Response:
+    """`GET /v1/journal`."""
+    platform = platform_for_admin(request)
+    after = number(request, "after", 0, AFTER_MAX)
+    limit = number(request, "limit", 100, LIMIT_MAX)
+    return answer({"records": await platform.database.run(
+        lambda tx: intake.list_journal(tx, after, limit))})
+
+
+async def status(request: web.Request) -> web.Response:
+    """`GET /v1/status`."""
+    platform = platform_for_admin(request)
+    return answer({"log": platform.config.log, "pack": platform.pack_id,
+                   "unix_s": platform.now(), "counters": await platform.counters()})
+
+
+def routes() -> list[web.RouteDef]:
+    """Give the routes."""
+    return [
+        web.post("/v1/holders", add_holder), web.get("/v1/holders", list_holders),
+        web.post("/v1/holders/{id}/photograph", photograph),
+        web.post("/v1/holders/{id}/wallet-codes", wallet_code),
+        web.post("/v1/credentials", issue), web.get("/v1/credentials/{id}", get_credential),
+        web.post("/v1/credentials/{id}/status", set_status),
+        web.get("/v1/policies", list_policies), web.get("/v1/policies/{scene}", get_policy),
+        web.put("/v1/policies/{scene}", set_policy), web.post("/v1/node-codes", node_code),
+        web.get("/v1/nodes", list_nodes), web.delete("/v1/nodes/{id}", revoke_node),
+        web.post("/v1/gates", add_gate), web.get("/v1/gates", list_gates),
+        web.delete("/v1/gates/{id}", revoke_gate), web.get("/v1/journal", journal),
+        web.get("/v1/status", status),
+    ]

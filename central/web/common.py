@@ -1,0 +1,118 @@
+"""What all routes share: tokens, bodies, answers, problems."""
+
+import logging
+from typing import TypeVar
+
+import msgspec
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from central.errors import Invalid, Refused, Unauthorised
+from central.metrics import CentralMetrics
+from central.platform import Platform
+from edge.errors import ImageError, OperatingError
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
+LIMIT_MAX = 1_000
+_IMAGE = {"unsupported": 415, "damaged": 422, "too_large": 413}
+
+
+def bearer(request: web.Request) -> str:
+    """Give the bearer token of a call.
+
+    Raises:
+        Unauthorised: There is none.
+    """
+    header = request.headers.get("Authorization", "")
+    if not header.startswith("Bearer "):
+        raise Unauthorised("a token is needed: Authorization: Bearer …")
+    return header[7:].strip()
+
+
+def platform_for_admin(request: web.Request) -> Platform:
+    """Give the platform to an administrator.
+
+    Raises:
+        Unauthorised: The caller isn't one.
+    """
+    platform = request.app[PLATFORM]
+    platform.check_admin(bearer(request))
+    return platform
+
+
+async def read_json(request: web.Request, kind: type[_T]) -> _T:
+    """Read a JSON body of one form.
+
+    Raises:
+        Invalid: What is wrong with it.
+    """
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid(str(error)) from error
+
+
+def number(request: web.Request, name: str, default: int, largest: int) -> int:
+    """Read a whole number of the query.
+
+    Raises:
+        Invalid: It isn't one within its bounds.
+    """
+    text = request.query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) > largest:
+        raise Invalid(f"{name}: a whole number up to {largest}")
+    return int(text)
+
+
+def answer(value: object, status: int = 200) -> web.Response:
+    """Answer JSON."""
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def packed(data: bytes) -> web.Response:
+    """Answer MessagePack."""
+    return web.Response(body=data, content_type="application/msgpack")
+
+
+def problem(status: int, detail: str) -> web.Response:
+    """Answer RFC 9457 problem details."""
+    body = {"type": "about:blank", "title": detail[:60], "status": status, "detail": detail}
+    return web.Response(
+        body=orjson.dumps(body), status=status, content_type="application/problem+json"
+    )
+
+
+def guard_middleware(metrics: CentralMetrics) -> Middleware:
+    """Make the middleware that counts calls and turns exceptions into problems."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await _guarded(request, handler)
+        resource = request.match_info.route.resource
+        metrics.called(resource.canonical if resource else "unknown", response.status)
+        return response
+
+    return middleware
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as error:
+        return problem(error.status, str(error))
+    except ImageError as error:
+        return problem(_IMAGE[error.kind], str(error))
+    except OperatingError as error:
+        _LOG.error("call.failed", extra={"why": str(error)})
+        return problem(503, "the platform can't do this now")
+    except web.HTTPException as error:
+        return problem(error.status, error.reason)
+    except Exception:
+        _LOG.exception("call.broke")
+        return problem(500, "the platform failed; the failure is in its log")

@@ -1,0 +1,119 @@
+"""What nodes and wallets call."""
+
+import base64
+
+import msgspec
+from aiohttp import web
+
+from central import intake, nodes, wallets
+from central.errors import Refused, Unknown
+from central.nodes import EnrolRequest
+from central.schema import Node
+from central.store import Transaction
+from central.web.common import PLATFORM, answer, bearer, number, packed, read_json
+from edge.protocol.feed import WAIT_S_MAX
+from edge.protocol.journal import JournalAck
+
+CURSOR_MAX = 2**62
+
+
+class _Code(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+
+
+async def enrol(request: web.Request) -> web.Response:
+    """`POST /v1/nodes/enrol`."""
+    platform = request.app[PLATFORM]
+    platform.check_code_rate()
+    body = await read_json(request, EnrolRequest)
+    try:
+        node_id, token = await platform.database.run(lambda tx: nodes.enrol(tx, body))
+    except Refused:
+        platform.code_failed()
+        raise
+    return answer({
+        "node_id": node_id, "token": token, "log": platform.config.log,
+        "root": base64.b64encode(platform.root).decode(), "unix_s": platform.now(),
+    })
+
+
+async def feed(request: web.Request) -> web.Response:
+    """`GET /v1/feed`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    cursor = number(request, "cursor", 0, CURSOR_MAX)
+    wait_s = number(request, "wait_s", 0, WAIT_S_MAX)
+    await platform.database.run(lambda tx: _seen(tx, token))
+    return packed(await platform.feed(cursor, wait_s))
+
+
+async def keys(request: web.Request) -> web.Response:
+    """`GET /v1/keys`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    return packed(await platform.database.run(
+        lambda tx: platform.key_delivery(tx, nodes.node_of_token(tx, token))
+    ))
+
+
+async def root(request: web.Request) -> web.Response:
+    """`GET /v1/root`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    await platform.database.run(lambda tx: _seen(tx, token))
+    if number(request, "version", 1, CURSOR_MAX) != 1:
+        raise Unknown("there is no such root yet")
+    return packed(platform.root)
+
+
+async def time(request: web.Request) -> web.Response:
+    """`GET /v1/time`."""
+    return answer({"unix_s": request.app[PLATFORM].now()})
+
+
+async def journal(request: web.Request) -> web.Response:
+    """`POST /v1/journal`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    data = await request.read()
+
+    def work(tx: Transaction) -> intake.Taken:
+        node: Node = nodes.node_of_token(tx, token)
+        return intake.take_in(tx, node, data)
+
+    taken = await platform.database.run(work)
+    return answer(JournalAck(taken.next), 409 if taken.conflict else 200)
+
+
+async def pair(request: web.Request) -> web.Response:
+    """`POST /v1/wallets`."""
+    platform = request.app[PLATFORM]
+    platform.check_code_rate()
+    body = await read_json(request, _Code)
+    try:
+        token, holder = await platform.database.run(lambda tx: wallets.pair(tx, body.code))
+    except Refused:
+        platform.code_failed()
+        raise
+    return answer({"token": token, "holder": holder})
+
+
+async def wallet(request: web.Request) -> web.Response:
+    """`GET /v1/wallet`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    ahead = platform.config.wallet_ahead_days
+    cards = await platform.database.run(
+        lambda tx: wallets.cards(tx, wallets.wallet_of_token(tx, token), ahead)
+    )
+    return answer({"unix_s": platform.now(), "credentials": cards})
+
+
+def _seen(tx: Transaction, token: str) -> None:
+    nodes.node_of_token(tx, token)
+
+
+def routes() -> list[web.RouteDef]:
+    """Give the routes."""
+    return [
+        web.post("/v1/nodes/enrol", enrol), web.get("/v1/feed", feed), web.get("/v1/keys", keys),
+        web.get("/v1/root", root), web.get("/v1/time", time), web.post("/v1/journal", journal),
+        web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
+    ]
+
+

@@ -1,0 +1,184 @@
+"""`kanhe central …`: run the platform, and what an administrator does by hand.
+
+- Everything but `run` is a call to the running platform, with the administrator's token.
+- Answers are printed as JSON lines; a refusal is one sentence and exit code 1.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import uvloop
+
+from central.config import CentralConfig, load_central_config
+from edge.errors import CentralError, ConfigError
+from edge.logs import set_up_logs
+from kanhe.progress import show_progress
+
+CALL_S_MAX = 60.0
+_Call = tuple[str, str, bytes]
+"""Method, path, body."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `central run` and the administrator's commands."""
+    parser = subparsers.add_parser("central", help="the central platform")
+    nouns = parser.add_subparsers(dest="noun", required=True, metavar="NOUN")
+    run = nouns.add_parser("run", help="run the platform until it is told to stop")
+    run.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    run.set_defaults(run=run_platform)
+    for noun, verb, positional, options, call in _ADMIN:
+        group = nouns.choices.get(noun) or nouns.add_parser(noun, help=f"{noun}s")
+        verbs = _verbs_of(group)
+        command = verbs.add_parser(verb)
+        for name in positional:
+            command.add_argument(name)
+        for name in options:
+            command.add_argument(f"--{name}", default="", required=name in _REQUIRED)
+        command.add_argument("--url", default="http://127.0.0.1:8090")
+        command.add_argument("--token-file", type=Path,
+                             default=CentralConfig().data_dir / "keys" / "admin.token")
+        command.set_defaults(run=_admin_runner(call))
+
+
+def _verbs_of(
+    group: argparse.ArgumentParser,
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    for action in group._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return action
+    return group.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+
+def run_platform(args: argparse.Namespace) -> int:
+    """Run the platform."""
+    config = load_central_config(args.config)
+    set_up_logs(config.log_level)
+    os.environ.setdefault("NUMBA_CACHE_DIR", str((config.packs_folder / "kernels").resolve()))
+    from central.app import run_central
+    from edge.models.convert import ensure_default_pack
+    from edge.models.engine import FaceEngine
+
+    face = FaceEngine(ensure_default_pack(config.packs_folder, show_progress))
+
+    def ready(url: str) -> None:
+        line = {"event": "ready", "url": url,
+                "admin_token_file": str(config.data_dir / "keys" / "admin.token")}
+        sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
+        sys.stdout.flush()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await run_central(config, face, ready, stop)
+
+    uvloop.run(main())
+    return 0
+
+
+def _json(method: str, path: str, **body: object) -> _Call:
+    return method, path, orjson.dumps(body) if body else b""
+
+
+def _fields(args: argparse.Namespace) -> dict[str, str]:
+    pairs = [item.partition("=") for item in args.fields.split(",") if item]
+    if not pairs or any(not equals for _, equals, _ in pairs):
+        raise ConfigError("--fields takes name=value,name=value")
+    return {name: value for name, _, value in pairs}
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+
+
+def _status(status: str) -> Callable[[argparse.Namespace], _Call]:
+    return lambda a: _json(
+        "POST", f"/v1/credentials/{quote(a.id)}/status", status=status, reason=a.reason)
+
+
+def _revoke(what: str) -> Callable[[argparse.Namespace], _Call]:
+    return lambda a: ("DELETE", f"/v1/{what}/{quote(a.id)}?reason={quote(a.reason)}", b"")
+
+
+_REQUIRED = {"name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
+_Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
+_ADMIN: tuple[_Row, ...] = (
+    ("holder", "add", (), ("name", "number"),
+     lambda a: _json("POST", "/v1/holders", name=a.name, number=a.number)),
+    ("holder", "list", (), (), lambda _: _json("GET", "/v1/holders")),
+    ("holder", "photograph", ("id", "file"), (),
+     lambda a: ("POST", f"/v1/holders/{quote(a.id)}/photograph", _file(a.file))),
+    ("credential", "issue", (), ("holder", "type", "fields", "until"),
+     lambda a: _json("POST", "/v1/credentials", holder_id=a.holder, type=a.type,
+                     fields=_fields(a), valid_until=a.until or None)),
+    ("credential", "show", ("id",), (),
+     lambda a: _json("GET", f"/v1/credentials/{quote(a.id)}")),
+    ("credential", "suspend", ("id",), ("reason",), _status("suspended")),
+    ("credential", "revoke", ("id",), ("reason",), _status("revoked")),
+    ("credential", "restore", ("id",), ("reason",), _status("valid")),
+    ("policy", "list", (), (), lambda _: _json("GET", "/v1/policies")),
+    ("policy", "show", ("scene",), (), lambda a: _json("GET", f"/v1/policies/{quote(a.scene)}")),
+    ("policy", "set", ("scene", "file"), ("reason",),
+     lambda a: ("PUT", f"/v1/policies/{quote(a.scene)}?reason={quote(a.reason)}", _file(a.file))),
+    ("node", "code", (), (), lambda _: _json("POST", "/v1/node-codes")),
+    ("node", "list", (), (), lambda _: _json("GET", "/v1/nodes")),
+    ("node", "revoke", ("id",), ("reason",), _revoke("nodes")),
+    ("gate", "add", (), ("label", "scenes", "node"),
+     lambda a: _json("POST", "/v1/gates", label=a.label, scenes=a.scenes.split(","),
+                     node_id=a.node)),
+    ("gate", "list", (), (), lambda _: _json("GET", "/v1/gates")),
+    ("gate", "revoke", ("id",), ("reason",), _revoke("gates")),
+    ("wallet", "code", ("holder_id",), (),
+     lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
+    ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
+    ("status", "show", (), (), lambda _: _json("GET", "/v1/status")),
+)
+"""Noun, verb, positional arguments, options, and the call they make."""
+
+
+def _admin_runner(
+    make: Callable[[argparse.Namespace], _Call],
+) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        token = _file(str(args.token_file)).decode("ascii", "replace").strip()
+        sys.stdout.buffer.write(asyncio.run(call(args.url, token, *make(args))) + b"\n")
+        return 0
+
+    return run
+
+
+async def call(url: str, token: str, method: str, path: str, body: bytes) -> bytes:
+    """Make one administrator's call.
+
+    Raises:
+        CentralError: It failed or was refused; the platform's words are in the message.
+    """
+    headers = {"Authorization": f"Bearer {token}"}
+    timeout = aiohttp.ClientTimeout(CALL_S_MAX)
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+            session.request(method, url.rstrip("/") + path, data=body or None) as response,
+        ):
+            answer = await response.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CentralError(f"{url} can't be reached: is the platform running?") from error
+    if response.status >= 400:
+        try:
+            detail = str(orjson.loads(answer)["detail"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            detail = f"status {response.status}"
+        raise CentralError(f"refused: {detail}")
+    return answer
