@@ -62,8 +62,15 @@ def load_central_config(path: Path | None) -> CentralConfig:
     if path is None:
         return CentralConfig()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), CentralConfig, strict=False)
+        tree = tomllib.loads(path.read_text("utf-8"))
+        return msgspec.convert(tree, CentralConfig, strict=False, dec_hook=_decode_path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"expected {kind.__name__}")

@@ -162,10 +162,17 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> EdgeConfig:
             _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
     _check_names(tree, EdgeConfig, "")
     try:
-        return msgspec.convert(tree, EdgeConfig, strict=False)
+        return msgspec.convert(tree, EdgeConfig, strict=False, dec_hook=decode_path)
     except msgspec.ValidationError as error:
         where = str(path) if path else "the configuration"
         raise ConfigError(f"{where}: {error}") from error
+
+
+def decode_path(kind: type, value: object) -> object:
+    """Read a path of a configuration; what msgspec doesn't know by itself."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"expected {kind.__name__}")
 
 
 def _set(tree: dict[str, object], keys: list[str], value: str) -> None:
