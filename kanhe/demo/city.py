@@ -1,0 +1,149 @@
+"""The demo's city: a central platform and a node as real processes, holders enrolled.
+
+- Everything an administrator does goes over the platform's HTTP interface.
+- All files are in one folder; only packs are shared with other runs, since they are made once.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import simplejpeg
+
+from edge.errors import OperatingError
+from kanhe.commands.central import call
+from kanhe.demo.people import PEOPLE, Person, load_portrait
+from kanhe.demo.processes import Service
+from kanhe.demo.wallet import Wallet
+
+SCENES = ("hotel.checkin", "police.roadside", "office.gatehouse", "bank.counter")
+PORTRAIT_QUALITY = 95
+
+
+class City:
+    """What the story plays in."""
+
+    def __init__(self, folder: Path, packs: Path) -> None:
+        """Prepare; nothing is started."""
+        self.folder = folder
+        self._packs = packs
+        self._central_port = 8090
+        self.central: Service | None = None
+        self.node: Service | None = None
+        self.gate_credential = ""
+        self.wallets: dict[str, Wallet] = {}
+        self.credentials: dict[tuple[str, str], str] = {}
+
+    @property
+    def node_url(self) -> str:
+        """The node's address."""
+        assert self.node is not None
+        return self.node.url
+
+    async def start_central(self) -> None:
+        """Start the platform and wait until it answers."""
+        config = self._configure("central", f"port = {self._central_port}\n")
+        arguments = ["central", "run", "--config", str(config)]
+        self.central = Service("central platform", arguments, self.folder / "central.log")
+        url = self.central.wait_ready()
+        # The node remembers this address, so a restart must not move.
+        self._central_port = int(url.rpartition(":")[2])
+
+    def start_node(self, code: str) -> None:
+        """Enrol the node with a one-time code and start it."""
+        assert self.central is not None
+        config = self._configure("edge", "[central]\npoll_s = 20\n")
+        arguments = [
+            sys.executable, "-m", "kanhe", "edge", "enrol", "--config", str(config),
+            "--url", self.central.url, "--code", code, "--name", "demo desk",
+        ]
+        done = subprocess.run(  # noqa: S603 - our own program
+            arguments, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise OperatingError(f"the node couldn't be enrolled: {done.stderr.strip()}")
+        self.node = Service(
+            "node", ["edge", "run", "--config", str(config)], self.folder / "node.log"
+        )
+        self.node.wait_ready()
+
+    async def admin(
+        self, method: str, path: str, body: object = None, data: bytes = b""
+    ) -> dict[str, Any]:
+        """Make one administrator's call."""
+        assert self.central is not None
+        token = (self.folder / "central" / "keys" / "admin.token").read_text("ascii").strip()
+        payload = orjson.dumps(body) if body is not None else data
+        answer: dict[str, Any] = orjson.loads(
+            await call(self.central.url, token, method, path, payload)
+        )
+        return answer
+
+    async def found(self) -> None:
+        """Register a gate and all holders with photographs, credentials and wallets."""
+        gate = await self.admin("POST", "/v1/gates", {"label": "demo desk", "scenes": SCENES})
+        self.gate_credential = gate["credential"]
+        for person in PEOPLE:
+            await self._settle(person)
+
+    async def set_status(self, key: str, type_: str, status: str) -> None:
+        """Suspend, restore or revoke a credential."""
+        path = f"/v1/credentials/{self.credentials[key, type_]}/status"
+        await self.admin("POST", path, {"status": status, "reason": "the demo's story"})
+
+    def stop(self) -> None:
+        """Stop both."""
+        for service in (self.node, self.central):
+            if service is not None:
+                service.stop()
+
+    async def _settle(self, person: Person) -> None:
+        holder = await self.admin(
+            "POST", "/v1/holders", {"name": person.name, "number": person.id_number}
+        )
+        holder_id = holder["holder_id"]
+        photograph = simplejpeg.encode_jpeg(load_portrait(person), PORTRAIT_QUALITY)
+        await self.admin("POST", f"/v1/holders/{holder_id}/photograph", data=photograph)
+        for type_, fields in _credentials_of(person).items():
+            issued = await self.admin("POST", "/v1/credentials", {
+                "holder_id": holder_id, "type": type_, "fields": fields,
+                "valid_until": "2036-05-01",
+            })
+            self.credentials[person.key, type_] = issued["credential_id"]
+        code = await self.admin("POST", f"/v1/holders/{holder_id}/wallet-codes")
+        assert self.central is not None
+        paired = orjson.loads(await call(
+            self.central.url, "", "POST", "/v1/wallets", orjson.dumps({"code": code["code"]})
+        ))
+        self.wallets[person.key] = Wallet(orjson.loads(
+            await call(self.central.url, paired["token"], "GET", "/v1/wallet", b"")
+        ))
+
+    def _configure(self, name: str, more: str) -> Path:
+        path = self.folder / f"{name}.toml"
+        text = (
+            f"data_dir = {_quoted(self.folder / name)}\npacks_dir = {_quoted(self._packs)}\n{more}"
+        )
+        path.write_text(text, "utf-8")
+        return path
+
+
+def _credentials_of(person: Person) -> dict[str, dict[str, str]]:
+    return {
+        "resident_id": {
+            "name": person.name, "sex": person.sex, "nation": "汉",
+            "birth_date": person.birth_date, "address": "浙江省宁波市海曙区示例路 1 号",
+            "id_number": person.id_number, "authority": "宁波市公安局海曙分局",
+        },
+        "driving_licence": {
+            "name": person.name, "licence_number": person.id_number, "vehicle_class": "C1",
+            "first_issue_date": "2015-03-02", "file_number": "330200000001",
+            "authority": "宁波市公安局交通警察支队",
+        },
+    }
+
+
+def _quoted(path: Path) -> str:
+    return orjson.dumps(str(path.resolve())).decode()
