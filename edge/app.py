@@ -8,10 +8,8 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -26,7 +24,9 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
+from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
+from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
@@ -42,6 +42,7 @@ from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
 from edge.sync.status import sync_status
+from edge.web.listen import bind
 from edge.web.server import Server
 from edge.web.status import NodeStatus, PackShown
 
@@ -124,7 +125,24 @@ class Node:
             monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=config.journal.answers_kept_s,
         )
-        self._add_gauges()
+        self.metrics.gauges({
+            "kanhe_online": ("1 if the central platform is in reach.",
+                             lambda: self.trust().mode == "online"),
+            "kanhe_keys_age_seconds": ("Age of the keys.",
+                                       lambda: self.trust().keys_age_s(time.time())),
+            "kanhe_status_age_seconds": ("Age of the status.",
+                                         lambda: self.trust().status_age_s(time.time())),
+            "kanhe_clock_trusted": ("1 if the clock is trusted.",
+                                    lambda: self._clock.state == "trusted"),
+            "kanhe_journal_records": ("Durable records.", lambda: self._journal.size),
+            "kanhe_journal_unshipped": (
+                "Records that the central platform may not hold.",
+                lambda: self._journal.size - self._journal.acknowledged),
+            "kanhe_waiting_codes": ("Frames that wait.", lambda: self._code_pool.waiting),
+            "kanhe_waiting_faces": ("Captures that wait.", lambda: self._face_pool.waiting),
+            "kanhe_open_verifications": ("Verifications that wait for a face.",
+                                         lambda: len(self.verifier.open)),
+        })
 
     def trust(self) -> Trust:
         """Give what the node trusts now."""
@@ -212,6 +230,8 @@ class Node:
         self._trust = trust
 
     def _warm(self) -> None:
+        """Load and compile what the first call would otherwise wait for."""
+        check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
         self._face.warm()
         self._zbar.warm()
 
@@ -240,29 +260,6 @@ class Node:
             detail={"version": node_version(), "pack": self._face.pack_id},
         )
 
-    def _add_gauges(self) -> None:
-        gauge, trust = self.metrics.gauge, self.trust
-        read: dict[str, tuple[str, Callable[[], float]]] = {
-            "kanhe_online": ("1 if the central platform is in reach.",
-                             lambda: trust().mode == "online"),
-            "kanhe_keys_age_seconds": ("Age of the keys.",
-                                       lambda: _number(trust().keys_age_s(time.time()))),
-            "kanhe_status_age_seconds": ("Age of the status.",
-                                         lambda: _number(trust().status_age_s(time.time()))),
-            "kanhe_clock_trusted": ("1 if the clock is trusted.",
-                                    lambda: self._clock.state == "trusted"),
-            "kanhe_journal_records": ("Durable records.", lambda: self._journal.size),
-            "kanhe_journal_unshipped": (
-                "Records that the central platform may not hold.",
-                lambda: self._journal.size - self._journal.acknowledged),
-            "kanhe_waiting_codes": ("Frames that wait.", lambda: self._code_pool.waiting),
-            "kanhe_waiting_faces": ("Captures that wait.", lambda: self._face_pool.waiting),
-            "kanhe_open_verifications": ("Verifications that wait for a face.",
-                                         lambda: len(self.verifier.open)),
-        }
-        for name, (help_, function) in read.items():
-            gauge(name, help_, function)
-
 
 async def run_node(
     config: EdgeConfig, ready: Callable[[str], None], stop: asyncio.Event, progress: Progress
@@ -286,7 +283,7 @@ async def run_node(
     )
     await runner.setup()
     try:
-        listening = bind(config)
+        listening = bind(config.listen)
         await web.SockSite(runner, listening, backlog=1024).start()
         host, port = listening.getsockname()[:2]
         ready(f"http://{host}:{port}")
@@ -294,33 +291,3 @@ async def run_node(
     finally:
         await runner.cleanup()
         await node.stop()
-
-
-def bind(config: EdgeConfig) -> socket.socket:
-    """Bind the configured port or the next free one.
-
-    Raises:
-        ConfigError: None of them can be bound.
-    """
-    listen = config.listen
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    for port in range(listen.port, listen.port + listen.port_tries):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((listen.host, port))
-        except OSError as error:
-            listening.close()
-            if error.errno != errno.EADDRINUSE:
-                raise ConfigError(f"{listen.host}:{port} can't be used: {error}") from error
-            _LOG.warning("port.taken", extra={"port": port})
-            continue
-        return listening
-    raise ConfigError(
-        f"ports {listen.port} to {listen.port + listen.port_tries - 1} are all taken: "
-        "set listen.port"
-    )
-
-
-def _number(age: int | None) -> float:
-    return float("nan") if age is None else float(age)

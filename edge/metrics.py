@@ -42,9 +42,10 @@ class NodeMetrics:
         self._answer_children: dict[tuple[str, str, str], Counter] = {}
         self._stage_children: dict[str, Histogram] = {}
 
-    def gauge(self, name: str, help_: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when scraped."""
-        Gauge(name, help_, registry=self._registry).set_function(read)
+    def gauges(self, read: Mapping[str, tuple[str, Callable[[], float | None]]]) -> None:
+        """Add gauges by name: help and what is read when scraped; None is not a number."""
+        for name, (help_, function) in read.items():
+            Gauge(name, help_, registry=self._registry).set_function(_numeric(function))
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and its stages."""
@@ -66,3 +67,11 @@ class NodeMetrics:
     def page(self) -> bytes:
         """Give the text that Prometheus scrapes."""
         return generate_latest(self._registry)
+
+
+def _numeric(function: Callable[[], float | None]) -> Callable[[], float]:
+    def read() -> float:
+        value = function()
+        return float("nan") if value is None else float(value)
+
+    return read

@@ -74,7 +74,24 @@ class MmodDetector:
         found = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
         best = found[np.argsort(-found[:, 4], kind="stable")][: FACES_MAX * 8]
         kept = suppress(np.ascontiguousarray(best[:, :4]), OVERLAP_MAX)[:FACES_MAX]
-        return [Face(*(float(value) for value in best[index])) for index in kept], seconds
+        return [_voted(best, best[index]) for index in kept], seconds
+
+
+def _voted(found: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> Face:
+    """Give the mean of all boxes around a kept one, weighted by score.
+
+    A pyramid this coarse offers few sizes; the neighbours of the best cell say where between
+    them the face is, which the landmarks need.
+    """
+    wide = np.minimum(found[:, 2], box[2]) - np.maximum(found[:, 0], box[0])
+    tall = np.minimum(found[:, 3], box[3]) - np.maximum(found[:, 1], box[1])
+    around = (np.maximum(found[:, 2], box[2]) - np.minimum(found[:, 0], box[0])) * (
+        np.maximum(found[:, 3], box[3]) - np.minimum(found[:, 1], box[1])
+    )
+    near = (wide > 0) & (tall > 0) & (wide * tall > OVERLAP_MAX * around)
+    mean = np.average(found[near, :4], axis=0, weights=found[near, 4])
+    left, top, right, bottom = (float(value) for value in mean)
+    return Face(left, top, right, bottom, float(box[4]))
 
 
 def _scaled(source: Rgb, original: Rgb, scale: float) -> Rgb:

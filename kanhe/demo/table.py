@@ -12,8 +12,8 @@ from typing import TextIO
 import msgspec
 
 COLUMNS: tuple[tuple[str, int], ...] = (
-    ("frame", 24), ("what is tried", 38), ("decision", 8), ("reason", 28), ("ms", 7),
-    ("stages (ms)", 46), ("", 14),
+    ("frame", 35), ("what is tried", 34), ("decision", 8), ("reason", 28), ("ms", 5),
+    ("stages (ms)", 61), ("", 13),
 )
 
 
