@@ -29,7 +29,7 @@ from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
-from edge.metrics import NodeMetrics
+from edge.metrics import Gauges, NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.node_key import NodeKey, load_or_create_node_key
@@ -115,17 +115,22 @@ class Node:
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(node_version())
-        workers = config.workers
-        self._code_pool = WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max)
-        self._face_pool = WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max)
-        self.verifier = Verifier(
+        self._code_pool, self._face_pool = _pools(config)
+        self.verifier = self._build_verifier(reader, image_limits)
+        self.metrics.gauges(self._gauges())
+
+    def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, reader=reader, face=self._face, code_pool=self._code_pool,
             face_pool=self._face_pool, observer=self, new_id=lambda: secrets.token_hex(16),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=config.journal.answers_kept_s,
+            answers_kept_s=self.config.journal.answers_kept_s,
         )
-        self.metrics.gauges({
+
+    def _gauges(self) -> Gauges:
+        """Give what is read of the node when it is scraped."""
+        return {
             "kanhe_online": ("1 if the central platform is in reach.",
                              lambda: self.trust().mode == "online"),
             "kanhe_keys_age_seconds": ("Age of the keys.",
@@ -142,7 +147,7 @@ class Node:
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self._face_pool.waiting),
             "kanhe_open_verifications": ("Verifications that wait for a face.",
                                          lambda: len(self.verifier.open)),
-        })
+        }
 
     def trust(self) -> Trust:
         """Give what the node trusts now."""
@@ -259,6 +264,14 @@ class Node:
             at_ms=int(self._clock.now_s() * 1000), event=name,
             detail={"version": node_version(), "pack": self._face.pack_id},
         )
+
+
+def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
+    workers = config.workers
+    return (
+        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
+    )
 
 
 async def run_node(

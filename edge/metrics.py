@@ -16,6 +16,9 @@ _BUCKETS_S = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 )
 
+Gauges = Mapping[str, tuple[str, Callable[[], float | None]]]
+"""By name: help, and what is read when scraped; None is not a number."""
+
 
 class NodeMetrics:
     """Implements the pipeline's `Observer` and the page `/metrics`."""
@@ -42,8 +45,8 @@ class NodeMetrics:
         self._answer_children: dict[tuple[str, str, str], Counter] = {}
         self._stage_children: dict[str, Histogram] = {}
 
-    def gauges(self, read: Mapping[str, tuple[str, Callable[[], float | None]]]) -> None:
-        """Add gauges by name: help and what is read when scraped; None is not a number."""
+    def gauges(self, read: Gauges) -> None:
+        """Add gauges by name: see `Gauges`."""
         for name, (help_, function) in read.items():
             Gauge(name, help_, registry=self._registry).set_function(_numeric(function))
 

@@ -12,6 +12,49 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
 
+@numba.njit(cache=True, nogil=True)
+def _similarity(initial: Floats, current: Floats) -> tuple[float, float]:
+    """Give the linear part of the similarity initial → current, by least squares."""
+    points = initial.shape[0] // 2
+    mean_x = mean_y = now_x = now_y = 0.0
+    for p in range(points):
+        mean_x += initial[2 * p] / points
+        mean_y += initial[2 * p + 1] / points
+        now_x += current[2 * p] / points
+        now_y += current[2 * p + 1] / points
+    dot = cross = norm = 0.0
+    for p in range(points):
+        fx, fy = initial[2 * p] - mean_x, initial[2 * p + 1] - mean_y
+        tx, ty = current[2 * p] - now_x, current[2 * p + 1] - now_y
+        dot += fx * tx + fy * ty
+        cross += fx * ty - fy * tx
+        norm += fx * fx + fy * fy
+    return dot / norm, cross / norm
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_features(
+    rgb: Grey, left: float, top: float, wide: float, tall: float, a: float, b: float,
+    current: Floats, anchors: Ints, deltas: Floats, features: Ints,
+) -> None:
+    """Look up the grey of every feature pixel; outside the picture it is 0."""
+    height, width = rgb.shape[0], rgb.shape[1]
+    for f in range(features.shape[0]):
+        dx, dy = deltas[f, 0], deltas[f, 1]
+        x = a * dx - b * dy + current[2 * anchors[f]]
+        y = b * dx + a * dy + current[2 * anchors[f] + 1]
+        column = int(np.floor(left + x * wide + 0.5))
+        row = int(np.floor(top + y * tall + 0.5))
+        value = np.int32(0)
+        if 0 <= column < width and 0 <= row < height:
+            value = (
+                np.int32(rgb[row, column, 0])
+                + np.int32(rgb[row, column, 1])
+                + np.int32(rgb[row, column, 2])
+            ) // 3
+        features[f] = value
+
+
 @numba.njit(cache=True, fastmath=False, nogil=True)
 def predict_shape(
     rgb: Grey, left: float, top: float, right: float, bottom: float,
@@ -29,45 +72,15 @@ def predict_shape(
     Returns:
         float32, shape (p, 2), in pixels.
     """
-    height, width = rgb.shape[0], rgb.shape[1]
     points = initial.shape[0] // 2
     current = initial.copy()
     features = np.zeros(anchors.shape[1], np.int32)
     for cascade in range(splits.shape[0]):
-        # Linear part of the similarity initial → current, by least squares.
-        mean_x = mean_y = now_x = now_y = 0.0
-        for p in range(points):
-            mean_x += initial[2 * p]
-            mean_y += initial[2 * p + 1]
-            now_x += current[2 * p]
-            now_y += current[2 * p + 1]
-        mean_x /= points
-        mean_y /= points
-        now_x /= points
-        now_y /= points
-        dot = cross = norm = 0.0
-        for p in range(points):
-            fx, fy = initial[2 * p] - mean_x, initial[2 * p + 1] - mean_y
-            tx, ty = current[2 * p] - now_x, current[2 * p + 1] - now_y
-            dot += fx * tx + fy * ty
-            cross += fx * ty - fy * tx
-            norm += fx * fx + fy * fy
-        a, b = dot / norm, cross / norm
-        for f in range(features.shape[0]):
-            dx, dy = deltas[cascade, f, 0], deltas[cascade, f, 1]
-            anchor = anchors[cascade, f]
-            x = a * dx - b * dy + current[2 * anchor]
-            y = b * dx + a * dy + current[2 * anchor + 1]
-            column = int(np.floor(left + x * (right - left) + 0.5))
-            row = int(np.floor(top + y * (bottom - top) + 0.5))
-            value = np.int32(0)
-            if 0 <= column < width and 0 <= row < height:
-                value = (
-                    np.int32(rgb[row, column, 0])
-                    + np.int32(rgb[row, column, 1])
-                    + np.int32(rgb[row, column, 2])
-                ) // 3
-            features[f] = value
+        a, b = _similarity(initial, current)
+        _fill_features(
+            rgb, left, top, right - left, bottom - top, a, b, current, anchors[cascade],
+            deltas[cascade], features,
+        )
         for tree in range(splits.shape[1]):
             node = 0
             while node < splits.shape[2]:
