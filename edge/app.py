@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
-from aiohttp import web
-
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
@@ -42,12 +40,11 @@ from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
 from edge.sync.status import sync_status
-from edge.web.listen import bind
+from edge.web.listen import serve
 from edge.web.server import Server
 from edge.web.status import NodeStatus, PackShown
 
 _LOG = logging.getLogger(__name__)
-SHUTDOWN_S = 10.0
 STEPS_AHEAD_MAX = 2
 """Of the restart's own window, where no policy is held yet."""
 META_CENTRAL_URL = "app.central_url"
@@ -290,17 +287,7 @@ async def run_node(
     """
     node = Node(config, progress)
     await node.start()
-    runner = web.AppRunner(
-        node.server().application(), access_log=None, shutdown_timeout=SHUTDOWN_S,
-        keepalive_timeout=75.0,
-    )
-    await runner.setup()
     try:
-        listening = bind(config.listen)
-        await web.SockSite(runner, listening, backlog=1024).start()
-        host, port = listening.getsockname()[:2]
-        ready(f"http://{host}:{port}")
-        await stop.wait()
+        await serve(node.server().application(), config.listen, ready, stop)
     finally:
-        await runner.cleanup()
         await node.stop()

@@ -29,13 +29,11 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         host: Address; the default is reached from this machine only.
         port: TCP port; 0 = any free one.
         port_tries: How many following ports are tried when it is taken.
-        connections_max: Open connections; further ones are refused with 503.
     """
 
     host: str = "127.0.0.1"
     port: _Port = 8080
     port_tries: Annotated[int, Meta(ge=1, le=1000)] = 20
-    connections_max: _Positive = 4_096
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
