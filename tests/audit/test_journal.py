@@ -1,0 +1,164 @@
+"""The journal: durable, recovered, signed; alteration and damage are seen."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.audit.journal import FileJournal, JournalOptions
+from edge.audit.verify import verify_journal
+from edge.errors import JournalError
+from edge.hotpath.merkle import hash_leaf
+from edge.node_key import NodeKey
+from edge.protocol.journal import EventRecord, encode_record
+
+KEY = NodeKey(bytes([7] * 32))
+SMALL = JournalOptions(segment_bytes=400, checkpoint_records=5)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def record(number: int) -> EventRecord:
+    return EventRecord(at_ms=number, event="test", detail={"n": number})
+
+
+def write(folder: Path, numbers, options: JournalOptions = SMALL) -> list:
+    async def run():
+        journal = FileJournal(folder, KEY.signing, options)
+        try:
+            return [await journal.append(record(number)) for number in numbers]
+        finally:
+            journal.close()
+
+    return asyncio.run(run())
+
+
+def newest(folder: Path) -> Path:
+    return max(folder.glob("*.journal"))
+
+
+def test_records_come_back_over_segments_and_restarts(tmp_path):
+    receipts = write(tmp_path, range(20)) + write(tmp_path, range(20, 40))
+    assert [receipt.index for receipt in receipts] == list(range(40))
+    assert len(list(tmp_path.glob("*.journal"))) > 3
+    journal = FileJournal(tmp_path, KEY.signing, SMALL)
+    assert list(journal.read(0, 100, 1 << 20)) == [encode_record(record(n)) for n in range(40)]
+    assert list(journal.read(37, 2, 1 << 20)) == [encode_record(record(n)) for n in (37, 38)]
+    assert len(journal.read(3, 10, 1)) == 1
+    journal.close()
+    assert receipts[7].leaf == hash_leaf(encode_record(record(7))).hex()
+
+
+def test_a_clean_journal_is_whole_unbroken_and_signed(tmp_path):
+    write(tmp_path, range(23))
+    report = verify_journal(tmp_path, KEY.sign_public)
+    assert (report.whole, report.size, report.signed_size) == (True, 23, 23)
+
+
+def test_a_torn_tail_is_cut_off_and_nothing_before_it(tmp_path):
+    write(tmp_path, range(3), JournalOptions())
+    with newest(tmp_path).open("ab") as file:
+        file.write(b"\0\0\0\x30torn")
+    assert verify_journal(tmp_path).whole
+    assert write(tmp_path, [3], JournalOptions())[0].index == 3
+    assert verify_journal(tmp_path).size == 4
+
+
+def test_damage_before_the_end_names_the_file_and_changes_nothing(tmp_path):
+    write(tmp_path, range(3), JournalOptions())
+    path = newest(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[80] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(JournalError, match=path.name):
+        FileJournal(tmp_path, KEY.signing)
+    assert path.read_bytes() == bytes(data)
+    assert not verify_journal(tmp_path).whole
+
+
+def test_records_cut_off_behind_a_checkpoint_are_missed(tmp_path):
+    write(tmp_path, range(3), JournalOptions())
+    path = newest(tmp_path)
+    os.truncate(path, path.stat().st_size - 20)
+    with pytest.raises(JournalError, match="signed checkpoint"):
+        FileJournal(tmp_path, KEY.signing)
+    assert not verify_journal(tmp_path).whole
+
+
+def test_a_record_rewritten_with_a_right_checksum_is_seen(tmp_path):
+    write(tmp_path, range(3), JournalOptions())
+    path = newest(tmp_path)
+    from edge.audit.segment import pack_frame
+
+    old, new = (pack_frame(encode_record(record(n))) for n in (1, 9))
+    assert len(old) == len(new)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    report = verify_journal(tmp_path)
+    assert "aren't those that were signed" in report.problems[0]
+
+
+def test_another_key_is_not_this_log(tmp_path):
+    write(tmp_path, range(2))
+    with pytest.raises(JournalError, match="another node"):
+        FileJournal(tmp_path, NodeKey(bytes([8] * 32)).signing)
+    assert not verify_journal(tmp_path, NodeKey(bytes([8] * 32)).sign_public).whole
+
+
+def test_a_second_process_is_refused(tmp_path):
+    journal = FileJournal(tmp_path, KEY.signing)
+    with pytest.raises(JournalError, match="another process"):
+        FileJournal(tmp_path, KEY.signing)
+    journal.close()
+
+
+async def test_a_write_that_fails_fails_its_records_and_the_next_may_succeed(tmp_path, monkeypatch):
+    journal = FileJournal(tmp_path, KEY.signing)
+    flush, full = os.fdatasync, True
+
+    def failing(fd: int) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        flush(fd)
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with pytest.raises(JournalError, match="No space"):
+        await journal.append(record(0))
+    full = False
+    assert (await journal.append(record(1))).index == 0
+    journal.close()
+    assert verify_journal(tmp_path).size == 1
+
+
+def test_acknowledged_segments_are_retired_by_age_and_the_rest_verifies(tmp_path):
+    write(tmp_path, range(30))
+    options = JournalOptions(segment_bytes=400, checkpoint_records=5, retire_age_s=0)
+    journal = FileJournal(tmp_path, KEY.signing, options, now=lambda: 2**40)
+    journal.acknowledge(12)
+    with pytest.raises(JournalError, match="retired"):
+        journal.read(0, 1, 1)
+    assert journal.read(12, 1, 1)
+    journal.close()
+    report = verify_journal(tmp_path)
+    assert report.whole
+    assert 0 < report.first <= 12
+
+
+@pytest.mark.parametrize("after", [3, 60, 400, 1500])
+def test_a_kill_loses_no_receipt_and_doubles_none(tmp_path, after):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "audit" / "victim.py"), str(tmp_path)],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    lines = [process.stdout.readline() for _ in range(after)]
+    process.send_signal(signal.SIGKILL)
+    lines += process.stdout.readlines()
+    process.wait()
+    promised = dict(line.split() for line in lines if line.endswith("\n"))
+    assert len(promised) >= after
+    journal = FileJournal(tmp_path, KEY.signing)
+    held = {str(n): hash_leaf(data).hex() for n, data in journal.recent(0)}
+    journal.close()
+    assert promised.items() <= held.items()
+    assert len(set(held.values())) == len(held)
