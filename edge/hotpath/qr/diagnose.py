@@ -30,15 +30,16 @@ def diagnose(plane: Plane) -> Why:
     if len(finders) == 0:
         if _sharpness(small) < SHARPNESS_MIN and float(small.std()) > 12.0:
             return Why.BLURRED
-        return Why.GLARE if _glare_share(small) > 2 * GLARE_SHARE_MIN else Why.NO_CODE
+        return Why.NO_CODE
     side = float(np.median(finders[:, 2])) * max(scale, 1.0)
     if side / _FINDER_MODULES < MODULE_PX_MIN:
         return Why.TOO_SMALL
     region = _around(small, finders)
-    if _glare_share(region) > GLARE_SHARE_MIN and len(finders) < 3:
-        return Why.GLARE
+    # A white screen is as bright as glare, so what lies at the border counts first.
     if len(finders) < 3 and _near_border(small, finders):
         return Why.CUT_OFF
+    if len(finders) < 3 and _glare_share(region) > GLARE_SHARE_MIN:
+        return Why.GLARE
     return Why.BLURRED if _sharpness(region) < SHARPNESS_MIN else Why.DAMAGED
 
 
