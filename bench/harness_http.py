@@ -6,7 +6,6 @@
 
 import asyncio
 import hashlib
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from edge.hotpath.trust import Trust
 from edge.imaging import DEFAULT_LIMITS
 from edge.metrics import NodeMetrics
 from edge.node_key import load_or_create_node_key
+from edge.pipeline.ids import RandomIds
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import PutCredential
@@ -101,7 +101,7 @@ def node_application(folder: Path) -> web.Application:
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(), face=unused,
         code_pool=pool, face_pool=pool, observer=metrics,
-        new_id=lambda: secrets.token_hex(16), monotonic=time.monotonic,
+        new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )
     return Server(

@@ -50,12 +50,13 @@ def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
     held = _next(tx, upload.log)
     if upload.first > held:
         return Taken(held, conflict=True)
-    known = dict(tx.session.execute(
+    rows = tx.session.execute(
         select(JournalEntry.index, JournalEntry.record).where(
             JournalEntry.log == upload.log, JournalEntry.index >= upload.first,
             JournalEntry.index < upload.first + len(upload.records),
         )
-    ).tuples().all())
+    )
+    known: dict[int, bytes] = {row[0]: row[1] for row in rows}
     for index, record in enumerate(upload.records, upload.first):
         if index < held:
             if known.get(index) != record:

@@ -9,7 +9,6 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from edge.metrics import Gauges, NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.ids import RandomIds
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
@@ -120,7 +120,7 @@ class Node:
         return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, reader=reader, face=self._face, code_pool=self._code_pool,
-            face_pool=self._face_pool, observer=self, new_id=lambda: secrets.token_hex(16),
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=self.config.journal.answers_kept_s,
         )

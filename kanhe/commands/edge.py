@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -50,6 +51,10 @@ def run_edge(args: argparse.Namespace) -> int:
     def ready(url: str) -> None:
         sys.stdout.buffer.write(orjson.dumps({"event": "ready", "url": url}) + b"\n")
         sys.stdout.flush()
+
+    # Thousands of gates may keep a connection each; the soft limit is often only 1,024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def main() -> None:
         stop = asyncio.Event()

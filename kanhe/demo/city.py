@@ -64,9 +64,12 @@ class City:
         )
         if done.returncode != 0:
             raise OperatingError(f"the node couldn't be enrolled: {done.stderr.strip()}")
-        self.node = Service(
-            "node", ["edge", "run", "--config", str(config)], self.folder / "node.log"
-        )
+        self.run_node()
+
+    def run_node(self) -> None:
+        """Start the enrolled node and wait until it answers."""
+        arguments = ["edge", "run", "--config", str(self.folder / "edge.toml")]
+        self.node = Service("node", arguments, self.folder / "node.log")
         self.node.wait_ready()
 
     async def admin(

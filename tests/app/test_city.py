@@ -1,0 +1,80 @@
+"""The whole city as real processes: the demo, and a node that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from edge.audit.verify import verify_journal
+from edge.protocol.kh1 import step_at
+from kanhe.demo.city import City
+from kanhe.demo.frames import face_frame
+from kanhe.demo.people import PEOPLE, load_portrait
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_demo_gives_every_expected_answer(face_pack_dir):
+    done = subprocess.run(
+        [sys.executable, "-m", "kanhe", "demo", "--once"], cwd=ROOT, capture_output=True,
+        text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "22 as expected, 0 not" in done.stdout
+
+
+@pytest.fixture
+async def city(tmp_path, face_pack_dir):
+    city = City(tmp_path, face_pack_dir.parent)
+    await city.start_central()
+    city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
+    await city.found()
+    yield city
+    city.stop()
+
+
+async def test_a_killed_node_answers_the_same_request_again_and_refuses_the_code(city):
+    person = PEOPLE[0]
+    body = {"scene": "hotel.checkin", "request_id": "before-the-kill",
+            "presentation": city.wallets[person.key].code("resident_id", step_at(time.time()))}
+    face = face_frame(load_portrait(person), seed=3)
+    headers = {"Authorization": f"Bearer {city.gate_credential}"}
+
+    async def post(**differently):
+        form = aiohttp.FormData(default_to_multipart=True)
+        for name, value in {**body, **differently}.items():
+            form.add_field(name, value)
+        form.add_field("face_image", face, filename="face.jpg")
+        url = city.node_url + "/v1/verifications"
+        async with (aiohttp.ClientSession(headers=headers) as session,
+                    session.post(url, data=form) as response):
+            return await response.json()
+
+    for _ in range(20):
+        first = await post()
+        if first.get("decision"):
+            break
+        time.sleep(0.1)
+    assert (first["decision"], first["reason"]) == ("accept", "ok")
+    os.kill(city.node.pid, signal.SIGKILL)
+    city.node.wait()
+    city.run_node()
+    assert await post() == first
+    again = await post(request_id="after-the-kill")
+    assert again["reason"] in {"presentation_replayed", "step_expired"}
+    assert again["decision"] != "accept"
+    city.node.stop()
+    report = verify_journal(city.folder / "edge" / "journal")
+    assert report.whole, report.problems
+    for _ in range(50):
+        taken = await city.admin("GET", "/v1/journal")
+        if len(taken["records"]) >= 2:
+            break
+        time.sleep(0.1)
+    leaves = [record["leaf"] for record in taken["records"]]
+    assert first["receipt"]["leaf"] in leaves
+    assert len(leaves) == len(set(leaves))
