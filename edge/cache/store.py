@@ -35,8 +35,10 @@ from edge.protocol.records import (
     StatusRecord,
 )
 
-MAP_BYTES = 256 * 1024 * 1024
 MAP_BYTES_MAX = 16 * 1024 * 1024 * 1024
+MAP_BYTES = MAP_BYTES_MAX
+"""The map is address space, not disk: it begins at its bound, because it may only grow while
+nobody reads."""
 
 _CREDENTIALS, _REFERENCES, _STATUS = b"credentials", b"references", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"

@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_demo(args: argparse.Namespace) -> int:
     """Play the story, then stay up unless told otherwise."""
     packs = Path("var/packs")
+    # Told to stop, the demo stops what it started, as on Ctrl-C.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, _interrupt)
     if args.folder is not None:
         args.folder.mkdir(parents=True, exist_ok=True)
         if any(args.folder.iterdir()):
@@ -41,6 +45,10 @@ def run_demo(args: argparse.Namespace) -> int:
         return asyncio.run(_play(args.folder, packs, once=args.once))
     with tempfile.TemporaryDirectory(prefix="kanhe-demo-") as folder:
         return asyncio.run(_play(Path(folder), packs, once=args.once))
+
+
+def _interrupt(_: int, __: object) -> None:
+    raise KeyboardInterrupt
 
 
 async def _play(folder: Path, packs: Path, *, once: bool) -> int:

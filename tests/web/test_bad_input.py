@@ -217,6 +217,33 @@ async def test_paths_and_methods_that_are_not_there_are_problems(site):
             assert json.loads(await response.read())["status"] == expected
 
 
+async def test_a_gate_sees_its_own_scenes_and_what_they_disclose(site):
+    url = site.server.make_url("/v1/scenes")
+    async with site.session.get(url, headers={"Authorization": f"Bearer {TOKEN}"}) as response:
+        scenes = json.loads(await response.read())["scenes"]
+    faces = {scene["scene"]: scene["face"] for scene in scenes}
+    assert faces == {"face": "required", "code": "off"}
+    assert scenes[0]["discloses"] == ["name", "missing"]
+    async with site.session.get(url) as response:
+        assert response.status == 401
+
+
+async def test_stopping_lets_calls_in_flight_finish(site):
+    slow = asyncio.Event()
+    verify = site.desk.verifier.verify
+
+    async def slowly(call):
+        slow.set()
+        await asyncio.sleep(0.3)
+        return await verify(call)
+
+    site.desk.verifier.verify = slowly
+    call = asyncio.create_task(site.post(json=site.body()))
+    await slow.wait()
+    await site.server.close()
+    assert (await call)[1]["reason"] == "ok"
+
+
 async def test_the_interface_describes_its_routes(site):
     async with site.session.get(site.server.make_url("/openapi.json")) as response:
         document = json.loads(await response.read())
