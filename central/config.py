@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edge.access.sessions import SESSION_S
+from edge.access.tls import Tls
 from edge.errors import ConfigError
 
 _Days = Annotated[int, Meta(ge=1, le=400)]
@@ -29,6 +31,8 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         code_life_s: Life of one-time codes in seconds.
         code_tries_max: Wrong codes a minute before all are refused for that minute.
         body_bytes_max: Body of a call in bytes.
+        tls: How it is reached; see `edge.access.tls.Tls`.
+        session_s: Seconds after which one signs in to the pages again.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
@@ -45,6 +49,8 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     code_life_s: Annotated[int, Meta(ge=1)] = 3_600
     code_tries_max: Annotated[int, Meta(ge=1)] = 30
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+    tls: Tls = Tls()
+    session_s: Annotated[int, Meta(ge=60, le=7 * 86_400)] = SESSION_S
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     @property

@@ -15,6 +15,7 @@ from edge.hotpath.merkle import hash_leaf
 from edge.protocol.journal import (
     RECORD_BYTES_MAX,
     UPLOAD_RECORDS_MAX,
+    JournalRecord,
     JournalUpload,
     VerificationRecord,
     decode_record,
@@ -37,8 +38,7 @@ def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
     """
     try:
         upload = msgspec.msgpack.decode(data, type=JournalUpload)
-        for record in upload.records:
-            decode_record(record)
+        records = [decode_record(record) for record in upload.records]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("the upload can't be read") from error
     if upload.log != node.journal_log:
@@ -62,9 +62,7 @@ def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
             if known.get(index) != record:
                 return Taken(held, conflict=True)
             continue
-        tx.session.add(JournalEntry(
-            log=upload.log, index=index, leaf=hash_leaf(record), record=record, taken_s=tx.now_s
-        ))
+        tx.session.add(_entry(tx, upload.log, index, record, records[index - upload.first]))
         held = index + 1
     return Taken(held, conflict=False)
 
@@ -76,6 +74,23 @@ def list_journal(tx: Transaction, after: int, limit: int) -> list[dict[str, obje
         .offset(after).limit(limit)
     )
     return [_shown(row) for row in rows]
+
+
+def _entry(
+    tx: Transaction, log: str, index: int, data: bytes, record: JournalRecord
+) -> JournalEntry:
+    row = JournalEntry(
+        log=log, index=index, leaf=hash_leaf(data), record=data, taken_s=tx.now_s,
+        at_ms=record.at_ms, decision="", reason="", scene="", gate_id="", verification_id="",
+        credential_id=None,
+    )
+    if isinstance(record, VerificationRecord):
+        row.decision, row.reason, row.scene = record.decision, record.reason, record.scene
+        row.gate_id, row.verification_id = record.gate_id, record.verification_id
+        row.credential_id = record.credential_id
+    else:
+        row.reason = record.event[:32]
+    return row
 
 
 def _next(tx: Transaction, log: str) -> int:

@@ -5,13 +5,16 @@
 - No key is in a repr, a log or an error.
 """
 
+import hmac
 import os
 import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.errors import KeyFileError
 
@@ -28,7 +31,8 @@ class PlatformKeys:
         Raises:
             KeyFileError: One is damaged or can't be read or made.
         """
-        self._aead = AESGCM(_load(folder / "platform.key"))
+        self._secret = _load(folder / "platform.key")
+        self._aead = AESGCM(self._secret)
         self.signing = {
             role: Ed25519PrivateKey.from_private_bytes(_load(folder / f"{role}.key"))
             for role in ROLES
@@ -53,6 +57,16 @@ class PlatformKeys:
             raise KeyFileError(
                 "the database holds values sealed under another platform.key: restore that file"
             ) from error
+
+    def derive(self, purpose: bytes) -> bytes:
+        """Give the 32-byte key of one purpose."""
+        return HKDF(
+            algorithm=hashes.SHA256(), length=32, salt=None, info=b"kanhe/platform/1/" + purpose
+        ).derive(self._secret)
+
+    def digest(self, kind: str, value: str) -> bytes:
+        """Give the keyed hash by which a value is found without being kept."""
+        return hmac.digest(self._secret, f"{kind}\0{value}".encode(), "sha256")
 
     def __repr__(self) -> str:
         """Show no key."""

@@ -18,6 +18,7 @@ from central.schema import Code, Gate, Node
 from central.store import Transaction
 from edge.protocol.feed import Envelope, PutGate, root_fingerprint
 from edge.protocol.records import GateRecord
+from edge.protocol.report import NodeReport
 
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_CHARS = 16
@@ -50,6 +51,8 @@ class NodeShown(msgspec.Struct, frozen=True):
     seen_s: int
     revoked_s: int | None
     journal_log: str
+    report: NodeReport | None = None
+    report_s: int | None = None
 
 
 def make_code(tx: Transaction, purpose: str, subject: bytes, life_s: int, ending: str = "") -> str:
@@ -134,9 +137,27 @@ def node_of_token(tx: Transaction, token: str) -> Node:
 def list_nodes(tx: Transaction) -> list[NodeShown]:
     """Give every node."""
     return [
-        NodeShown(n.id, n.name, n.enrolled_s, n.seen_s, n.revoked_s, n.journal_log)
+        NodeShown(n.id, n.name, n.enrolled_s, n.seen_s, n.revoked_s, n.journal_log,
+                  _report(n), n.report_s)
         for n in tx.session.scalars(select(Node).order_by(Node.enrolled_s))
     ]
+
+
+def put_report(tx: Transaction, node: Node, data: bytes) -> None:
+    """Keep what a node says of itself.
+
+    Raises:
+        Invalid: It isn't a report.
+    """
+    try:
+        msgspec.json.decode(data, type=NodeReport)
+    except msgspec.MsgspecError as error:
+        raise Invalid(f"not a report: {error}") from error
+    node.report, node.report_s = data, tx.now_s
+
+
+def _report(node: Node) -> NodeReport | None:
+    return msgspec.json.decode(node.report, type=NodeReport) if node.report else None
 
 
 def revoke_node(tx: Transaction, node_id: str, reason: str) -> None:

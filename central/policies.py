@@ -15,6 +15,22 @@ STEPS_BACK_MAX = 60
 STEPS_AHEAD_MAX = 60
 
 
+class PolicyChange(msgspec.Struct, frozen=True):
+    """One field that a version changed, as JSON."""
+
+    field: str
+    before: str
+    now: str
+
+
+class PolicyVersion(msgspec.Struct, frozen=True):
+    """A version of a scene's policy; the first one changed nothing."""
+
+    version: int
+    changed_s: int
+    changes: list[PolicyChange]
+
+
 def install_defaults(tx: Transaction) -> None:
     """Put the shipped scenes into an empty platform."""
     if tx.session.scalar(select(func.count()).select_from(Policy)):
@@ -77,6 +93,40 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
     _put(tx, policy)
     tx.act("policy.set", f"{scene} v{policy.version}", reason)
     return policy
+
+
+def list_versions(tx: Transaction, scene: str) -> list[PolicyVersion]:
+    """Give every version of a scene's policy, the newest first, each with what it changed.
+
+    Raises:
+        Unknown: There is no such scene.
+    """
+    rows = tx.session.scalars(
+        select(Policy).where(Policy.scene == scene).order_by(Policy.version)).all()
+    if not rows:
+        raise Unknown(f"there is no scene {scene[:64]!r}")
+    found: list[PolicyVersion] = []
+    before: dict[str, object] = {}
+    for row in rows:
+        now: dict[str, object] = msgspec.json.decode(row.body)
+        found.append(PolicyVersion(row.version, row.changed_s, policy_diff(before, now)))
+        before = now
+    return found[::-1]
+
+
+def policy_diff(before: dict[str, object], now: dict[str, object]) -> list[PolicyChange]:
+    """Give what differs between two policies, field by field, version apart."""
+    def words(value: object) -> str:
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+    defaults = {field.name: field.default for field in msgspec.structs.fields(ScenePolicy)}
+    names = [name for name in defaults if name not in ("version", "scene")]
+    old = {name: words(before.get(name, defaults[name])) for name in names} if before else {}
+    new = {name: words(now.get(name, defaults[name])) for name in names}
+    return [
+        PolicyChange(name, old.get(name, ""), new[name])
+        for name in names if before and old.get(name, "") != new[name]
+    ]
 
 
 def _put(tx: Transaction, policy: ScenePolicy) -> None:

@@ -6,13 +6,13 @@
 - Every act is noted, with who and why.
 """
 
-import hashlib
 import secrets
 from datetime import date, datetime, timedelta, timezone
 
 import msgspec
 from sqlalchemy import select
 
+from central import consents
 from central.errors import Conflict, Invalid, Unknown
 from central.forms import check_fields
 from central.identifiers import wrong_credit_code, wrong_resident_id
@@ -22,13 +22,11 @@ from edge.hotpath.disclosure import mask
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
 from edge.protocol.records import (
     CredentialRecord,
-    ReferenceRecord,
     Status,
     StatusRecord,
 )
 
 CHINA = timezone(timedelta(hours=8))
-REFERENCE_LIFE_S = 5 * 365 * 86_400
 NAME_CHARS_MAX = 60
 
 
@@ -102,26 +100,30 @@ def add_holder(tx: Transaction, new: NewHolder) -> str:
     problem = checks[new.kind](new.number)
     if problem:
         raise Invalid(f"number: {problem}")
-    number_hash = hashlib.sha256(tx.keys.signing["root"].public_key().public_bytes_raw()
-                                 + new.number.encode()).digest()
+    number_hash = tx.keys.digest("number", new.number)
     if tx.session.scalar(select(Holder.id).where(Holder.number_hash == number_hash)):
         raise Conflict("a holder with this number is registered already")
     holder_id = secrets.token_bytes(16)
     tx.session.add(Holder(
         id=holder_id, kind=new.kind, number_hash=number_hash, created_s=tx.now_s,
+        name_hash=tx.keys.digest("name", new.name.strip()),
         sealed=tx.keys.seal(f"holder/{holder_id.hex()}", msgspec.json.encode(new)),
     ))
     tx.act("holder.add", holder_id.hex())
     return holder_id.hex()
 
 
-def list_holders(tx: Transaction, after: str, limit: int) -> list[HolderShown]:
-    """Give holders in the order of ids, masked."""
+def list_holders(
+    tx: Transaction, after: str, limit: int, *, only: bytes | None = None
+) -> list[HolderShown]:
+    """Give holders in the order of ids, masked; `only` gives the one of that id."""
     start = bytes.fromhex(after) if after else b""
-    rows = tx.session.scalars(
-        select(Holder).where(Holder.id > start).order_by(Holder.id).limit(limit)
-    ).all()
-    pictured = set(tx.session.scalars(select(Photograph.holder_id)))
+    query = select(Holder).where(Holder.id > start).order_by(Holder.id).limit(limit)
+    if only is not None:
+        query = select(Holder).where(Holder.id == only)
+    rows = tx.session.scalars(query).all()
+    pictured = set(tx.session.scalars(
+        select(Photograph.holder_id).where(Photograph.holder_id.in_([row.id for row in rows]))))
     shown = []
     for row in rows:
         plain = msgspec.json.decode(
@@ -137,10 +139,17 @@ def list_holders(tx: Transaction, after: str, limit: int) -> list[HolderShown]:
 def put_photograph(
     tx: Transaction, holder_id: str, image: bytes, pack: str, template: bytes, quality: float
 ) -> None:
-    """Keep a photograph and publish the reference made of it."""
+    """Keep a photograph and publish the reference made of it.
+
+    Raises:
+        Unknown: There is no such holder.
+        Conflict: The holder hasn't agreed to the comparison of faces.
+    """
     holder = tx.session.get(Holder, parse_id(holder_id, "holder"))
     if holder is None:
         raise Unknown("there is no such holder")
+    if not consents.is_given(tx, holder.id, consents.FACE_VERIFICATION):
+        raise Conflict("record the holder's consent to face verification first")
     place = f"photograph/{holder_id}/{pack}"
     old = tx.session.get(Photograph, (holder.id, pack))
     if old is not None:
@@ -150,10 +159,7 @@ def put_photograph(
         holder_id=holder.id, pack=pack, image=tx.keys.seal(place, image),
         template=tx.keys.seal(place, template), quality=f"{quality:.3f}", created_s=tx.now_s,
     ))
-    tx.publish(PutReference(ReferenceRecord(
-        holder_id=holder.id, pack=pack, template=template, created_s=tx.now_s,
-        expires_s=tx.now_s + REFERENCE_LIFE_S,
-    )))
+    tx.publish(PutReference(consents.reference_of(holder.id, pack, template, tx.now_s)))
     tx.act("holder.photograph", holder_id, f"quality {quality:.2f}")
 
 

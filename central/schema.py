@@ -24,12 +24,13 @@ class Counter(Base):
 
 
 class Holder(Base):
-    """A person or an organisation; `number_hash` finds one by its number."""
+    """A person or an organisation; keyed hashes find one by the exact number or name."""
 
     __tablename__ = "holders"
     id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     number_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    name_hash: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_s: Mapped[int] = mapped_column(BigInteger)
 
@@ -44,6 +45,18 @@ class Photograph(Base):
     template: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[str] = mapped_column(String(32))
     created_s: Mapped[int] = mapped_column(BigInteger)
+
+
+class Consent(Base):
+    """What a holder agreed to, by purpose; the latest row of a purpose counts."""
+
+    __tablename__ = "consents"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    holder_id: Mapped[bytes] = mapped_column(Id, index=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    given: Mapped[bool] = mapped_column()
+    at_s: Mapped[int] = mapped_column(BigInteger)
+    how: Mapped[str] = mapped_column(String(200))
 
 
 class Credential(Base):
@@ -111,6 +124,19 @@ class Node(Base):
     enrolled_s: Mapped[int] = mapped_column(BigInteger)
     seen_s: Mapped[int] = mapped_column(BigInteger)
     revoked_s: Mapped[int | None] = mapped_column(BigInteger)
+    report: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
+    report_s: Mapped[int | None] = mapped_column(BigInteger, default=None)
+
+
+class Account(Base):
+    """Somebody who signs in; the password is hashed."""
+
+    __tablename__ = "accounts"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    generation: Mapped[int] = mapped_column(Integer)
+    disabled: Mapped[bool] = mapped_column()
 
 
 class Gate(Base):
@@ -132,7 +158,7 @@ class Wallet(Base):
 
 
 class JournalEntry(Base):
-    """One record of a node's journal, its exact bytes."""
+    """One record of a node's journal: its exact bytes, and what it is looked for by."""
 
     __tablename__ = "journal"
     log: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -140,6 +166,13 @@ class JournalEntry(Base):
     leaf: Mapped[bytes] = mapped_column(LargeBinary(32))
     record: Mapped[bytes] = mapped_column(LargeBinary)
     taken_s: Mapped[int] = mapped_column(BigInteger)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    decision: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(32))
+    scene: Mapped[str] = mapped_column(String(64))
+    gate_id: Mapped[str] = mapped_column(String(32))
+    verification_id: Mapped[str] = mapped_column(String(32), index=True)
+    credential_id: Mapped[bytes | None] = mapped_column(Id)
 
 
 class Act(Base):
@@ -155,3 +188,8 @@ class Act(Base):
 
 
 Index("journal_taken", JournalEntry.taken_s)
+# Lists go from the newest back; each filter has its index, so that a page of a million rows is one
+# range of an index.
+Index("journal_at", JournalEntry.at_ms)
+for _column in ("decision", "reason", "scene", "gate_id", "credential_id"):
+    Index(f"journal_{_column}", getattr(JournalEntry, _column), JournalEntry.at_ms)

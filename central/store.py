@@ -25,6 +25,8 @@ from edge.protocol.feed import Change
 
 _T = TypeVar("_T")
 BUSY_S = 15
+ADMINISTRATOR = "administrator"
+"""Whoever holds the administrator's token."""
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -35,11 +37,12 @@ class Transaction:
         session: SQLAlchemy's.
         keys: To seal and open.
         now_s: Unix seconds of this transaction.
+        who: For the record of acts.
     """
 
-    def __init__(self, session: Session, keys: PlatformKeys, now_s: int) -> None:
+    def __init__(self, session: Session, keys: PlatformKeys, now_s: int, who: str) -> None:
         """Begin with nothing published."""
-        self.session, self.keys, self.now_s = session, keys, now_s
+        self.session, self.keys, self.now_s, self.who = session, keys, now_s, who
         self.published = False
 
     def publish(self, change: Change) -> int:
@@ -60,11 +63,12 @@ class Transaction:
         """Give how many changes the feed holds."""
         return self.session.scalar(select(Counter.value).where(Counter.name == "changes")) or 0
 
-    def act(self, act: str, subject: str, reason: str = "", who: str = "administrator") -> None:
-        """Note what an administrator did."""
-        self.session.add(
-            Act(at_s=self.now_s, who=who, act=act, subject=subject[:128], reason=reason[:400])
-        )
+    def act(self, act: str, subject: str, reason: str = "", who: str = "") -> None:
+        """Note what somebody did; `who` if it isn't who the transaction is for."""
+        self.session.add(Act(
+            at_s=self.now_s, who=(who or self.who)[:64], act=act, subject=subject[:128],
+            reason=reason[:400],
+        ))
 
 
 class Database:
@@ -95,25 +99,25 @@ class Database:
         """Set at the next commit that appends to the feed; take it before looking."""
         return self._news
 
-    async def run(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run `work` in one transaction on the database's thread.
+    async def run(self, work: Callable[[Transaction], _T], who: str = ADMINISTRATOR) -> _T:
+        """Run `work` in one transaction on the database's thread, for `who`.
 
         Raises:
             Refused: What `work` refused; nothing of it stays.
             StoreError: The database failed; nothing of it stays.
         """
         result, published = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._run, work
+            self._executor, self._run, work, who
         )
         if published:
             news, self._news = self._news, asyncio.Event()
             news.set()
         return result
 
-    def _run(self, work: Callable[[Transaction], _T]) -> tuple[_T, bool]:
+    def _run(self, work: Callable[[Transaction], _T], who: str) -> tuple[_T, bool]:
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
-                transaction = Transaction(session, self._keys, int(self._now()))
+                transaction = Transaction(session, self._keys, int(self._now()), who)
                 result = work(transaction)
             return result, transaction.published
         except Refused:

@@ -9,10 +9,14 @@
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
+from aiohttp import web
+
+from edge.access.listening import Wire, bind, serve
+from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
@@ -21,38 +25,38 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
+from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
-from edge.metrics import Gauges, NodeMetrics
+from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
+from edge.pipeline.looks import Looker
+from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
+from edge.report import Report, node_version
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
-from edge.sync.status import sync_status
-from edge.web.listen import serve
 from edge.web.server import Server
-from edge.web.status import NodeStatus, PackShown
 
 _LOG = logging.getLogger(__name__)
 STEPS_AHEAD_MAX = 2
 """Of the restart's own window, where no policy is held yet."""
 META_CENTRAL_URL = "app.central_url"
-
-
-def node_version() -> str:
-    """Give the installed version."""
-    return version("kanhe")
+META_CENTRAL_AUTHORITY = "app.central_authority"
+SHUTDOWN_S = 10.0
 
 
 def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
@@ -98,7 +102,7 @@ class Node:
                            retire_age_s=config.journal.retire_days * 86_400),
         )
         self._guard = self._open_guard()
-        self._client = CentralClient(url, token=enrolment.token)
+        self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
         self._trust: Trust | None = None
         self._clock = SystemClock(
             lambda: self._trust.central_clock_skew_s if self._trust else None
@@ -114,7 +118,23 @@ class Node:
         self.metrics = NodeMetrics(node_version())
         self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
-        self.metrics.gauges(self._gauges())
+        self._decider = Decider(
+            trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
+            journal=self._journal, observer=self, answers=self.verifier.answers,
+            captures=self.verifier.open,
+        )
+        self._looker = Looker(reader=reader, face=self._face, code_pool=self._code_pool,
+                              face_pool=self._face_pool)
+        self._shift = ShiftLog()
+        report = Report(
+            trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
+            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
+            code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
+            zbar=self._zbar, started_s=self._started_s,
+        )
+        self.status = report.status
+        self._reporter = Reporter(self._client, report.for_central)
+        self.metrics.gauges(report.gauges())
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         return Verifier(
@@ -125,27 +145,6 @@ class Node:
             answers_kept_s=self.config.journal.answers_kept_s,
         )
 
-    def _gauges(self) -> Gauges:
-        """Give what is read of the node when it is scraped."""
-        return {
-            "kanhe_online": ("1 if the central platform is in reach.",
-                             lambda: self.trust().mode == "online"),
-            "kanhe_keys_age_seconds": ("Age of the keys.",
-                                       lambda: self.trust().keys_age_s(time.time())),
-            "kanhe_status_age_seconds": ("Age of the status.",
-                                         lambda: self.trust().status_age_s(time.time())),
-            "kanhe_clock_trusted": ("1 if the clock is trusted.",
-                                    lambda: self._clock.state == "trusted"),
-            "kanhe_journal_records": ("Durable records.", lambda: self._journal.size),
-            "kanhe_journal_unshipped": (
-                "Records that the central platform may not hold.",
-                lambda: self._journal.size - self._journal.acknowledged),
-            "kanhe_waiting_codes": ("Frames that wait.", lambda: self._code_pool.waiting),
-            "kanhe_waiting_faces": ("Captures that wait.", lambda: self._face_pool.waiting),
-            "kanhe_open_verifications": ("Verifications that wait for a face.",
-                                         lambda: len(self.verifier.open)),
-        }
-
     def trust(self) -> Trust:
         """Give what the node trusts now."""
         assert self._trust is not None, "asked before the start"
@@ -154,6 +153,14 @@ class Node:
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and let its record be shipped."""
         self.metrics.observed(record, timings_ms)
+        self._decider.open.offer(record)
+        self._shift.add(record)
+        self._shipper.wake()
+
+    async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
+        """Journal something that happened to the node."""
+        at_ms = int(self._clock.now_s() * 1000)
+        await self._journal.append(EventRecord(at_ms=at_ms, event=event, detail=detail))
         self._shipper.wake()
 
     async def start(self) -> None:
@@ -167,13 +174,14 @@ class Node:
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
         await self._shipper.start()
-        await self._journal.append(self._event("node.started"))
-        self._shipper.wake()
+        self._reporter.start()
+        await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
         with contextlib.suppress(OperatingError):
-            await self._journal.append(self._event("node.stopped"))
+            await self.note("node.stopped", self._versions())
+        await self._reporter.stop()
         await self._shipper.stop()
         await self._follower.stop()
         await self._client.close()
@@ -184,49 +192,18 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def server(self) -> Server:
+    def application(self, wire: Wire) -> web.Application:
         """Build the HTTP surface."""
-        return Server(
-            verifier=self.verifier, gates=lambda: self.trust().gates, status=self.status,
+        front = Front(
+            self.config, self._key, wire, gates=lambda: self.trust().gates,
+            policies=lambda: self.trust().policies, status=self.status, note=self.note,
+        )
+        server = Server(
+            verifier=self.verifier, decider=self._decider, looker=self._looker,
+            shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
         )
-
-    def status(self) -> NodeStatus:
-        """Say how the node is."""
-        trust, now = self.trust(), self._clock.now_s()
-        sync = sync_status(self._follower, self._shipper)
-        problems = []
-        if not trust.policies:
-            problems.append("no scene is known yet: the central platform wasn't reached")
-        if not len(trust.keys):
-            problems.append("no keys are held yet: the central platform wasn't reached")
-        if self._journal.failure:
-            problems.append(self._journal.failure)
-        manifest = self._face.manifest
-        unfit = tuple(
-            scene for scene, policy in trust.policies.items()
-            if policy.face != "off" and self._face.threshold(policy.fmr_max) is None
-            and not policy.pack_override
-        )
-        return NodeStatus(
-            version=node_version(), node_id=trust.node_id, ready=not problems,
-            not_ready=tuple(problems), mode=trust.mode, clock=self._clock.state,
-            keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
-            key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
-            scenes_unfit=unfit, replay_scope=self._guard.scope, held=self._store.counts(),
-            pack=PackShown(manifest.id, manifest.title, manifest.licence,
-                           self._face.embedder_file, manifest.notes),
-            waiting={"codes": self._code_pool.waiting, "faces": self._face_pool.waiting,
-                     "records": self._journal.waiting},
-            journal={"log": self._journal.log, "size": self._journal.size,
-                     "acknowledged": self._journal.acknowledged,
-                     "state": sync.journal_state, "error": sync.journal_error},
-            feed={"cursor": sync.cursor, "head": sync.head, "lag": sync.lag,
-                  "error": sync.last_error, "last_contact_s": sync.last_contact_s,
-                  "central_clock_skew_s": sync.central_clock_skew_s},
-            last_rung="zbar" if self._zbar.available else "off: libzbar0 isn't installed",
-            uptime_s=int(time.monotonic() - self._started_s),
-        )
+        return server.application(front.pages, front.routes)
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
@@ -249,18 +226,29 @@ class Node:
     def _restore_answers(self) -> None:
         """Take up the answers of the last minutes from the journal."""
         now = self._clock.now_s()
-        first = self._journal.first_since(now - self.config.journal.answers_kept_s)
+        kept_s = max(self.config.journal.answers_kept_s, DECISION_OPEN_S)
+        first = self._journal.first_since(now - kept_s)
         for index, data in self._journal.recent(first):
             record = decode_record(data)
             if isinstance(record, VerificationRecord):
+                self._decider.open.offer(record)
+                self._shift.add(record)
                 receipt = Receipt(self._journal.log, index, hash_leaf(data).hex())
                 self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
 
-    def _event(self, name: str) -> EventRecord:
-        return EventRecord(
-            at_ms=int(self._clock.now_s() * 1000), event=name,
-            detail={"version": node_version(), "pack": self._face.pack_id},
-        )
+    def _versions(self) -> dict[str, str | int | float]:
+        return {"version": node_version(), "pack": self._face.pack_id}
+
+    def _central_tls(self, url: str) -> ssl.SSLContext | None:
+        """Whom to believe at the central platform: its own authority, or the system's roots."""
+        if not url.startswith("https:"):
+            return None
+        path = self.config.central.authority
+        try:
+            pem = path.read_bytes() if path else self._store.meta(META_CENTRAL_AUTHORITY)
+        except OSError as error:
+            raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
+        return client_context(pem)
 
 
 def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
@@ -272,7 +260,8 @@ def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
 
 
 async def run_node(
-    config: EdgeConfig, ready: Callable[[str], None], stop: asyncio.Event, progress: Progress
+    config: EdgeConfig, ready: Callable[[str], None], stop: asyncio.Event, progress: Progress,
+    *, insecure: bool = False,
 ) -> None:
     """Run a node until `stop` is set.
 
@@ -281,13 +270,17 @@ async def run_node(
         ready: Told the node's address once it answers.
         stop: Set to stop gracefully.
         progress: Hears of the face pack's making.
+        insecure: Serve clear HTTP beyond loopback.
 
     Raises:
         OperatingError: It can't start.
     """
+    wire = wire_of(config, insecure=insecure)
     node = Node(config, progress)
     await node.start()
     try:
-        await serve(node.server().application(), config.listen, ready, stop)
+        listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
+        await serve(node.application(wire), listening, wire, ready=ready, stop=stop,
+                    shutdown_s=SHUTDOWN_S)
     finally:
         await node.stop()

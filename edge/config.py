@@ -14,6 +14,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edge.access.sessions import SESSION_S
+from edge.access.tls import Tls
 from edge.errors import ConfigError
 
 ENV_PREFIX = "KANHE_EDGE__"
@@ -103,11 +105,24 @@ class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         url: Its address; set by enrolment if empty here.
+        authority: PEM file of the authority that its certificate is from; enrolment learns a local
+            one by itself.
         poll_s: Seconds a feed call waits for a change.
     """
 
     url: str = ""
+    authority: Path | None = None
     poll_s: Annotated[int, Meta(ge=1, le=55)] = 25
+
+
+class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signing in to the node's pages.
+
+    Attributes:
+        session_s: Seconds after which one signs in again.
+    """
+
+    session_s: Annotated[int, Meta(ge=60, le=7 * 86_400)] = SESSION_S
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +140,8 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     face_pack: str = "dlib-v1"
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     listen: Listen = Listen()
+    tls: Tls = Tls()
+    signin: SignInConfig = SignInConfig()
     limits: Limits = Limits()
     workers: Workers = Workers()
     keys: Keys = Keys()

@@ -81,6 +81,15 @@ async def journal(request: web.Request) -> web.Response:
     return answer(JournalAck(taken.next), 409 if taken.conflict else 200)
 
 
+async def report(request: web.Request) -> web.Response:
+    """`POST /v1/nodes/report`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    data = await request.read()
+    await platform.database.run(
+        lambda tx: nodes.put_report(tx, nodes.node_of_token(tx, token), data))
+    return answer({})
+
+
 async def pair(request: web.Request) -> web.Response:
     """`POST /v1/wallets`."""
     platform = request.app[PLATFORM]
@@ -111,7 +120,8 @@ def _seen(tx: Transaction, token: str) -> None:
 def routes() -> list[web.RouteDef]:
     """Give the routes."""
     return [
-        web.post("/v1/nodes/enrol", enrol), web.get("/v1/feed", feed), web.get("/v1/keys", keys),
+        web.post("/v1/nodes/enrol", enrol), web.post("/v1/nodes/report", report),
+        web.get("/v1/feed", feed), web.get("/v1/keys", keys),
         web.get("/v1/root", root), web.get("/v1/time", time), web.post("/v1/journal", journal),
         web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
     ]

@@ -38,6 +38,36 @@ def check_credential(
         return verdict(Reason.CREDENTIAL_UNKNOWN)
     assert credential.credential_id == authentic.credential_id
 
+    # 2. to 4. What is known to be wrong with it.
+    found = check_standing(credential, status, policy, now=now)
+    if found is not None:
+        return found
+
+    # 5. Fresh enough to say that nothing was withdrawn since.
+    bound = policy.trust_age_max_s
+    if bound is not None and (status_age_s is None or status_age_s > bound):
+        return verdict(Reason.TRUST_STALE, Decision(policy.trust_stale))
+    return None
+
+
+def check_standing(
+    credential: CredentialRecord,
+    status: StatusRecord | None,
+    policy: ScenePolicy,
+    *,
+    now: float,
+) -> Verdict | None:
+    """Judge what is known of a credential; nobody's decision outweighs it.
+
+    Args:
+        credential: What the node holds of it.
+        status: Its status if anything was ever said of it; None counts as valid.
+        policy: Of the scene.
+        now: Unix seconds of this judgement.
+
+    Returns:
+        The verdict against it, None if nothing is known to be wrong.
+    """
     # 2. Status: what is known to be withdrawn stays so, however old the news.
     if status is not None and status.status is Status.REVOKED:
         return verdict(Reason.CREDENTIAL_REVOKED)
@@ -53,9 +83,4 @@ def check_credential(
     # 4. Accepted in this scene.
     if credential.type not in policy.accepts:
         return verdict(Reason.CREDENTIAL_NOT_ACCEPTED_HERE)
-
-    # 5. Fresh enough to say that nothing was withdrawn since.
-    bound = policy.trust_age_max_s
-    if bound is not None and (status_age_s is None or status_age_s > bound):
-        return verdict(Reason.TRUST_STALE, Decision(policy.trust_stale))
     return None

@@ -21,6 +21,7 @@ class VerificationCall(msgspec.Struct, frozen=True, kw_only=True):
         code_image: An encoded frame that holds the code, if there is no text.
         face_images: Encoded frames of the face; may be empty.
         deadline_s: Monotonic time after which no work is begun for it.
+        actor: Who is signed in at the desk; empty for a device.
     """
 
     gate: GateRecord
@@ -31,6 +32,7 @@ class VerificationCall(msgspec.Struct, frozen=True, kw_only=True):
     face_images: tuple[bytes, ...]
     challenge_id: str | None
     deadline_s: float
+    actor: str = ""
 
 
 class CaptureCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,24 @@ class CaptureCall(msgspec.Struct, frozen=True, kw_only=True):
     face_images: tuple[bytes, ...]
     challenge_id: str | None
     deadline_s: float
+    actor: str = ""
+
+
+class DecisionCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One `POST /v1/verifications/{id}/decision`.
+
+    Attributes:
+        accept: What the person decided.
+        note: Why, in their words.
+        actor: Who decided.
+    """
+
+    gate: GateRecord
+    verification_id: str
+    request_id: str
+    accept: bool
+    note: str
+    actor: str
 
 
 class CallError(Exception):

@@ -36,6 +36,7 @@ class Judgement(msgspec.Struct, kw_only=True):
     status: StatusRecord | None = None
     face: FaceEvidence | None = None
     why: str = ""
+    actor: str = ""
     timings_ms: dict[str, float] = {}
     mark: float = 0.0
 
@@ -61,32 +62,40 @@ class Judgement(msgspec.Struct, kw_only=True):
             decision=verdict.decision.value, reason=verdict.reason.value,
             credential_id=authentic.credential_id if authentic else None,
             credential_type=credential.type if credential else "",
-            credential_status=_status_word(credential, self.status),
+            credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,
             step=authentic.step if authentic else None,
-            evidence=self._evidence(clock, guard), face=self.face, why=self.why,
-            disclosed=_disclosed(credential, self.policy) if accepted else (),
-        )
-
-    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
-        trust, now = self.trust, self.now
-        updated = self.credential.updated_s if self.credential else 0
-        return Evidence(
-            mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
-            status_age_s=trust.status_age_s(now),
-            credential_age_s=max(0, int(now) - updated) if updated else None,
-            policy_version=self.policy.version, replay_scope=guard.scope,
+            evidence=evidence_of(
+                self.trust, self.now, clock, guard, credential, self.policy),
+            face=self.face, why=self.why, actor=self.actor,
+            disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
 
-def _status_word(credential: CredentialRecord | None, status: StatusRecord | None) -> str:
+def evidence_of(
+    trust: Trust, now: float, clock: Clock, guard: ReplayGuard,
+    credential: CredentialRecord | None, policy: ScenePolicy,
+) -> Evidence:
+    """Say how fresh what a verdict at `now` (Unix seconds) rests on is."""
+    updated = credential.updated_s if credential else 0
+    return Evidence(
+        mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
+        status_age_s=trust.status_age_s(now),
+        credential_age_s=max(0, int(now) - updated) if updated else None,
+        policy_version=policy.version, replay_scope=guard.scope,
+    )
+
+
+def status_word(credential: CredentialRecord | None, status: StatusRecord | None) -> str:
+    """Give the status of a known credential in one word, empty for an unknown one."""
     if credential is None:
         return ""
     return (status.status if status else Status.VALID).value
 
 
-def _disclosed(
+def disclosed_fields(
     credential: CredentialRecord | None, policy: ScenePolicy
 ) -> tuple[str, ...]:
+    """Name the fields that an accept shows."""
     fields: Mapping[str, str] = credential.fields if credential else {}
     return tuple(item.field for item in policy.disclose if item.field in fields)

@@ -112,6 +112,7 @@ class Verifier:
         case = Judgement(
             verification_id=self._new_id(), gate=call.gate, scene=call.scene,
             request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
+            actor=call.actor,
         )
         case.begin()
         text = await self._text(call, case)
@@ -145,7 +146,7 @@ class Verifier:
             verification_id=call.verification_id, gate=call.gate, scene=item.scene,
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
             policy=self._policy(trust, call.gate, item.scene), now=self._clock.now_s(),
-            authentic=item.authentic,
+            authentic=item.authentic, actor=call.actor,
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.

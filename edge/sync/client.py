@@ -18,6 +18,7 @@ import msgspec
 from edge.errors import CentralError, FeedRefused
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.journal import JournalAck, JournalUpload
+from edge.protocol.report import NodeReport
 from edge.sync.envelope import UNREADABLE
 from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
 
@@ -123,6 +124,21 @@ class CentralClient:
         """Ask for the platform's clock, Unix seconds. Not signed."""
         _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)
         return _parsed(body, _Time).unix_s
+
+    async def report(self, report: NodeReport) -> None:
+        """Tell the platform how this node is."""
+        await self._call(
+            "POST", "/v1/nodes/report", bytes_max=SMALL_BYTES_MAX,
+            data=msgspec.json.encode(report), content_type="application/json")
+
+    async def authority(self) -> bytes | None:
+        """Fetch the certificate (PEM) of the platform's local authority, None if it has none.
+
+        What comes is to be compared with a pin before anything is believed of it.
+        """
+        status, body = await self._call(
+            "GET", "/authority.pem", bytes_max=SMALL_BYTES_MAX, also=(404,))
+        return body if status == 200 else None
 
     async def ship(self, upload: JournalUpload) -> ShipAnswer:
         """Hand over journal records; a conflict is an answer, not an error."""

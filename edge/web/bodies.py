@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, web
@@ -17,11 +17,13 @@ from aiohttp.multipart import MultipartReader
 
 from edge.config import Limits
 from edge.pipeline.calls import REQUEST_ID_CHARS_MAX
+from edge.pipeline.decisions import NOTE_CHARS_MAX
 from edge.web.problems import Problem
 
 _T = TypeVar("_T")
 TEXT_BYTES_MAX = 16 * 1024
 PARTS_MAX = 24
+OPERATOR_CHARS_MAX = 64
 _TEXT_PARTS = ("scene", "request_id", "presentation", "challenge_id")
 _FILE_PARTS = ("code_image", "face_image")
 
@@ -44,6 +46,15 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge_id: str | None = None
 
 
+class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/verifications/{id}/decision`."""
+
+    request_id: str
+    decision: Literal["accept", "reject"]
+    reason: str
+    operator: str = ""
+
+
 class Fields(msgspec.Struct):
     """What a body held, whichever its form."""
 
@@ -54,6 +65,7 @@ class Fields(msgspec.Struct):
 
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
+_DECISION = msgspec.json.Decoder(DecisionJson)
 
 
 async def read_fields(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
@@ -71,6 +83,39 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     raise Problem(415, "send application/json or multipart/form-data")
 
 
+async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
+    """Read a decision.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type != "application/json":
+        raise Problem(415, "send application/json")
+    body = _decoded(await _in_time(request.read(), limits), _DECISION)
+    _check_request_id(body.request_id)
+    if not 1 <= len(body.reason.strip()) <= NOTE_CHARS_MAX:
+        raise Problem(422, f"reason: say why, in 1 to {NOTE_CHARS_MAX} characters")
+    if len(body.operator) > OPERATOR_CHARS_MAX or not body.operator.isprintable():
+        raise Problem(422, f"operator: up to {OPERATOR_CHARS_MAX} printable characters")
+    return body
+
+
+async def read_frame(request: web.Request, limits: Limits) -> bytes:
+    """Read a body that is one encoded image.
+
+    Raises:
+        Problem: 408, 413, 415 or 422.
+    """
+    if not request.content_type.startswith("image/"):
+        raise Problem(415, "send an image as the body, with its Content-Type")
+    data = await _in_time(request.read(), limits)
+    if not data:
+        raise Problem(422, "the body is empty")
+    if len(data) > limits.image_bytes_max:
+        raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
+    return data
+
+
 async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
     try:
         async with asyncio.timeout(limits.body_s_max):
@@ -80,12 +125,8 @@ async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
 
 
 def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
-    try:
-        body = _CAPTURE.decode(data) if capture else _VERIFICATION.decode(data)
-    except msgspec.ValidationError as error:
-        raise Problem(422, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Problem(400, "the body isn't JSON") from None
+    body: CaptureJson | VerificationJson
+    body = _decoded(data, _CAPTURE) if capture else _decoded(data, _VERIFICATION)
     texts = {"request_id": body.request_id}
     if isinstance(body, VerificationJson):
         texts |= {"scene": body.scene, "presentation": body.presentation}
@@ -98,6 +139,15 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
         except (binascii.Error, ValueError):
             raise Problem(422, "face_image isn't base64") from None
     return _checked(fields, limits, capture=capture)
+
+
+def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise Problem(422, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem(400, "the body isn't JSON") from None
 
 
 async def _from_multipart(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
@@ -155,8 +205,7 @@ async def _read_part(part: BodyPartReader, bytes_max: int) -> bytes:
 
 def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     texts = fields.texts
-    if not 1 <= len(texts.get("request_id", "")) <= REQUEST_ID_CHARS_MAX:
-        raise Problem(422, f"request_id is required, 1 to {REQUEST_ID_CHARS_MAX} characters")
+    _check_request_id(texts.get("request_id", ""))
     if any(len(image) > limits.image_bytes_max for image in fields.face_images):
         raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
     if capture:
@@ -168,3 +217,8 @@ def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     if ("presentation" in texts) == (fields.code_image is not None):
         raise Problem(422, "send either presentation or code_image")
     return fields
+
+
+def _check_request_id(request_id: str) -> None:
+    if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
+        raise Problem(422, f"request_id is required, 1 to {REQUEST_ID_CHARS_MAX} characters")

@@ -11,6 +11,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from edge.access.page_errors import is_page, page_error
+from edge.access.signin import AccessRefused, SignInNeeded
 from edge.errors import (
     CapacityError,
     ImageError,
@@ -28,6 +30,7 @@ from edge.pipeline.calls import (
     VerificationClosed,
     VerificationUnknown,
 )
+from edge.ui.pages import Pages
 
 _LOG = logging.getLogger(__name__)
 RETRY_AFTER_S = 1
@@ -79,6 +82,10 @@ def translate(error: Exception) -> web.Response:
     """Give the response to an exception; only words meant for outside are in it."""
     if isinstance(error, Problem):
         return problem_response(error.status, _TITLES.get(error.status, "Refused"), str(error))
+    if isinstance(error, SignInNeeded):
+        return problem_response(401, "Sign in", "nobody is signed in here: sign in at /signin")
+    if isinstance(error, AccessRefused):
+        return problem_response(403, "Refused", str(error))
     if isinstance(error, ImageError):
         status = _IMAGE[error.kind]
         return problem_response(status, "Image not read", str(error))
@@ -98,8 +105,8 @@ def translate(error: Exception) -> web.Response:
     return problem_response(500, "Internal error", "the node failed; the failure is in its log")
 
 
-def problems_middleware(metrics: NodeMetrics) -> Middleware:
-    """Make the middleware that turns exceptions into problems."""
+def problems_middleware(metrics: NodeMetrics, pages: Pages) -> Middleware:
+    """Make the middleware that turns exceptions into problems, or into words for a browser."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -107,6 +114,8 @@ def problems_middleware(metrics: NodeMetrics) -> Middleware:
             return await handler(request)
         except Exception as error:
             response = translate(error)
+            if is_page(request):
+                response = page_error(pages, request, error)
             metrics.problem(response.status)
             return response
 

@@ -5,7 +5,7 @@
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -13,15 +13,20 @@ import orjson
 from aiohttp import web
 
 from edge.config import Limits
+from edge.hotpath.reasons import Reason
+from edge.hotpath.words import message_for
 from edge.metrics import CONTENT_TYPE, NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, VerificationCall
-from edge.protocol.records import GateRecord, ScenePolicy
-from edge.web.auth import authenticate
-from edge.web.bodies import read_fields
+from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
+from edge.pipeline.looks import CodeLook, FaceLook
+from edge.pipeline.shift import ENTRIES_MAX
+from edge.protocol.journal import VerificationRecord
+from edge.protocol.records import GateRecord, ScenePolicy, Words
+from edge.ui.pages import Pages
+from edge.web.bodies import read_decision, read_fields, read_frame
+from edge.web.callers import Callers
 from edge.web.openapi import Scenes, SceneShown, build_openapi
-from edge.web.pages import SECURITY_HEADERS, status_page
-from edge.web.problems import problems_middleware
+from edge.web.problems import Problem, problems_middleware
 from edge.web.status import NodeStatus
 
 
@@ -41,6 +46,46 @@ class Verifies(Protocol):
         ...
 
 
+class Decides(Protocol):
+    """What the web needs of decisions."""
+
+    async def decide(self, call: DecisionCall) -> Outcome:
+        """Answer a decision."""
+        ...
+
+
+class Looks(Protocol):
+    """What the web needs for looking at frames."""
+
+    async def look_for_code(self, image: bytes, deadline_s: float) -> CodeLook:
+        """Read the codes of one frame."""
+        ...
+
+    async def look_for_face(self, image: bytes, deadline_s: float) -> FaceLook:
+        """Judge whether one frame's face can be compared."""
+        ...
+
+
+class ShiftShown(msgspec.Struct, frozen=True):
+    """The last answers of a gate."""
+
+    verifications: tuple["ShiftRow", ...]
+
+
+class ShiftRow(msgspec.Struct, frozen=True):
+    """One answer with its words, as the list of a shift shows it."""
+
+    verification_id: str
+    kind: str
+    at_ms: int
+    scene: str
+    decision: str
+    reason: str
+    credential_type: str
+    actor: str
+    message: Words
+
+
 class Server:
     """The node's handlers."""
 
@@ -48,66 +93,114 @@ class Server:
         self,
         *,
         verifier: Verifies,
-        gates: Callable[[], Mapping[str, GateRecord]],
+        decider: Decides,
+        looker: Looks,
+        shift: Callable[[str, int], list[VerificationRecord]],
+        callers: Callers,
         status: Callable[[], NodeStatus],
         metrics: NodeMetrics,
         limits: Limits,
         version: str,
     ) -> None:
         """Take what the handlers ask."""
-        self._verifier, self._gates, self._status = verifier, gates, status
+        self._verifier, self._decider, self._looker = verifier, decider, looker
+        self._shift, self._caller, self._status = shift, callers.caller, status
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
 
-    def application(self) -> web.Application:
-        """Build the aiohttp application."""
+    def application(
+        self, pages: Pages, routes: Iterable[web.AbstractRouteDef] = ()
+    ) -> web.Application:
+        """Build the aiohttp application, and that of the pages."""
         app = web.Application(
-            middlewares=[problems_middleware(self._metrics)],
+            middlewares=[problems_middleware(self._metrics, pages)],
             client_max_size=self._limits.body_bytes_max,
         )
         app.add_routes([
             web.post("/v1/verifications", self.verifications),
+            web.get("/v1/verifications", self.shift),
             web.post("/v1/verifications/{id}/captures", self.captures),
+            web.post("/v1/verifications/{id}/decision", self.decision),
+            web.post("/v1/frames", self.frames),
             web.get("/v1/scenes", self.scenes),
             web.get("/v1/status", self.status),
             web.get("/livez", self.livez),
             web.get("/readyz", self.readyz),
             web.get("/metrics", self.metrics),
             web.get("/openapi.json", self.openapi),
-            web.get("/", self.page),
-            web.get("/status", self.page),
+            *routes,
         ])
         return app
 
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
-        gate = authenticate(request.headers.get("Authorization"), self._gates())
+        gate, actor = await self._caller(request)
         fields = await read_fields(request, self._limits, capture=False)
         texts = fields.texts
         outcome = await self._verifier.verify(VerificationCall(
             gate=gate, scene=texts["scene"], request_id=texts["request_id"],
             presentation=texts.get("presentation"), code_image=fields.code_image,
             face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
-            deadline_s=time.monotonic() + self._limits.deadline_s,
+            deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
         return self._answer(outcome)
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
-        gate = authenticate(request.headers.get("Authorization"), self._gates())
+        gate, actor = await self._caller(request)
         fields = await read_fields(request, self._limits, capture=True)
         outcome = await self._verifier.capture(CaptureCall(
             gate=gate, verification_id=request.match_info["id"],
             request_id=fields.texts["request_id"], face_images=fields.face_images,
             challenge_id=fields.texts.get("challenge_id"),
-            deadline_s=time.monotonic() + self._limits.deadline_s,
+            deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
         return self._answer(outcome)
 
+    async def decision(self, request: web.Request) -> web.Response:
+        """`POST /v1/verifications/{id}/decision`."""
+        gate, actor = await self._caller(request)
+        body = await read_decision(request, self._limits)
+        if not actor:
+            # A device says who decided; the record tells it from somebody who signed in.
+            if not body.operator:
+                raise Problem(422, "operator is required: who decided")
+            actor = f"{body.operator} (said by gate {gate.gate_id})"
+        return self._answer(await self._decider.decide(DecisionCall(
+            gate=gate, verification_id=request.match_info["id"], request_id=body.request_id,
+            accept=body.decision == "accept", note=body.reason, actor=actor,
+        )))
+
+    async def frames(self, request: web.Request) -> web.Response:
+        """`POST /v1/frames?want=code|face`."""
+        await self._caller(request)
+        image = await read_frame(request, self._limits)
+        deadline_s = time.monotonic() + self._limits.deadline_s
+        want = request.query.get("want", "code")
+        if want == "code":
+            return self._json(self._encode(await self._looker.look_for_code(image, deadline_s)))
+        if want == "face":
+            return self._json(self._encode(await self._looker.look_for_face(image, deadline_s)))
+        raise Problem(422, "want is code or face")
+
+    async def shift(self, request: web.Request) -> web.Response:
+        """`GET /v1/verifications`: the last answers of this gate, without names."""
+        gate, _ = await self._caller(request)
+        text = request.query.get("limit", "30")
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= ENTRIES_MAX:
+            raise Problem(422, f"limit is 1 to {ENTRIES_MAX}")
+        rows = tuple(
+            ShiftRow(record.verification_id, record.kind, record.at_ms, record.scene,
+                     record.decision, record.reason, record.credential_type, record.actor,
+                     message_for(Reason(record.reason), record.why))
+            for record in self._shift(gate.gate_id, int(text))
+        )
+        return self._json(self._encode(ShiftShown(rows)))
+
     async def scenes(self, request: web.Request) -> web.Response:
         """`GET /v1/scenes`."""
-        gate = authenticate(request.headers.get("Authorization"), self._gates())
+        gate, _ = await self._caller(request)
         shown = tuple(
             SceneShown(
                 policy.scene, policy.version, {"zh": policy.title.zh, "en": policy.title.en},
@@ -120,7 +213,7 @@ class Server:
 
     async def status(self, request: web.Request) -> web.Response:
         """`GET /v1/status`."""
-        authenticate(request.headers.get("Authorization"), self._gates())
+        await self._caller(request)
         return self._json(self._encode(self._status()))
 
     async def livez(self, _: web.Request) -> web.Response:
@@ -140,12 +233,6 @@ class Server:
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""
         return self._json(self._openapi)
-
-    async def page(self, _: web.Request) -> web.Response:
-        """`GET /` and `/status`."""
-        return web.Response(
-            text=status_page(self._status()), content_type="text/html", headers=SECURITY_HEADERS
-        )
 
     def _answer(self, outcome: Outcome) -> web.Response:
         response = self._json(self._encode(outcome.answer))

@@ -1,0 +1,1 @@
+"""Who may come in, and over which wire: accounts, sessions, TLS; node and platform share it."""

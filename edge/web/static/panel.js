@@ -1,0 +1,114 @@
+// The verdict as large words, colour, sign and sound; the shift; the state of the node's trust.
+import { age, make, pick, pill, sign, t } from "./words.js";
+import { play } from "./sound.js";
+
+const $ = (id) => document.getElementById(id);
+const LARGE = {
+  idle: ["请出示码", "Show the code"], accept: ["通过", "Accepted"], reject: ["拒绝", "Refused"],
+  retry: ["请重试", "Try again"], wait: ["请看镜头", "Look at the camera"],
+  refer: ["转人工", "Ask a person"],
+};
+const NEXT = {
+  show_code: ["请持证人出示当前的码", "Ask the holder to show the live code"],
+  capture_face: ["请持证人看镜头；不愿刷脸可人工核验", "Ask the holder to look at the camera, or decide without the face"],
+  challenge: ["请持证人按提示做动作", "Ask the holder to follow the movements"],
+  call_operator: ["请核对证件或询问主管，然后在下方作出决定", "Check the papers or ask a supervisor, then decide below"],
+};
+const FIELDS = {
+  name: ["姓名", "Name"], id_number: ["证件号码", "ID number"], birth_date: ["出生", "Born"],
+  licence_number: ["驾驶证号", "Licence number"], vehicle_class: ["准驾车型", "Classes"],
+  plate_number: ["号牌", "Plate"], owner: ["所有人", "Owner"], sex: ["性别", "Sex"],
+  address: ["住址", "Address"], nation: ["民族", "Nation"], valid_until: ["有效期至", "Valid until"],
+};
+const TYPES = {
+  resident_id: ["居民身份证", "Resident ID"], driving_licence: ["驾驶证", "Driving licence"],
+  vehicle_licence: ["行驶证", "Vehicle licence"],
+};
+const WORST = ["accept", "retry", "wait", "refer", "reject"];
+export const both = (table, key) => (table[key] ? t(...table[key]) : key);
+
+/** Show answers of one showing (one, or several shown at once); gives the decision that counts. */
+export function showAnswers(answers, silent = false) {
+  const looks = answers.map((answer) =>
+    answer.decision === "retry" && answer.next === "capture_face" && answer.reason === "face_absent"
+      ? "wait" : answer.decision);
+  const worst = looks.reduce((a, b) => (WORST.indexOf(b) > WORST.indexOf(a) ? b : a));
+  const leading = answers[looks.indexOf(worst)];
+  paint(worst, pick(leading.message));
+  $("next").textContent = leading.next ? both(NEXT, leading.next) : "";
+  const list = $("disclosed");
+  list.replaceChildren();
+  for (const answer of answers) {
+    if (answer.credential) fact(list, t("证照", "Credential"), both(TYPES, answer.credential.type));
+    for (const [name, value] of Object.entries(answer.disclosed ?? {}))
+      fact(list, both(FIELDS, name), value);
+  }
+  $("evidence").textContent = evidence(leading);
+  $("again").hidden = false;
+  if (!silent) play(worst === "wait" ? "retry" : worst);
+  return worst;
+}
+
+export function paint(look, detail) {
+  $("verdict").dataset.decision = look;
+  $("words").textContent = t(...LARGE[look]);
+  $("detail").textContent = detail;
+  $("sign").replaceChildren(...(look === "idle" ? [] : [sign(look)]));
+}
+
+export function clear() {
+  paint("idle", "");
+  for (const id of ["next", "evidence"]) $(id).textContent = "";
+  $("disclosed").replaceChildren();
+  for (const id of ["decide", "noface", "again"]) $(id).hidden = true;
+}
+
+function fact(list, name, value) {
+  list.append(make("dt", name), make("dd", value));
+}
+
+function evidence(answer) {
+  const e = answer.evidence;
+  const parts = [
+    e.mode === "online" ? t("在线", "online") : t("离线", "offline"),
+    `${t("状态", "status")} ${age(e.status_age_s)}`,
+    `${t("防重放", "replay")} ${e.replay_scope}`,
+  ];
+  if (answer.face) parts.push(`${t("比对", "score")} ${answer.face.score.toFixed(3)} / ${answer.face.threshold}`);
+  parts.push(`#${answer.receipt.index}`);
+  return parts.join(" · ");
+}
+
+export function showShift(entries) {
+  if (!entries.length) return;
+  $("last").replaceChildren(...entries.map((entry) => {
+    const row = make("tr");
+    const cell = make("td");
+    const look = entry.decision;
+    cell.append(pill(look, look, t(...LARGE[look])));
+    const person = entry.kind === "decision" ? ` (${t("人工", "by hand")})` : "";
+    row.append(make("td", new Date(entry.at_ms).toLocaleTimeString(), { class: "num nowrap" }), cell,
+      make("td", pick(entry.message) + person), make("td", both(TYPES, entry.credential_type)),
+      make("td", entry.actor));
+    return row;
+  }));
+}
+
+export function showTrust(status) {
+  const online = status.mode === "online";
+  const parts = [pill(online ? "is-good" : "is-warn", online ? "accept" : "warn",
+    online ? t("在线", "online") : t("离线", "offline"))];
+  parts.push(make("span", `${t("状态", "status")} ${age(status.status_age_s)} · ${t("密钥", "keys")} ${age(status.keys_age_s)}`,
+    { class: "num" }));
+  if (status.clock !== "trusted") parts.push(pill("is-warn", "warn", t("时钟存疑", "clock ") + (t("", status.clock))));
+  if (!status.ready) parts.push(pill("is-bad", "reject", t("未就绪", "not ready")));
+  $("trust").replaceChildren(...parts);
+}
+
+export function showUnreached() {
+  $("trust").replaceChildren(pill("is-bad", "reject", t("连不上节点", "node not reached")));
+}
+
+export const guide = (text) => {
+  if ($("guide").textContent !== text) $("guide").textContent = text;
+};
