@@ -1,9 +1,6 @@
 """Runs the central platform: builds it, serves it, stops it."""
 
 import asyncio
-import errno
-import logging
-import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -13,11 +10,16 @@ from central.metrics import CentralMetrics
 from central.platform import Enroller, Platform
 from central.web import admin_routes, node_routes
 from central.web.common import PLATFORM, guard_middleware
-from edge.errors import ConfigError
+from central.web.fleet_pages import FleetPages
+from central.web.holder_pages import HolderPages
+from central.web.record_pages import RecordPages
+from central.web.site import Site
+from central.web.wallet_pages import WalletPages
+from edge.access.listening import Wire, bind, serve
 
-_LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 1.0
 """Long polls are cut; nodes come back by themselves."""
+TLS_FOLDER = "tls"
 
 
 async def _livez(_: web.Request) -> web.Response:
@@ -29,58 +31,52 @@ async def _readyz(request: web.Request) -> web.Response:
     return web.Response(text="ready\n")
 
 
-def application(platform: Platform) -> web.Application:
+def wire_of(config: CentralConfig, *, insecure: bool = False) -> Wire:
+    """Give how the platform is reached.
+
+    Raises:
+        OperatingError: The configuration or the certificates can't be used.
+    """
+    return Wire(config.tls, config.host, config.data_dir / TLS_FOLDER, insecure=insecure)
+
+
+def application(platform: Platform, wire: Wire | None = None) -> web.Application:
     """Build the aiohttp application of a started platform."""
     metrics = CentralMetrics()
+    site = Site(platform, wire or wire_of(platform.config))
 
     async def scrape(_: web.Request) -> web.Response:
         return web.Response(body=metrics.page(), content_type="text/plain")
 
     app = web.Application(
-        middlewares=[guard_middleware(metrics)], client_max_size=platform.config.body_bytes_max
+        middlewares=[guard_middleware(metrics, site.pages)],
+        client_max_size=platform.config.body_bytes_max,
     )
     app[PLATFORM] = platform
     app.add_routes([*node_routes.routes(), *admin_routes.routes()])
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])
+    for part in (site, HolderPages(site), FleetPages(site), RecordPages(site), WalletPages(site)):
+        app.add_routes(part.routes())
     return app
 
 
 async def run_central(
-    config: CentralConfig, face: Enroller, ready: Callable[[str], None], stop: asyncio.Event
+    config: CentralConfig, face: Enroller, ready: Callable[[str], None], stop: asyncio.Event,
+    *, insecure: bool = False,
 ) -> None:
     """Run a platform until `stop` is set; `ready` is told its address.
 
     Raises:
         OperatingError: It can't start.
     """
+    wire = wire_of(config, insecure=insecure)
     platform = Platform(config, face)
     await platform.start()
-    runner = web.AppRunner(application(platform), access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
     try:
-        listening = _bind(config)
-        await web.SockSite(runner, listening).start()
-        host, port = listening.getsockname()[:2]
-        ready(f"http://{host}:{port}")
-        await stop.wait()
+        listening = bind(config.host, config.port, config.port_tries)
+        await serve(application(platform, wire), listening, wire, ready=ready, stop=stop,
+                    shutdown_s=SHUTDOWN_S)
     finally:
-        await runner.cleanup()
         await platform.stop()
-
-
-def _bind(config: CentralConfig) -> socket.socket:
-    for port in range(config.port, config.port + config.port_tries):
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((config.host, port))
-        except OSError as error:
-            listening.close()
-            if error.errno != errno.EADDRINUSE:
-                raise ConfigError(f"{config.host}:{port} can't be used: {error}") from error
-            _LOG.warning("port.taken", extra={"port": port})
-            continue
-        return listening
-    raise ConfigError(f"ports from {config.port} on are all taken: set port")

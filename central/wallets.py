@@ -6,17 +6,23 @@ import secrets
 import msgspec
 from sqlalchemy import select
 
+from central import consents, history, policies
+from central.consents import ConsentShown
 from central.epochs import load_epochs, today
 from central.errors import Unauthorised, Unknown
 from central.nodes import hash_secret, make_code, spend_code
-from central.registry import parse_id, record_of
+from central.registry import NewHolder, parse_id, record_of
 from central.schema import Credential, Holder, Wallet
 from central.store import Transaction
 from edge.hotpath.disclosure import mask
 from edge.hotpath.keys import DerivedKeys
+from edge.hotpath.reasons import Reason
 from edge.hotpath.wallet import derive_wallet_keys
+from edge.hotpath.words import message_for
 from edge.protocol.kh1 import SUITES
-from edge.protocol.records import Mask
+from edge.protocol.records import Mask, Words
+
+VISITS_PAGE = 30
 
 _MASKS: dict[str, Mask] = {
     "name": "name", "owner": "name", "id_number": "id_number", "licence_number": "id_number",
@@ -33,6 +39,33 @@ class WalletEpoch(msgspec.Struct, frozen=True):
     holder_key: str
     alias: str
     seal_public: str
+
+
+class WalletDelivery(msgspec.Struct, frozen=True):
+    """Everything a wallet is given."""
+
+    unix_s: float
+    name: str
+    credentials: list["WalletCredential"]
+    consents: list[ConsentShown]
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One verification of an own credential: where, when, with what result."""
+
+    at_ms: int
+    where: str
+    scene: Words
+    credential_type: str
+    decision: str
+    message: Words
+
+
+class WalletHistory(msgspec.Struct, frozen=True):
+    """Own verifications, the newest first; `older` continues them."""
+
+    visits: list[Visit]
+    older: str
 
 
 class WalletCredential(msgspec.Struct, frozen=True):
@@ -92,6 +125,33 @@ def cards(tx: Transaction, wallet: Wallet, ahead_days: int) -> list[WalletCreden
         )
         for row in rows
     ]
+
+
+def deliver(tx: Transaction, wallet: Wallet, ahead_days: int, unix_s: float) -> WalletDelivery:
+    """Give a wallet its cards, keys and consents."""
+    holder = tx.session.get_one(Holder, wallet.holder_id)
+    plain = msgspec.json.decode(
+        tx.keys.open(f"holder/{holder.id.hex()}", holder.sealed), type=NewHolder)
+    return WalletDelivery(
+        unix_s, mask(plain.name, "name"), cards(tx, wallet, ahead_days),
+        consents.list_consents(tx, wallet.holder_id))
+
+
+def visits(tx: Transaction, wallet: Wallet, before: str) -> WalletHistory:
+    """Give what was verified, where and when."""
+    page = history.of_holder(tx, wallet.holder_id, before, VISITS_PAGE)
+    titles = {policy.scene: policy.title for policy in policies.list_policies(tx)}
+    return WalletHistory([
+        Visit(row.at_ms, row.gate, titles.get(row.scene, Words(row.scene, row.scene)),
+              row.credential_type, row.decision, message_for(Reason(row.reason), ""))
+        for row in page.rows
+    ], page.older)
+
+
+def unpair(tx: Transaction, wallet: Wallet) -> None:
+    """Forget a wallet: it gets nothing any more."""
+    tx.session.delete(wallet)
+    tx.act("wallet.unpair", wallet.holder_id.hex(), who="holder")
 
 
 def _keys(epoch: DerivedKeys, suite: int, credential_id: bytes) -> WalletEpoch:

@@ -1,12 +1,18 @@
 """What administrators call."""
 
+import asyncio
+
 import msgspec
 from aiohttp import web
 
-from central import intake, nodes, policies, registry, wallets
+from central import consents, intake, nodes, policies, registry, wallets
+from central.accounts import DatabaseAccounts
+from central.errors import Invalid
 from central.nodes import NewGate
 from central.registry import NewCredential, NewHolder
 from central.web.common import LIMIT_MAX, answer, number, platform_for_admin, read_json
+from edge.access.accounts import Account, Role, check_name, hash_password
+from edge.errors import ConfigError
 
 AFTER_MAX = 2**62
 
@@ -14,6 +20,18 @@ AFTER_MAX = 2**62
 class _Status(msgspec.Struct, forbid_unknown_fields=True):
     status: str
     reason: str
+
+
+class _Consent(msgspec.Struct, forbid_unknown_fields=True):
+    purpose: str
+    given: bool
+    how: str
+
+
+class _Account(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    role: Role
+    password: str
 
 
 async def add_holder(request: web.Request) -> web.Response:
@@ -44,6 +62,34 @@ async def photograph(request: web.Request) -> web.Response:
         tx, holder_id, image, platform.pack_id, draft.template, draft.quality))
     return answer({"pack": platform.pack_id, "quality": round(draft.quality, 3),
                    "components": {k: round(v, 3) for k, v in draft.components.items()}}, 201)
+
+
+async def consent(request: web.Request) -> web.Response:
+    """`POST /v1/holders/{id}/consents`."""
+    platform = platform_for_admin(request)
+    body = await read_json(request, _Consent)
+    holder_id = registry.parse_id(request.match_info["id"], "holder")
+    await platform.database.run(lambda tx: consents.set_consent(
+        tx, holder_id, body.purpose, given=body.given, how=body.how))
+    return answer({"given": body.given})
+
+
+async def put_account(request: web.Request) -> web.Response:
+    """`POST /v1/accounts`: add somebody who signs in, or set a new password."""
+    platform = platform_for_admin(request)
+    body = await read_json(request, _Account)
+    try:
+        name = check_name(body.name)
+        hashed = await asyncio.to_thread(hash_password, body.password)
+    except ConfigError as error:
+        raise Invalid(str(error)) from error
+    book = DatabaseAccounts(platform.database)
+    before = await book.find(name)
+    await book.put(Account(
+        name=name, role=body.role, password_hash=hashed,
+        generation=before.generation + 1 if before else 0))
+    await platform.database.run(lambda tx: tx.act("account.set", name, body.role.value))
+    return answer({"name": name, "role": body.role.value}, 201)
 
 
 async def wallet_code(request: web.Request) -> web.Response:
@@ -170,6 +216,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/holders", add_holder), web.get("/v1/holders", list_holders),
         web.post("/v1/holders/{id}/photograph", photograph),
         web.post("/v1/holders/{id}/wallet-codes", wallet_code),
+        web.post("/v1/holders/{id}/consents", consent), web.post("/v1/accounts", put_account),
         web.post("/v1/credentials", issue), web.get("/v1/credentials/{id}", get_credential),
         web.post("/v1/credentials/{id}/status", set_status),
         web.get("/v1/policies", list_policies), web.get("/v1/policies/{scene}", get_policy),

@@ -11,7 +11,10 @@ from aiohttp.typedefs import Handler, Middleware
 from central.errors import Invalid, Refused, Unauthorised
 from central.metrics import CentralMetrics
 from central.platform import Platform
+from edge.access.page_errors import is_page, page_error
+from edge.access.signin import AccessRefused, SignInNeeded
 from edge.errors import ImageError, OperatingError
+from edge.ui.pages import Pages, local_path
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -88,12 +91,12 @@ def problem(status: int, detail: str) -> web.Response:
     )
 
 
-def guard_middleware(metrics: CentralMetrics) -> Middleware:
+def guard_middleware(metrics: CentralMetrics, pages: Pages) -> Middleware:
     """Make the middleware that counts calls and turns exceptions into problems."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _guarded(request, handler)
+        response = await _guarded(request, handler, pages)
         resource = request.match_info.route.resource
         metrics.called(resource.canonical if resource else "unknown", response.status)
         return response
@@ -101,9 +104,36 @@ def guard_middleware(metrics: CentralMetrics) -> Middleware:
     return middleware
 
 
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _guarded(
+    request: web.Request, handler: Handler, pages: Pages
+) -> web.StreamResponse:
     try:
         return await handler(request)
+    except Exception as error:
+        if is_page(request):
+            return refusal(pages, request, error)
+        return _translated(error)
+
+
+def refusal(pages: Pages, request: web.Request, error: Exception) -> web.Response:
+    """Give the page for an error: the platform's own words for what was refused."""
+    if not isinstance(error, Refused | ImageError):
+        if not isinstance(error, SignInNeeded | AccessRefused | web.HTTPException):
+            _LOG.error("page.broke", exc_info=error)
+        return page_error(pages, request, error)
+    here = request.headers.get("Referer", "").partition(request.host)[2] or "/"
+    status = error.status if isinstance(error, Refused) else 422
+    return pages.render(request, "words.html", code=status, heading=str(status),
+                        words=str(error), ways=[(local_path(here), "←")])
+
+
+def _translated(error: Exception) -> web.Response:
+    try:
+        raise error
+    except SignInNeeded:
+        return problem(401, "sign in at /signin")
+    except AccessRefused as error:
+        return problem(403, str(error))
     except Refused as error:
         return problem(error.status, str(error))
     except ImageError as error:

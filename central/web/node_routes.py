@@ -5,7 +5,7 @@ import base64
 import msgspec
 from aiohttp import web
 
-from central import intake, nodes, wallets
+from central import consents, intake, nodes, wallets
 from central.errors import Refused, Unknown
 from central.nodes import EnrolRequest
 from central.schema import Node
@@ -107,10 +107,43 @@ async def wallet(request: web.Request) -> web.Response:
     """`GET /v1/wallet`."""
     platform, token = request.app[PLATFORM], bearer(request)
     ahead = platform.config.wallet_ahead_days
-    cards = await platform.database.run(
-        lambda tx: wallets.cards(tx, wallets.wallet_of_token(tx, token), ahead)
-    )
-    return answer({"unix_s": platform.now(), "credentials": cards})
+    return answer(await platform.database.run(lambda tx: wallets.deliver(
+        tx, wallets.wallet_of_token(tx, token), ahead, platform.now())))
+
+
+async def wallet_visits(request: web.Request) -> web.Response:
+    """`GET /v1/wallet/visits`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    before = request.query.get("before", "")
+    return answer(await platform.database.run(lambda tx: wallets.visits(
+        tx, wallets.wallet_of_token(tx, token), before)))
+
+
+async def wallet_consent(request: web.Request) -> web.Response:
+    """`POST /v1/wallet/consents`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    body = await read_json(request, _Consent)
+
+    def work(tx: Transaction) -> list[consents.ConsentShown]:
+        holder_id = wallets.wallet_of_token(tx, token).holder_id
+        consents.set_consent(
+            tx, holder_id, body.purpose, given=body.given, how="in the holder's wallet")
+        return consents.list_consents(tx, holder_id)
+
+    return answer({"consents": await platform.database.run(work, "holder")})
+
+
+async def wallet_unpair(request: web.Request) -> web.Response:
+    """`DELETE /v1/wallet`."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    await platform.database.run(
+        lambda tx: wallets.unpair(tx, wallets.wallet_of_token(tx, token)))
+    return answer({})
+
+
+class _Consent(msgspec.Struct, forbid_unknown_fields=True):
+    purpose: str
+    given: bool
 
 
 def _seen(tx: Transaction, token: str) -> None:
@@ -124,6 +157,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/feed", feed), web.get("/v1/keys", keys),
         web.get("/v1/root", root), web.get("/v1/time", time), web.post("/v1/journal", journal),
         web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
+        web.delete("/v1/wallet", wallet_unpair), web.get("/v1/wallet/visits", wallet_visits),
+        web.post("/v1/wallet/consents", wallet_consent),
     ]
 
 

@@ -52,7 +52,9 @@ class RecordPages:
         form = await request.post()
         fields = {name: [str(value) for value in form.getall(name)] for name in form}
         try:
-            body = _policy_of(fields)
+            current = await self._site.run(session, lambda tx: policies.get_policy(tx, scene))
+            # Over the policy in force, so that what the form doesn't show stays as it is.
+            body = msgspec.to_builtins(current) | _policy_of(fields)
             if fields.get("act") == ["preview"]:
                 return await self._preview(request, session, scene, body)
             reason = fields.get("reason", [""])[0]

@@ -11,17 +11,14 @@ from typing import TypeVar
 from aiohttp import web
 
 from central.accounts import DatabaseAccounts
-from central.errors import Refused
 from central.platform import Platform
 from central.store import Transaction
 from edge.access.accounts import Role
 from edge.access.accounts_page import AccountsPage
 from edge.access.authority_page import AuthorityPage
 from edge.access.listening import Wire
-from edge.access.page_errors import is_page, page_error
 from edge.access.sessions import Session, Sessions
-from edge.access.signin import AccessRefused, SignIn, SignInNeeded, read_form
-from edge.errors import ImageError
+from edge.access.signin import SignIn, read_form
 from edge.ui.headers import PAGE_HEADERS
 from edge.ui.pages import Pages
 
@@ -98,18 +95,3 @@ class Site:
 def go(path: str) -> web.Response:
     """Lead to another page."""
     return web.Response(status=303, headers={**PAGE_HEADERS, "Location": path})
-
-
-def refusal(pages: Pages, request: web.Request, error: Exception) -> web.Response | None:
-    """Give the page for an error that a browser caused, None if it isn't one of these."""
-    if not is_page(request):
-        return None
-    if isinstance(error, SignInNeeded | AccessRefused | web.HTTPException):
-        return page_error(pages, request, error)
-    if isinstance(error, Refused | ImageError):
-        back = request.headers.get("Referer", "/")
-        here = back.partition(request.host)[2] or "/"
-        status = error.status if isinstance(error, Refused) else 422
-        return pages.render(request, "words.html", code=status, heading=str(status),
-                            words=str(error), ways=[(here, "←")])
-    return page_error(pages, request, error)
