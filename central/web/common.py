@@ -128,21 +128,18 @@ def refusal(pages: Pages, request: web.Request, error: Exception) -> web.Respons
 
 
 def _translated(error: Exception) -> web.Response:
-    try:
-        raise error
-    except SignInNeeded:
+    if isinstance(error, SignInNeeded):
         return problem(401, "sign in at /signin")
-    except AccessRefused as error:
+    if isinstance(error, AccessRefused):
         return problem(403, str(error))
-    except Refused as error:
+    if isinstance(error, Refused):
         return problem(error.status, str(error))
-    except ImageError as error:
+    if isinstance(error, ImageError):
         return problem(_IMAGE[error.kind], str(error))
-    except OperatingError as error:
+    if isinstance(error, OperatingError):
         _LOG.error("call.failed", extra={"why": str(error)})
         return problem(503, "the platform can't do this now")
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         return problem(error.status, error.reason)
-    except Exception:
-        _LOG.exception("call.broke")
-        return problem(500, "the platform failed; the failure is in its log")
+    _LOG.error("call.broke", exc_info=error)
+    return problem(500, "the platform failed; the failure is in its log")

@@ -9,7 +9,8 @@
 
 import logging
 
-from edge.errors import ConfigError
+from edge.access.tls import pin_holds, unchecked_context
+from edge.errors import ConfigError, FeedRefused
 from edge.protocol.feed import FINGERPRINT_CHARS
 from edge.sync.client import CentralClient, EnrolRequest
 from edge.sync.envelope import Refusal, Rule
@@ -21,6 +22,31 @@ from edge.sync.worker import Worker
 CODE_CHARS_MAX = 256
 NAME_CHARS_MAX = 64
 _LOG = logging.getLogger(__name__)
+
+
+async def learn_authority(url: str, pin: str) -> bytes:
+    """Fetch the certificate of the platform's local authority and hold it against its pin.
+
+    Args:
+        url: Of the platform, https.
+        pin: SHA-256 of the authority's public key, hex, as the administrator's page gives it.
+
+    Returns:
+        PEM.
+
+    Raises:
+        CentralError: The platform can't be reached or has no local authority.
+        FeedRefused: The certificate isn't of that authority.
+    """
+    client = CentralClient(url, tls=unchecked_context())
+    try:
+        pem = await client.authority()
+    finally:
+        await client.close()
+    if pem is None or not pin_holds(pem, pin):
+        raise FeedRefused("the platform's certificate isn't of the authority that was named: "
+                          "compare the fingerprint with the administrator's")
+    return pem
 
 
 async def enrol(

@@ -18,8 +18,10 @@ import orjson
 import uvloop
 
 from central.config import CentralConfig, load_central_config
+from edge.access.tls import client_context
 from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
+from kanhe.accounts import add_account_arguments, read_password
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
@@ -33,7 +35,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     nouns = parser.add_subparsers(dest="noun", required=True, metavar="NOUN")
     run = nouns.add_parser("run", help="run the platform until it is told to stop")
     run.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    run.add_argument("--insecure", action="store_true",
+                     help="serve clear HTTP, beyond loopback too: everybody there can listen")
     run.set_defaults(run=run_platform)
+    account = nouns.add_parser("account", help="who signs in to the platform's pages")
+    add_account_arguments(account)
+    _add_reach(account)
+    account.set_defaults(run=run_account)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=f"{noun}s")
         verbs = _verbs_of(group)
@@ -42,10 +50,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             command.add_argument(name)
         for name in options:
             command.add_argument(f"--{name}", default="", required=name in _REQUIRED)
-        command.add_argument("--url", default="http://127.0.0.1:8090")
-        command.add_argument("--token-file", type=Path,
-                             default=CentralConfig().data_dir / "keys" / "admin.token")
+        _add_reach(command)
         command.set_defaults(run=_admin_runner(call))
+
+
+def _add_reach(command: argparse.ArgumentParser) -> None:
+    keys = CentralConfig().data_dir / "keys"
+    command.add_argument("--url", default="http://127.0.0.1:8090")
+    command.add_argument("--token-file", type=Path, default=keys / "admin.token")
+    command.add_argument("--authority", type=Path, metavar="FILE",
+                         help="certificate (PEM) of the platform's local authority")
+
+
+def run_account(args: argparse.Namespace) -> int:
+    """Add an account, or set its password and role."""
+    if args.role is None:
+        raise ConfigError("say --role")
+    body = {"name": args.name, "role": args.role, "password": read_password()}
+    return _admin_runner(lambda _: ("POST", "/v1/accounts", orjson.dumps(body)))(args)
 
 
 def _verbs_of(
@@ -79,7 +101,7 @@ def run_platform(args: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        await run_central(config, face, ready, stop)
+        await run_central(config, face, ready, stop, insecure=args.insecure)
 
     uvloop.run(main())
     return 0
@@ -112,7 +134,7 @@ def _revoke(what: str) -> Callable[[argparse.Namespace], _Call]:
     return lambda a: ("DELETE", f"/v1/{what}/{quote(a.id)}?reason={quote(a.reason)}", b"")
 
 
-_REQUIRED = {"name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
+_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
 _Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
 _ADMIN: tuple[_Row, ...] = (
     ("holder", "add", (), ("name", "number"),
@@ -120,6 +142,9 @@ _ADMIN: tuple[_Row, ...] = (
     ("holder", "list", (), (), lambda _: _json("GET", "/v1/holders")),
     ("holder", "photograph", ("id", "file"), (),
      lambda a: ("POST", f"/v1/holders/{quote(a.id)}/photograph", _file(a.file))),
+    ("holder", "consent", ("id", "purpose"), ("how",),
+     lambda a: _json("POST", f"/v1/holders/{quote(a.id)}/consents", purpose=a.purpose, given=True,
+                     how=a.how)),
     ("credential", "issue", (), ("holder", "type", "fields", "until"),
      lambda a: _json("POST", "/v1/credentials", holder_id=a.holder, type=a.type,
                      fields=_fields(a), valid_until=a.until or None)),
@@ -153,14 +178,17 @@ def _admin_runner(
 ) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
         token = _file(str(args.token_file)).decode("ascii", "replace").strip()
-        sys.stdout.buffer.write(asyncio.run(call(args.url, token, *make(args))) + b"\n")
+        sys.stdout.buffer.write(asyncio.run(
+            call(args.url, token, *make(args), authority=args.authority)) + b"\n")
         return 0
 
     return run
 
 
-async def call(url: str, token: str, method: str, path: str, body: bytes) -> bytes:
-    """Make one administrator's call.
+async def call(
+    url: str, token: str, method: str, path: str, body: bytes, *, authority: Path | None = None
+) -> bytes:
+    """Make one administrator's call; over https whom to believe, else the system's roots.
 
     Raises:
         CentralError: It failed or was refused; the platform's words are in the message.
@@ -170,7 +198,10 @@ async def call(url: str, token: str, method: str, path: str, body: bytes) -> byt
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            session.request(method, url.rstrip("/") + path, data=body or None) as response,
+            session.request(
+                method, url.rstrip("/") + path, data=body or None,
+                ssl=client_context(authority.read_bytes()) if authority else True,
+            ) as response,
         ):
             answer = await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:

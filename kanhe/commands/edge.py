@@ -8,13 +8,19 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import msgspec
 import orjson
 import uvloop
 
+from edge.access.addresses import local_addresses
+from edge.access.tls import client_context, is_loopback
 from edge.config import EdgeConfig, load_config
+from edge.errors import ConfigError
+from edge.front import accounts_of, wire_of
 from edge.logs import set_up_logs
+from kanhe.accounts import add_account_arguments, keep_account
 from kanhe.progress import show_progress
 
 
@@ -25,13 +31,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run = actions.add_parser("run", help="run the node until it is told to stop")
     run.set_defaults(run=run_edge)
     enrol = actions.add_parser("enrol", help="make this node known to a central platform")
-    enrol.add_argument("--url", required=True, help="address of the central platform")
-    enrol.add_argument("--code", required=True, help="one-time code of an administrator")
+    enrol.add_argument("link", nargs="?", help="what the administrator's page gives, whole")
+    enrol.add_argument("--url", default="", help="address of the central platform")
+    enrol.add_argument("--code", default="", help="one-time code of an administrator")
+    enrol.add_argument("--authority", default="", metavar="PIN",
+                       help="fingerprint of the platform's local authority (SHA-256, hex)")
     enrol.add_argument("--name", default="node", help="what the node calls itself")
     enrol.set_defaults(run=run_enrol)
     check = actions.add_parser("check-config", help="explain a configuration")
     check.set_defaults(run=run_check_config)
-    for action in (run, enrol, check):
+    run.add_argument("--insecure", action="store_true",
+                     help="serve clear HTTP, beyond loopback too: everybody there can listen")
+    authority = actions.add_parser("authority", help="the local authority that devices install")
+    authority.add_argument("--out", type=Path, metavar="FILE", help="write its certificate (PEM)")
+    authority.set_defaults(run=run_authority)
+    account = actions.add_parser("account", help="who signs in to this node's pages")
+    add_account_arguments(account)
+    account.set_defaults(run=run_account)
+    for action in (run, enrol, check, authority, account):
         action.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
 
 
@@ -61,7 +78,7 @@ def run_edge(args: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        await run_node(config, ready, stop, show_progress)
+        await run_node(config, ready, stop, show_progress, insecure=args.insecure)
 
     uvloop.run(main())
     return 0
@@ -69,20 +86,30 @@ def run_edge(args: argparse.Namespace) -> int:
 
 def run_enrol(args: argparse.Namespace) -> int:
     """Enrol the node."""
+    url, code, pin = read_link(args.link) if args.link else (args.url, args.code, args.authority)
+    if not url or not code:
+        raise ConfigError("give the whole link of the administrator's page, or --url and --code")
     config = _prepare(args)
-    from edge.app import META_CENTRAL_URL, open_store
+    from edge.app import META_CENTRAL_AUTHORITY, META_CENTRAL_URL, open_store
     from edge.sync.client import CentralClient
-    from edge.sync.enrol import enrol
+    from edge.sync.enrol import enrol, learn_authority
 
     async def main() -> str:
+        pem = await learn_authority(url, pin) if pin else None
+        if pem is None and config.central.authority is not None:
+            pem = config.central.authority.read_bytes()
+        tls = client_context(pem) if url.startswith("https:") else None
         key, store = open_store(config)
-        client = CentralClient(args.url)
+        client = CentralClient(url, tls=tls)
         try:
             enrolment = await enrol(
-                client, store, code=args.code, name=args.name, sign_public=key.sign_public,
+                client, store, code=code, name=args.name, sign_public=key.sign_public,
                 seal_public=key.seal_public,
             )
-            store.apply((), 0, {META_CENTRAL_URL: args.url.encode()})
+            known = {META_CENTRAL_URL: url.encode()}
+            if pem is not None:
+                known[META_CENTRAL_AUTHORITY] = pem
+            store.apply((), 0, known)
         finally:
             await client.close()
             store.close()
@@ -90,6 +117,44 @@ def run_enrol(args: argparse.Namespace) -> int:
 
     node_id = uvloop.run(main())
     sys.stdout.buffer.write(orjson.dumps({"event": "enrolled", "node_id": node_id}) + b"\n")
+    return 0
+
+
+def read_link(link: str) -> tuple[str, str, str]:
+    """Take an enrolment link apart: address, code, the authority's fingerprint or nothing.
+
+    Raises:
+        ConfigError: It isn't one.
+    """
+    address, _, rest = link.partition("/#")
+    parts = parse_qs(rest)
+    if not address.startswith(("https://", "http://")) or "code" not in parts:
+        raise ConfigError("this isn't an enrolment link: copy the whole of it, in quotes")
+    return address, parts["code"][0], parts.get("authority", [""])[0]
+
+
+def run_authority(args: argparse.Namespace) -> int:
+    """Show the local authority: its fingerprint, and where devices install it from."""
+    config = load_config(args.config, os.environ)
+    wire = wire_of(config, insecure=False)
+    if wire.authority is None:
+        raise ConfigError("this node serves without a local authority: see tls.mode")
+    if args.out is not None:
+        args.out.write_bytes(wire.authority.pem)
+    import segno
+
+    names = [name for name in local_addresses() if not is_loopback(name)] or ["127.0.0.1"]
+    address = f"https://{names[0]}:{config.listen.port}/authority"
+    segno.make(address, micro=False).terminal(sys.stderr, compact=True)
+    sys.stdout.buffer.write(orjson.dumps({"pin": wire.authority.pin, "install": address}) + b"\n")
+    return 0
+
+
+def run_account(args: argparse.Namespace) -> int:
+    """Add an account, or give it a new password."""
+    config = load_config(args.config, os.environ)
+    account = asyncio.run(keep_account(accounts_of(config), args))
+    sys.stdout.buffer.write(orjson.dumps({"name": account.name, "role": account.role}) + b"\n")
     return 0
 
 

@@ -4,6 +4,7 @@
 - All files are in one folder; only packs are shared with other runs, since they are made once.
 """
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ class City:
         self.node: Service | None = None
         self.gate_credential = ""
         self.wallets: dict[str, Wallet] = {}
+        self.holders: dict[str, str] = {}
         self.credentials: dict[tuple[str, str], str] = {}
 
     @property
@@ -91,6 +93,21 @@ class City:
         for person in PEOPLE:
             await self._settle(person)
 
+    async def add_account(self, name: str, role: str, password: str) -> None:
+        """Let somebody sign in: at the platform and, by the command line, at the node."""
+        await self.admin("POST", "/v1/accounts", {
+            "name": name, "role": role, "password": password})
+        command = [sys.executable, "-m", "kanhe", "edge", "account", name, "--role", role,
+                   "--config", str(self.folder / "edge.toml")]
+        await asyncio.to_thread(
+            subprocess.run, command, input=password + "\n", text=True, check=True,
+            capture_output=True)
+
+    async def pairing_code(self, key: str) -> str:
+        """Give a one-time code for another wallet of a holder."""
+        holder_id = self.holders[key]
+        return str((await self.admin("POST", f"/v1/holders/{holder_id}/wallet-codes"))["code"])
+
     async def set_status(self, key: str, type_: str, status: str) -> None:
         """Suspend, restore or revoke a credential."""
         path = f"/v1/credentials/{self.credentials[key, type_]}/status"
@@ -107,6 +124,8 @@ class City:
             "POST", "/v1/holders", {"name": person.name, "number": person.id_number}
         )
         holder_id = holder["holder_id"]
+        await self.admin("POST", f"/v1/holders/{holder_id}/consents", {
+            "purpose": "face_verification", "given": True, "how": "signed at the counter (demo)"})
         photograph = simplejpeg.encode_jpeg(load_portrait(person), PORTRAIT_QUALITY)
         await self.admin("POST", f"/v1/holders/{holder_id}/photograph", data=photograph)
         for type_, fields in _credentials_of(person).items():
@@ -115,6 +134,7 @@ class City:
                 "valid_until": "2036-05-01",
             })
             self.credentials[person.key, type_] = issued["credential_id"]
+        self.holders[person.key] = holder_id
         code = await self.admin("POST", f"/v1/holders/{holder_id}/wallet-codes")
         assert self.central is not None
         paired = orjson.loads(await call(
