@@ -22,6 +22,7 @@ from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.clock import SystemClock
 from edge.config import Limits
+from edge.front import NODE_NAME
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.trust import Trust
 from edge.imaging import DEFAULT_LIMITS
@@ -40,7 +41,9 @@ from edge.protocol.records import (
     ScenePolicy,
     Words,
 )
+from edge.ui.pages import Pages
 from edge.web.bodies import VerificationJson
+from edge.web.callers import Gates
 from edge.web.server import Server
 
 GATE_SECRET = bytes(range(32))
@@ -105,9 +108,10 @@ def node_application(folder: Path) -> web.Application:
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )
     return Server(
-        verifier=verifier, gates=lambda: trust.gates, status=unused, metrics=metrics,
-        limits=Limits(), version="bench",
-    ).application()
+        verifier=verifier, decider=unused, looker=unused, shift=unused,
+        callers=Gates(lambda: trust.gates), status=unused, metrics=metrics, limits=Limits(),
+        version="bench",
+    ).application(Pages(("edge.web",), NODE_NAME))
 
 
 def bare_application(answer_bytes: int) -> web.Application:

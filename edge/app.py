@@ -118,6 +118,10 @@ class Node:
         self.metrics = NodeMetrics(node_version())
         self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
+        self._build_answering(reader)
+
+    def _build_answering(self, reader: FrameReader) -> None:
+        """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, observer=self, answers=self.verifier.answers,

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from edge.access.accounts import Role
-from edge.access.sessions import Session, open_claims, seal_claims
+from edge.access.sessions import open_claims, seal_claims
 from edge.access.signin import SignIn
 from edge.protocol.records import GateRecord
 from edge.web.auth import authenticate
@@ -39,15 +39,32 @@ class Caller(NamedTuple):
     actor: str
 
 
-class Callers:
-    """Finds the caller of a request."""
+class Gates:
+    """Finds the caller of a request among gates alone: a node without pages."""
+
+    def __init__(self, gates: Callable[[], Mapping[str, GateRecord]]) -> None:
+        """Take the gates that may speak here now."""
+        self._gates = gates
+
+    async def caller(self, request: web.Request) -> Caller:
+        """Give who calls.
+
+        Raises:
+            Problem: 401.
+        """
+        return Caller(authenticate(request.headers.get("Authorization"), self._gates()), "")
+
+
+class Callers(Gates):
+    """Finds the caller of a request: a gate, or a person at a desk."""
 
     def __init__(
         self, *, gates: Callable[[], Mapping[str, GateRecord]], signin: SignIn, desk_key: bytes,
         cookie: str, secure: bool,
     ) -> None:
         """Take the gates, the sign-in, and the key and name of desk cookies."""
-        self._gates, self._signin, self._desk_key = gates, signin, desk_key
+        super().__init__(gates)
+        self._signin, self._desk_key = signin, desk_key
         self._cookie = f"__Host-{cookie}" if secure else cookie
         self._secure = secure
 
@@ -59,11 +76,8 @@ class Callers:
             SignInNeeded: A page's session ended.
             AccessRefused: Not from our own page.
         """
-        header = request.headers.get("Authorization")
-        if header is not None:
-            return Caller(authenticate(header, self._gates()), "")
-        if not request.cookies:
-            return Caller(authenticate(None, self._gates()), "")
+        if "Authorization" in request.headers or not request.cookies:
+            return await super().caller(request)
         session = await self._signin.require(request, Role.OPERATOR)
         desk = self.desk(request)
         if desk is None:
@@ -88,9 +102,3 @@ class Callers:
     def unlock(self, response: web.StreamResponse) -> None:
         """Take the lock away."""
         response.del_cookie(self._cookie, path="/")
-
-    async def session(self, request: web.Request, role: Role) -> Session:
-        """Give the session behind a page; raises as `SignIn.require`."""
-        return await self._signin.require(request, role)
-
-

@@ -24,7 +24,7 @@ from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
 from edge.web.bodies import read_decision, read_fields, read_frame
-from edge.web.callers import Callers
+from edge.web.callers import Gates
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware
 from edge.web.status import NodeStatus
@@ -96,7 +96,7 @@ class Server:
         decider: Decides,
         looker: Looks,
         shift: Callable[[str, int], list[VerificationRecord]],
-        callers: Callers,
+        callers: Gates,
         status: Callable[[], NodeStatus],
         metrics: NodeMetrics,
         limits: Limits,

@@ -179,14 +179,15 @@ def _admin_runner(
     def run(args: argparse.Namespace) -> int:
         token = _file(str(args.token_file)).decode("ascii", "replace").strip()
         sys.stdout.buffer.write(asyncio.run(
-            call(args.url, token, *make(args), authority=args.authority)) + b"\n")
+            call(args.url, token, *make(args),
+                 authority=args.authority.read_bytes() if args.authority else None)) + b"\n")
         return 0
 
     return run
 
 
 async def call(
-    url: str, token: str, method: str, path: str, body: bytes, *, authority: Path | None = None
+    url: str, token: str, method: str, path: str, body: bytes, *, authority: bytes | None = None
 ) -> bytes:
     """Make one administrator's call; over https whom to believe, else the system's roots.
 
@@ -195,12 +196,13 @@ async def call(
     """
     headers = {"Authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(CALL_S_MAX)
+    believed = client_context(authority) if authority else True
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
             session.request(
                 method, url.rstrip("/") + path, data=body or None,
-                ssl=client_context(authority.read_bytes()) if authority else True,
+                ssl=believed,
             ) as response,
         ):
             answer = await response.read()

@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+import secrets
 import signal
 import sys
 import tempfile
@@ -19,6 +20,10 @@ from kanhe.progress import show_progress
 
 if TYPE_CHECKING:
     from kanhe.demo.city import City
+
+
+SIGN_INS = (("yun", "operator"), ("wen", "supervisor"), ("admin", "administrator"))
+"""Who signs in, and as what; passwords are made anew for every run."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -94,12 +99,28 @@ async def _stay(city: "City", folder: Path) -> None:
 
     person = PEOPLE[0]
     central = city.central.url if city.central else ""
+    passwords = {name: secrets.token_urlsafe(9) for name, _ in SIGN_INS}
+    for name, role in SIGN_INS:
+        await city.add_account(name, role, passwords[name])
+    pairing = await city.pairing_code(person.key)
+    signs = "\n".join(f"            {name:10} {passwords[name]}   {role}"
+                      for name, role in SIGN_INS)
     (folder / "face.jpg").write_bytes(face_frame(load_portrait(person), seed=1))
     print(f"""
-Node      {city.node_url}/            status page; /metrics, /openapi.json
-Central   {central}/livez
-Folder    {folder}                    (phone.jpg shows a live code, renewed every step)
+Console   {city.node_url}/            the operator's; first a supervisor locks it at /desk
+Wallet    {central}/wallet/#{pairing}
+            pairs this browser with {person.name}'s credentials, once
+Platform  {central}/                  administration
+Sign-ins  (made for this run, the same at both)
+{signs}
+Folder    {folder}
+            phone.jpg shows a live code, renewed every step; face.jpg is {person.name}'s face
 Gate      {city.gate_credential}
+
+Play it in two windows: sign in at the console as wen, lock the desk to Hotel check-in; open the
+wallet in the other window and tap the identity card. Hold the phone to the camera, or let the
+console see the wallet's window ("Use a window"); when it asks for the face, drop face.jpg on it.
+Then revoke the card at the platform (Holders) and show the next code.
 
 Try it:
   curl -s {city.node_url}/v1/verifications -H 'Authorization: Bearer {city.gate_credential}' \\

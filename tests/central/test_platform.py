@@ -199,6 +199,9 @@ async def test_listings_are_masked_and_photographs_judged(desk):
     shown = (await desk.call("GET", "/v1/holders"))[1]["holders"][0]
     assert (shown["name"], shown["number"]) == ("马**", "330***********0244")
     path = f"/v1/holders/{holder}/photograph"
+    assert (await desk.call("POST", path, data=b"somebody"))[0] == 409  # nobody consented yet
+    await desk.call("POST", f"/v1/holders/{holder}/consents", {
+        "purpose": "face_verification", "given": True, "how": "signed"})
     status, problem = await desk.call("POST", path, data=b"nobody")
     assert (status, "face_absent" in problem["detail"]) == (422, True)
     assert (await desk.call("POST", path, data=b"somebody"))[0] == 201

@@ -14,6 +14,8 @@ from aiohttp.test_utils import TestServer
 
 from edge.config import Limits
 from edge.metrics import NodeMetrics
+from edge.ui.pages import Pages
+from edge.web.callers import Gates
 from edge.web.server import Server
 from tests.pipeline.desk import GATE, OWNER, STEP, Desk, picture_of
 
@@ -42,8 +44,10 @@ class Site:
 async def site(tmp_path):
     desk = Desk(tmp_path)
     gate = msgspec.structs.replace(GATE, secret_hash=hashlib.sha256(SECRET).digest())
-    app = Server(verifier=desk.verifier, gates=lambda: {"g1": gate}, status=None,
-                 metrics=NodeMetrics("test"), limits=LIMITS, version="test").application()
+    app = Server(verifier=desk.verifier, decider=None, looker=None, shift=None,
+                 callers=Gates(lambda: {"g1": gate}), status=None,
+                 metrics=NodeMetrics("test"), limits=LIMITS, version="test").application(
+                     Pages(("edge.web",), ("节点", "node")))
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
     async with aiohttp.ClientSession() as session:
