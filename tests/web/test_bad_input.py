@@ -215,7 +215,7 @@ async def test_hundreds_of_idle_connections_leave_room_for_a_call(site):
 
 
 async def test_paths_and_methods_that_are_not_there_are_problems(site):
-    for method, path, expected in (("GET", "/nothing", 404), ("GET", PATH, 405)):
+    for method, path, expected in (("GET", "/nothing", 404), ("PUT", PATH, 405)):
         async with site.session.request(method, site.server.make_url(path)) as response:
             assert response.status == expected
             assert json.loads(await response.read())["status"] == expected

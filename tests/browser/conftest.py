@@ -1,0 +1,133 @@
+"""A real Chromium before a real city: the demo's platform and node as processes of their own."""
+
+import asyncio
+import shutil
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from edge.protocol.kh1 import step_at
+from kanhe.demo.city import City
+from kanhe.demo.frames import face_frame, phone_frame
+from kanhe.demo.people import PEOPLE, load_portrait
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+                None)
+PASSWORD = "a long enough password"
+PEOPLE_BY_KEY = {person.key: person for person in PEOPLE}
+FPS = 30
+"""Chromium plays an MJPEG file as its fake camera at this rate, over and over."""
+
+
+class Stage:
+    """The city, and browsers that look at it."""
+
+    def __init__(self, city: City, playwright, folder: Path) -> None:
+        self.city, self._playwright, self._folder = city, playwright, folder
+        self._browsers = []
+
+    @property
+    def node(self) -> str:
+        return self.city.node_url
+
+    @property
+    def central(self) -> str:
+        return self.city.central.url
+
+    def film(self, *scenes: tuple[str, str, float]) -> Path:
+        """Make the fake camera's film: ("code", person, s) as live from now on, ("face", person, s)."""
+        path = self._folder / "camera.mjpeg"
+        at = time.time() + 0.8  # until the page opens the camera
+        with path.open("wb") as film:
+            for kind, key, seconds in scenes:
+                person = PEOPLE_BY_KEY.get(key)
+                for index in range(int(seconds * FPS)):
+                    step = step_at(at + index / FPS)
+                    if kind == "code":
+                        film.write(self._phone(key, step))
+                    elif index == 0:
+                        still = face_frame(load_portrait(person), seed=3)
+                        film.write(still)
+                    else:
+                        film.write(still)
+                at += seconds
+        return path
+
+    def _phone(self, key: str, step: int) -> bytes:
+        held = getattr(self, "_held", {})
+        if (key, step) not in held:
+            code = self.city.wallets[key].code("resident_id", step)
+            held[key, step] = phone_frame(code, seed=step % 100)
+            self._held = held
+        return held[key, step]
+
+    @asynccontextmanager
+    async def browser(self, *, film: Path | None = None, locale: str = "zh-CN", **options):
+        """Open a browser with a profile of its own; gives a page."""
+        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+        if film is not None:
+            arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                          f"--use-file-for-fake-video-capture={film}"]
+        browser = await self._playwright.chromium.launch(
+            executable_path=CHROMIUM, args=arguments)
+        context = await browser.new_context(locale=locale, **options)
+        page = await context.new_page()
+        page.set_default_timeout(20_000)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda message: page.errors.append(message.text)
+                if message.type == "error" and "Content Security" in message.text else None)
+        try:
+            yield page
+        finally:
+            await browser.close()
+        assert not page.errors, page.errors
+
+    async def sign_in(self, page, address: str, name: str) -> None:
+        await page.goto(address + "/signin")
+        await page.fill("[name=name]", name)
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("main button")
+        await page.wait_for_url(lambda url: "/signin" not in url)
+
+    async def console(self, page, scene: str = "hotel.checkin") -> None:
+        """Sign in, lock the desk, open the console."""
+        await self.sign_in(page, self.node, "wen")
+        await page.goto(self.node + "/desk")
+        await page.check(f"input[value$='{scene}']")
+        await page.click("main button:not([value=''])")
+        await page.wait_for_selector("#verdict")
+
+    async def fresh_step(self, room_s: float = 2.5) -> int:
+        """Wait for a moment with that much of the step left."""
+        left = (step_at(time.time()) + 1) * 5 - time.time()
+        if left < room_s:
+            await asyncio.sleep(left + 0.05)
+        return step_at(time.time())
+
+    async def verdict(self, page, decision: str) -> str:
+        await page.wait_for_selector(f"#verdict[data-decision={decision}]")
+        return await page.inner_text("#verdict .say")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory, face_pack_dir):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    from playwright.async_api import async_playwright
+
+    folder = tmp_path_factory.mktemp("city")
+    city = City(folder, face_pack_dir.parent)
+    try:
+        await city.start_central()
+        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
+        await city.found()
+        for name, role in (("yun", "operator"), ("wen", "supervisor"), ("admin", "administrator")):
+            await city.add_account(name, role, PASSWORD)
+        async with async_playwright() as playwright:
+            yield Stage(city, playwright, folder)
+    finally:
+        city.stop()

@@ -1,0 +1,90 @@
+"""The administration in a real Chromium: enrol, grant, revoke, and the gate that refuses."""
+
+import time
+
+import pytest
+from playwright.async_api import expect
+
+from kanhe.demo.frames import face_frame
+from kanhe.demo.people import PEOPLE, load_portrait
+from tests.browser.test_console import SCAN, keys_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+REFUSED_WITHIN_S = 1.0
+
+
+async def test_revoked_at_the_platform_is_refused_at_the_console_within_a_second(stage):
+    async with (stage.browser(locale="en-GB") as desk, stage.browser(locale="en-GB") as admin):
+        await stage.console(desk, "office.gatehouse")
+        await stage.sign_in(admin, stage.central, "admin")
+        person = PEOPLE[1]
+        await admin.goto(stage.central + "/holders")
+        await admin.fill("form[role=search] input", person.id_number)
+        await admin.click("form[role=search] button")
+        assert person.name not in await admin.inner_text("tbody")  # masked
+        await admin.click("tbody a")
+        card = admin.locator(".card:has(h2:text('Driving licence'))").first
+        await card.locator("input[name=reason]").fill("lost, <script>alert(1)</script>")
+        step = await stage.fresh_step(3.0)
+        code = stage.city.wallets["shi"].code("driving_licence", step)
+        await card.locator("button.danger").click()
+        start = time.monotonic()
+        await expect(admin.locator(".card:has(h2:text('Driving licence'))").first).to_contain_text(
+            "Revoked")
+        await desk.evaluate(SCAN, keys_of(code))
+        assert "revoked" in await stage.verdict(desk, "reject")
+        assert time.monotonic() - start < REFUSED_WITHIN_S + 1.0
+        await admin.goto(stage.central + "/acts")
+        assert "credential.revoked" in await admin.inner_text("tbody")
+        assert "<script>alert(1)</script>" in await admin.inner_text("tbody")
+
+
+async def test_a_holder_is_registered_consents_is_enrolled_and_granted(stage, tmp_path):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/holders")
+        await page.fill("form.card [name=name]", "<b>甄</b>")
+        await page.fill("form.card [name=number]", "11010519491231002X")
+        await page.click("form.card button")
+        await page.fill("input[name=how] >> nth=0", "signed")
+        await page.click("button:has-text('Record consent') >> nth=0")
+        photo = tmp_path / "p.jpg"
+        photo.write_bytes(face_frame(load_portrait(PEOPLE[2]), seed=2))
+        await page.set_input_files("#photo", photo)
+        await page.click("#enrol button")
+        await expect(page.locator("#said")).to_contain_text("Enrolled, quality")
+        await page.click("button:has-text('one-time code')")
+        assert len(await page.inner_text("#secret")) == 16
+
+
+async def test_a_policy_is_previewed_and_put_in_force_with_a_reason(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/scenes/internet_cafe.entry")
+        await page.fill("[name=capture_tries]", "7")
+        await page.click("button[value=preview]")
+        assert "capture_tries" in await page.inner_text(".card >> nth=0")
+        await page.click("button[value=set]")
+        assert "reason" in await page.inner_text(".notice")
+        await page.fill("[name=capture_tries]", "7")
+        await page.fill("[name=reason]", "people look away")
+        await page.click("button[value=set]")
+        assert "v2" in await page.inner_text("main")
+
+
+async def test_nodes_gates_and_journal_are_seen_and_an_operator_isnt_let_in(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/nodes")
+        await expect(page.locator("tbody")).to_contain_text("demo desk")
+        await page.click("button:has-text('Enrol a node')")
+        assert "kanhe edge enrol" in await page.inner_text("#link")
+        await page.goto(stage.central + "/journal?decision=reject")
+        await page.click("tbody a >> nth=0")
+        assert "leaf" in await page.inner_text("main")
+    async with stage.browser(locale="en-GB") as page:
+        await page.goto(stage.central + "/signin")
+        await page.fill("[name=name]", "yun")
+        await page.fill("[name=password]", "a long enough password")
+        await page.click("main button")
+        assert "no right to sign in" in await page.inner_text("main")

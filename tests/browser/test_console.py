@@ -1,0 +1,134 @@
+"""The operator's console in a real Chromium, before a camera that plays a live phone and a face."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from kanhe.demo.frames import face_frame
+from kanhe.demo.people import PEOPLE, load_portrait
+from tests.browser.conftest import PASSWORD
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def keys_of(text: str) -> list[dict]:
+    """What an American wedge scanner presses for a text."""
+    plain = {" ": "Space", "-": "Minus", ".": "Period", "/": "Slash"}
+    shifted = {"$": "Digit4", "%": "Digit5", "*": "Digit8", "+": "Equal", ":": "Semicolon"}
+    pressed = []
+    for c in text:
+        if c in shifted:
+            pressed.append({"code": shifted[c], "shiftKey": True})
+        elif c in plain:
+            pressed.append({"code": plain[c], "shiftKey": False})
+        else:
+            pressed.append({"code": f"Digit{c}" if c.isdigit() else f"Key{c}",
+                            "shiftKey": c.isalpha()})
+    return [*pressed, {"code": "Enter", "shiftKey": False}]
+
+
+SCAN = """(keys) => { for (const key of keys) (document.activeElement ?? document.body).dispatchEvent(
+  new KeyboardEvent("keydown", {...key, key: "Process", bubbles: true, cancelable: true})); }"""
+
+
+async def test_one_camera_sees_code_and_face_and_one_showing_is_one_verification(stage):
+    await stage.fresh_step(4.0)
+    film = stage.film(("code", "ma", 4), ("face", "ma", 6), ("code", "ma", 4))
+    async with stage.browser(film=film) as page:
+        await stage.console(page)
+        await stage.fresh_step(4.0)
+        stage.film(("code", "ma", 4), ("face", "ma", 6), ("code", "ma", 4))
+        await page.click("#camera")
+        words = await stage.verdict(page, "accept")
+        assert "通过" in words
+        assert "马**" in await page.inner_text("#disclosed")
+        assert "330***" in await page.inner_text("#disclosed")
+        assert await page.query_selector("#sign svg") is not None
+        assert "在线" in await page.inner_text("#trust")
+        await page.wait_for_timeout(1_500)
+        reasons = await page.eval_on_selector_all(
+            "#last tr", "rows => rows.map(row => row.cells[2]?.innerText)")
+        assert not any("使用过" in (reason or "") for reason in reasons), reasons
+
+
+async def test_a_scanner_types_through_a_chinese_input_method_and_a_replay_is_refused(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page, "office.gatehouse")
+        await stage.fresh_step()
+        step = await stage.fresh_step()
+        code = stage.city.wallets["bao"].code("resident_id", step)
+        await page.evaluate(SCAN, keys_of(code))
+        assert "Accepted" in await stage.verdict(page, "accept")
+        await page.evaluate(SCAN, keys_of(code))
+        assert "used already" in await stage.verdict(page, "reject")
+        await page.keyboard.press("Escape")
+        await stage.verdict(page, "idle")
+        # A person who types isn't a scanner, and the words reach the field.
+        await page.evaluate(SCAN, keys_of("NOTACODE"))
+        await stage.verdict(page, "idle")
+
+
+async def test_a_holder_who_shows_no_face_is_decided_by_a_person_with_a_reason(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page)
+        code = stage.city.wallets["fang"].code("resident_id", await stage.fresh_step())
+        await page.evaluate(SCAN, keys_of(code))
+        await stage.verdict(page, "wait")
+        await page.click("#noface")
+        await page.click("#decision .good")  # the reason is required
+        assert await page.is_visible("#note")
+        await page.fill("#note", "<b>paper card seen</b>")
+        await page.click("#decision .good")
+        assert "Accepted" in await stage.verdict(page, "accept")
+        assert "wen" in await page.inner_text("#last tr:first-child")
+        assert "方*" in await page.inner_text("#disclosed")
+
+
+async def test_a_picture_guides_and_then_shows_code_and_face(stage, tmp_path):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page)
+        empty = tmp_path / "empty.jpg"
+        empty.write_bytes(face_frame(load_portrait(PEOPLE[4]), seed=1))
+        await page.set_input_files("#file", empty)
+        await expect(page.locator("#guide")).to_contain_text("code")
+        phone = tmp_path / "phone.jpg"
+        phone.write_bytes(stage._phone("lin", await stage.fresh_step()))
+        await page.set_input_files("#file", phone)
+        await stage.verdict(page, "wait")
+        await page.set_input_files("#file", empty)
+        await stage.verdict(page, "accept")
+
+
+async def test_no_camera_is_said_in_words(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page)
+        await page.click("#camera")
+        await expect(page.locator("#guide")).to_contain_text(
+            re.compile("camera.*(refused|found|opened)", re.IGNORECASE))
+
+
+async def test_who_isnt_signed_in_sees_the_form_and_a_session_that_ends_says_so(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await page.goto(stage.node + "/")
+        assert "/signin" in page.url
+        await page.fill("[name=name]", "wen")
+        await page.fill("[name=password]", "not the password")
+        await page.click("main button")
+        assert "Wrong name or password" in await page.inner_text("main")
+        await stage.console(page)
+        await page.context.clear_cookies()
+        await page.wait_for_selector("a.button[href^='/signin']")
+        assert "signed out" in await page.inner_text("#verdict")
+
+
+async def test_an_operator_cant_unlock_the_desk_and_both_languages_are_there(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.node, "yun")
+        response = await page.goto(stage.node + "/desk")
+        assert response.status == 403
+        await page.goto(stage.node + "/status")
+        assert "Node status" in await page.inner_text("h1")
+        await page.click("text=中文")
+        assert "节点状态" in await page.inner_text("h1")
+    assert PASSWORD not in (stage.city.folder / "node.log").read_text()
