@@ -1,6 +1,6 @@
 # The two commands: `make run` (the demo; ONCE=1 ends after its table) and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint lock clean
+.PHONY: help run test bench lint screenshots lock clean
 
 BIN := .venv/bin
 
@@ -30,6 +30,9 @@ lint: .venv/.test  ## Only the linters
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+screenshots: .venv/.test  ## Make the pictures of every page (docs/screenshots)
+	KANHE_SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_screenshots.py
 
 lock: .venv/.test  ## Renew the lock files (needs the package uv in .venv)
 	sh deploy/lock.sh

@@ -38,7 +38,7 @@ class Stage:
         return self.city.central.url
 
     def film(self, *scenes: tuple[str, str, float]) -> Path:
-        """Make the fake camera's film: ("code", person, s) as live from now on, ("face", person, s)."""
+        """Make the fake camera's film of ("code" or "face", person, seconds), live from now on."""
         path = self._folder / "camera.mjpeg"
         at = time.time() + 0.8  # until the page opens the camera
         with path.open("wb") as film:

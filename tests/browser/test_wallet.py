@@ -17,6 +17,7 @@ async def read_code(page) -> str:
     import numpy as np
     import zxingcpp
 
+    await page.wait_for_selector("#codes canvas[data-step]")
     data = np.array(await page.evaluate(READ), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
     found = zxingcpp.read_barcodes(picture)
