@@ -25,13 +25,13 @@ async def shoot(page, name: str, *, whole: bool = False) -> None:
 
 
 async def test_pictures_of_the_console(stage):
-    film = stage.film(("code", "ma", 3), ("face", "ma", 8))
+    film = stage.film(("code", "lin", 3), ("face", "lin", 8))
     async with stage.browser(film=film, locale="en-GB", viewport=WIDE) as page:
         await page.goto(stage.node + "/signin")
         await shoot(page, "signin")
         await stage.console(page)
         await stage.fresh_step(4.0)
-        stage.film(("code", "ma", 3), ("face", "ma", 8))
+        stage.film(("code", "lin", 3), ("face", "lin", 8))
         await page.click("#camera")
         await stage.verdict(page, "accept")
         await shoot(page, "console-accept")

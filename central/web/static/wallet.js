@@ -199,6 +199,13 @@ async function renew() {
   notices();
 }
 
+/** A link from the counter carries the one-time code behind the #, which no server is told. */
+function takeLink() {
+  const code = location.hash.slice(1);
+  if (code && !wallet.paired) $("code").value = code;
+  if (code) history.replaceState(null, "", location.pathname);
+}
+
 async function begin() {
   if (!window.isSecureContext || !crypto.subtle || !window.indexedDB) {
     $("notices").replaceChildren(make("div", t("请用 https 打开本页（先安装证书：/authority）。", "Open this page over https (install the certificate first: /authority)."), { class: "notice is-bad" }));
@@ -208,9 +215,8 @@ async function begin() {
   navigator.storage?.persist?.();
   wallet = await Wallet.open();
   $("sealed").disabled = !(await canSeal());
-  const code = location.hash.slice(1);
-  if (code && !wallet.paired) $("code").value = code;
-  history.replaceState(null, "", location.pathname);
+  takeLink();
+  window.addEventListener("hashchange", takeLink);
   cards();
   notices();
   setInterval(tick, TICK_MS);

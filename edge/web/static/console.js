@@ -17,6 +17,8 @@ const TRUST_MS = 2_000;
 const SHIFT_MS = 8_000;
 const FACE_MS_MAX = 58_000;
 const TEXTS_AT_ONCE_MAX = 3;
+// What a live picture is told for: these are seen only where there is a code, blur is seen everywhere.
+const SAYS_A_CODE = ["too_small", "glare", "cut_off", "damaged"];
 const PENDING = "kanhe-pending";
 
 const $ = (id) => document.getElementById(id);
@@ -113,7 +115,7 @@ async function see(image, still) {
     await verify(fresh);
     // A picture may hold the face beside the code.
     if (still && open?.waits) await seeFace(image, false);
-  } else if (look.message && (still || look.why !== "no_code")) guide(pick(look.message));
+  } else if (look.message && (still || SAYS_A_CODE.includes(look.why))) guide(pick(look.message));
   else if (!look.texts.length) guide(t("请把码对准取景框", "Hold the code in the frame"));
   else if (still) guide(t("该码刚才已经核验", "This code was verified just now"));
   return null;
