@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.errors import PackError
+from edge.models.detection import Face, Points, Rgb, Scheme
 from edge.models.kernels import predict_shape
-from edge.models.mmod import Face
 
 PARTS = ("initial", "splits", "thresholds", "leaves", "anchors", "deltas")
 
 
 class Landmarks:
     """Predicts the points within a detected box."""
+
+    scheme: Scheme = "dlib5"
 
     def __init__(self, path: Path) -> None:
         """Load the arrays.
@@ -27,6 +28,6 @@ class Landmarks:
         except (OSError, ValueError, KeyError) as error:
             raise PackError(f"{path} isn't a landmarks file") from error
 
-    def predict(self, rgb: npt.NDArray[np.uint8], face: Face) -> npt.NDArray[np.float32]:
+    def predict(self, rgb: Rgb, face: Face) -> Points:
         """Give the points in pixels, float32, shape (5, 2)."""
         return predict_shape(rgb, face.left, face.top, face.right, face.bottom, *self._arrays)

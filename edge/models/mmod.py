@@ -7,10 +7,10 @@
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.models.detection import Face, Rgb
 from edge.models.kernels import suppress
 from edge.models.sessions import Runner, as_pixels
 
@@ -21,23 +21,6 @@ RATE = 0.7
 SIDE_MIN = 72
 OVERLAP_MAX = 0.3382761351109955
 FACES_MAX = 64
-
-Rgb = npt.NDArray[np.uint8]
-
-
-class Face(msgspec.Struct, frozen=True):
-    """One detected face; the box in pixels of the picture given, inclusive."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    score: float
-
-    @property
-    def side(self) -> float:
-        """The box' side in pixels."""
-        return self.right - self.left + 1.0
 
 
 class MmodDetector:

@@ -1,0 +1,178 @@
+"""One encoded frame becomes the view of its one face, or why there is none.
+
+- Finds faces at the smallest scale that suffices; cuts the chip from the full capture.
+- Knows no form of model: detector, landmarks, embedder and PAD are given to it.
+- Not here: several frames together (edge.models.burst).
+"""
+
+import time
+from typing import Protocol
+
+import cv2
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge.hotpath.holder import ProbeFault
+from edge.hotpath.reasons import Reason
+from edge.imaging import ImageLimits, decode_rgb
+from edge.models.detection import Detector, Face, Points, Rgb, Scheme
+from edge.models.quality import Floors, first_below, judge_chip, unify
+
+DECODE_SIDE_MIN = 1_280
+SECOND_FACE_RATIO = 0.5
+"""A face smaller than this share of the largest is a bystander."""
+THUMB_SIDE = 32
+THUMB_MARGIN = 0.25
+"""How far a thumb reaches beyond the box, in sides of the box."""
+TIMINGS = ("decode", "detect", "align", "embed", "session_run")
+
+Features = npt.NDArray[np.float32]
+
+
+class FrameView(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame's one face.
+
+    Attributes:
+        box: Where it is, in pixels of the decoded picture.
+        points: Shape (5, 2), in the same pixels.
+        scheme: Which points they are.
+        width, height: Of the decoded picture.
+        features: Of length 1, the mean of the face's and its mirror's; shape (d,).
+        components: Quality components by name, each 0 to 1.
+        quality: Unified quality, 0 to 1.
+        thumb: Grey of the face and its surroundings, uint8, shape (32, 32).
+        live: Probability of a bona fide face by the pack's PAD, None if it has none.
+    """
+
+    box: Face
+    points: Points
+    scheme: Scheme
+    width: int
+    height: int
+    features: Features
+    components: dict[str, float]
+    quality: float
+    thumb: npt.NDArray[np.uint8]
+    live: float | None = None
+
+
+class LandmarkModel(Protocol):
+    """Finds the points of a face."""
+
+    scheme: Scheme
+
+    def predict(self, rgb: Rgb, face: Face) -> Points:
+        """Give the points in pixels."""
+
+
+class EmbedderModel(Protocol):
+    """Turns points into a chip, and the chip into features."""
+
+    scheme: Scheme
+    mirror_range: tuple[float, float]
+    side: int
+
+    def cut(self, rgb: Rgb, points: Points) -> Rgb:
+        """Cut the aligned chip."""
+
+    def embed(self, chip: Rgb) -> tuple[Features, float]:
+        """Give features of the chip and of its mirror, (2, d), and the runtime's seconds."""
+
+
+class PadModel(Protocol):
+    """Tells a face from its picture."""
+
+    def score(self, rgb: Rgb, box: Face, points: Points, scheme: Scheme) -> float:
+        """Give the probability of a bona fide face, 0 to 1."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """The models of a pack.
+
+    Attributes:
+        landmarks: None where the detector's own points serve.
+        search_sides: Long sides searched, the next only where the one before shows nobody.
+    """
+
+    detector: Detector
+    landmarks: LandmarkModel | None
+    embedder: EmbedderModel
+    pad: PadModel | None
+    search_sides: tuple[int, ...]
+
+
+def view_frame(
+    image: bytes, limits: ImageLimits, parts: Parts, floors: Floors | None,
+    timings: dict[str, float],
+) -> FrameView | ProbeFault:
+    """Go from one encoded frame to its one face's features.
+
+    Args:
+        image: JPEG, PNG or WebP.
+        limits: Bounds of the image.
+        parts: Models to look with.
+        floors: Quality floors; None = a poor face is viewed all the same.
+        timings: By name (`TIMINGS`), added to, milliseconds.
+
+    Raises:
+        ImageError: Not an image we read, damaged, or beyond the bounds.
+    """
+    start = time.perf_counter()
+    rgb = decode_rgb(image, limits, DECODE_SIDE_MIN)
+    decoded = time.perf_counter()
+    timings["decode"] += (decoded - start) * 1e3
+    face = _only_face(rgb, parts, timings)
+    detected = time.perf_counter()
+    timings["detect"] += (detected - decoded) * 1e3
+    if isinstance(face, ProbeFault):
+        return face
+    points = parts.landmarks.predict(rgb, face) if parts.landmarks else face.points
+    assert points is not None  # the engine refuses packs that would give none
+    chip = parts.embedder.cut(rgb, points)
+    aligned = time.perf_counter()
+    timings["align"] += (aligned - detected) * 1e3
+    output, seconds = parts.embedder.embed(chip)
+    timings["session_run"] += seconds * 1e3
+    pair: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
+    if not np.isfinite(pair).all():
+        return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
+    scheme = parts.embedder.scheme
+    components = judge_chip(chip, points, scheme, float(pair[0] @ pair[1]),
+                            parts.embedder.mirror_range)
+    timings["embed"] += (time.perf_counter() - aligned) * 1e3
+    weak = first_below(components, floors) if floors else ""
+    if weak:
+        return ProbeFault(Reason.FACE_QUALITY_LOW, weak)
+    both = pair[0] + pair[1]
+    return FrameView(
+        box=face, points=points, scheme=scheme, width=rgb.shape[1], height=rgb.shape[0],
+        features=both / np.linalg.norm(both), components=components,
+        quality=unify(components), thumb=_thumb(rgb, face),
+        live=parts.pad.score(rgb, face, points, scheme) if parts.pad else None,
+    )
+
+
+def _only_face(rgb: Rgb, parts: Parts, timings: dict[str, float]) -> Face | ProbeFault:
+    faces: list[Face] = []
+    for side in parts.search_sides:
+        faces, seconds = parts.detector.detect(rgb, side)
+        timings["session_run"] += seconds * 1e3
+        if faces or side >= max(rgb.shape[:2]):
+            break
+    if not faces:
+        return ProbeFault(Reason.FACE_ABSENT)
+    largest = max(faces, key=lambda face: face.side)
+    others = [face for face in faces if face.side > SECOND_FACE_RATIO * largest.side]
+    return largest if len(others) == 1 else ProbeFault(Reason.FACE_MULTIPLE)
+
+
+def _thumb(rgb: Rgb, face: Face) -> npt.NDArray[np.uint8]:
+    margin = THUMB_MARGIN * face.side
+    height, width = rgb.shape[:2]
+    left, top = (int(max(0.0, value - margin)) for value in (face.left, face.top))
+    right = int(np.clip(face.right + margin, left + 1, width))
+    bottom = int(np.clip(face.bottom + margin, top + 1, height))
+    small = cv2.resize(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
+                       (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
