@@ -115,8 +115,10 @@ def yunet(path: Path, *, side: int | None = None) -> Path:
             nodes += made
             more += row
         weights |= {item.name: item for item in more}
-        for name, source, width in (("cls", f"cells{stride}", 1), ("obj", f"cells{stride}", 1),
-                                    ("bbox", f"bbox{stride}all", 4), ("kps", f"kps{stride}all", 10)):
+        for name, source, width in (
+            ("cls", f"cells{stride}", 1), ("obj", f"cells{stride}", 1),
+            ("bbox", f"bbox{stride}all", 4), ("kps", f"kps{stride}all", 10),
+        ):
             nodes.append(helper.make_node("Identity", [source], [f"{name}_{stride}"]))
             names.append((f"{name}_{stride}", [1, None, width]))
     return _save(

@@ -84,8 +84,7 @@ def test_boxes_that_are_not_numbers_are_no_faces(tmp_path):
 
 
 @pytest.mark.parametrize("write", [
-    lambda path: onnx_forms.arcface(path),
-    lambda path: onnx_forms.yunet(path),
+    onnx_forms.arcface, onnx_forms.yunet,
     lambda path: onnx_forms.scrfd(path, side=600),
 ], ids=["arcface", "yunet", "no multiple of 32"])
 def test_a_file_of_another_form_is_refused(tmp_path, write):
