@@ -131,7 +131,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         data_dir: Folder of key, cache, guard and journal.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
-        face_pack: Id of the pack in use.
+        face_pack: Id of the pack in use, or the path of its folder.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
