@@ -85,7 +85,7 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        return self._look(images, floors)[0]
+        return self._look(images, floors, mirror=False)[0]
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Judge one capture, a burst of encoded frames of one person.
@@ -97,7 +97,7 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        views, timings = self._look(images, CAPTURE_FLOORS)
+        views, timings = self._look(images, CAPTURE_FLOORS, mirror=False)
         return fuse_views(views, self._rules, timings)
 
     def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:
@@ -106,7 +106,7 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        (view,), _ = self._look([image], ENROLMENT_FLOORS)
+        (view,), _ = self._look([image], ENROLMENT_FLOORS, mirror=True)
         if isinstance(view, ProbeFault):
             return view
         return ReferenceDraft(
@@ -114,9 +114,9 @@ class FaceEngine:
         )
 
     def _look(
-        self, images: Sequence[bytes], floors: Floors | None
+        self, images: Sequence[bytes], floors: Floors | None, *, mirror: bool
     ) -> tuple[list[FrameView | ProbeFault], dict[str, float]]:
         timings = dict.fromkeys(TIMINGS, 0.0)
-        views = [view_frame(image, self._limits, self._parts, floors, timings)
+        views = [view_frame(image, self._limits, self._parts, floors, timings, mirror=mirror)
                  for image in images]
         return views, timings
