@@ -115,9 +115,7 @@ def view_frame(
     """Go from one encoded frame to its one face's features.
 
     Args:
-        image: JPEG, PNG or WebP.
-        limits: Bounds of the image.
-        parts: Models to look with.
+        image, limits, parts: What to look at, its bounds, and the models to look with.
         floors: Quality floors; None = a poor face is viewed all the same.
         timings: By name (`TIMINGS`), added to, milliseconds.
         mirror: Whether the mirror image is embedded even where the pack leaves it out.
@@ -140,9 +138,8 @@ def view_frame(
     chip = parts.embedder.cut(rgb, points)
     aligned = time.perf_counter()
     timings["align"] += (aligned - detected) * 1e3
-    output, seconds = parts.embedder.embed(chip, mirror=mirror or parts.embedder.mirror)
+    rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
-    rows: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
     if not np.isfinite(rows).all():
         return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
     scheme = parts.embedder.scheme
@@ -163,13 +160,18 @@ def view_frame(
     )
 
 
+def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Features, float]:
+    """Give features of length 1, of the chip and maybe its mirror, and the runtime's seconds."""
+    output, seconds = embedder.embed(chip, mirror=mirror or embedder.mirror)
+    return output / np.linalg.norm(output, axis=1, keepdims=True), seconds
+
+
 def _thumb(rgb: Rgb, face: Face) -> npt.NDArray[np.uint8]:
     margin = THUMB_MARGIN * face.side
     height, width = rgb.shape[:2]
     left, top = (int(max(0.0, value - margin)) for value in (face.left, face.top))
     right = int(np.clip(face.right + margin, left + 1, width))
     bottom = int(np.clip(face.bottom + margin, top + 1, height))
-    grey = cv2.cvtColor(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
-                        cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+    small = cv2.resize(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
+                       (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
