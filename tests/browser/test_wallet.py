@@ -127,3 +127,32 @@ async def test_consent_is_withdrawn_and_the_visit_is_seen(stage):
         await expect(page.locator("#consents .visit:first-child")).to_contain_text("Withdrawn")
         await page.click("#consents .visit:first-child button")
         await expect(page.locator("#consents .visit:first-child")).to_contain_text("Agreed")
+
+
+async def test_the_wallet_says_that_its_keys_have_ended(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await page.clock.install()
+        await paired(stage, page, "shi")
+        await page.click(".pass[data-type=resident_id]")
+        await page.wait_for_selector("#codes canvas[data-step]")
+        await page.context.set_offline(True)
+        await page.clock.fast_forward(100 * 3_600_000)
+        await expect(page.locator("#notices")).to_contain_text("The keys have ended")
+        await expect(page.locator("#codes")).to_contain_text("No keys for today")
+        assert not await page.is_visible("#codes canvas")
+
+
+async def test_another_tab_learns_of_pairing_and_unpairing(stage):
+    async with stage.browser(locale="en-GB") as page:
+        other = await page.context.new_page()
+        await other.goto(stage.central + "/wallet/")
+        await other.wait_for_selector("#pair button")
+        await paired(stage, page, "shi")
+        await other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await other.wait_for_selector("#list .pass")
+        page.on("dialog", lambda dialog: dialog.accept())
+        await page.click("summary:has-text('This device')")
+        await page.click("#unpair")
+        await page.wait_for_selector("#pair button")
+        await other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await other.wait_for_selector("#pair button")
