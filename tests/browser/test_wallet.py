@@ -156,3 +156,16 @@ async def test_another_tab_learns_of_pairing_and_unpairing(stage):
         await page.wait_for_selector("#pair button")
         await other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await other.wait_for_selector("#pair button")
+
+
+async def test_the_console_reads_the_wallets_own_window_where_there_is_no_camera(stage):
+    flags = ["--auto-select-tab-capture-source-by-title=Wallet"]
+    async with stage.browser(locale="en-GB", flags=flags) as page:
+        await stage.console(page, "office.gatehouse")
+        wallet = await page.context.new_page()
+        await paired(stage, wallet, "bao")
+        await wallet.click(".pass[data-type=resident_id]")
+        await wallet.wait_for_selector("#codes canvas[data-step]")
+        await stage.fresh_step()
+        await page.click("#window")
+        assert "Accepted" in await stage.verdict(page, "accept")
