@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import simplejpeg
 
-from edge.access.addresses import local_addresses
+from edge.access.certificates import server_names
 from edge.access.tls import client_context, is_loopback
 from edge.errors import OperatingError
 from kanhe.commands.central import call
@@ -59,7 +59,7 @@ class City:
         """Give one of the two addresses as other devices of the network reach it."""
         if is_loopback(self._host):
             return url
-        others = [name for name in local_addresses() if not is_loopback(name) and "." in name]
+        others = [name for name in server_names(()) if name[0].isdigit() and not is_loopback(name)]
         return url.replace(LOOPBACK, others[0]) if others else url
 
     def tls(self, name: str) -> ssl.SSLContext | bool:
