@@ -73,6 +73,19 @@ async def test_a_policy_is_previewed_and_put_in_force_with_a_reason(stage):
         assert "v2" in await page.inner_text("main")
 
 
+async def test_a_scene_is_added_with_the_rules_of_another(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/scenes")
+        for name, value in (("scene", "library.desk"), ("title_zh", "图书馆"),
+                            ("title_en", "Library")):
+            await page.fill(f"form.card [name={name}]", value)
+        await page.select_option("[name=like]", "office.gatehouse")
+        await page.click("form.card button")
+        assert "Library" in await page.inner_text("h1")
+        assert await page.input_value("[name=face]") == "off"
+
+
 async def test_nodes_gates_and_journal_are_seen_and_an_operator_isnt_let_in(stage):
     async with stage.browser(locale="en-GB") as page:
         await stage.sign_in(page, stage.central, "admin")
