@@ -68,12 +68,13 @@ class City:
 
     async def start_central(self) -> None:
         """Start the platform and wait until it answers."""
-        config = self._configure(
-            "central", f'host = "{self._host}"\nport = {self._central_port}\n')
+        # The node remembers this address, so a restart must not move.
+        tries = 20 if self.central is None else 1
+        config = self._configure("central", f'host = "{self._host}"\nport = {self._central_port}\n'
+                                            f"port_tries = {tries}\n")
         arguments = ["central", "run", "--config", str(config)]
         self.central = Service("central platform", arguments, self.folder / "central.log")
         url = self.central.wait_ready()
-        # The node remembers this address, so a restart must not move.
         self._central_port = int(url.rpartition(":")[2])
 
     def start_node(self, code: str) -> None:
