@@ -166,6 +166,10 @@ class References:
                 "the references were renewed by another process: restart the node")
         return renewal.protect(template, self._protector.rotation(pack, len(template)))
 
+    def warm(self, pack: str, dimensions: int) -> None:
+        """Make the rotation of a pack's templates."""
+        self._protector.rotation(pack, dimensions)
+
     def begin(self) -> None:
         """Forget what a transaction that came to nothing had changed."""
         self._changed, self._growth, self._new_faces = [], Counter(), 0

@@ -116,6 +116,10 @@ class LmdbStore:
         return msgspec.structs.replace(
             probe, template=coarse, fine=fine, generation=generation)
 
+    def warm(self, pack: str, dimensions: int) -> None:
+        """Make the rotation of a pack's templates, which the first probe would wait for."""
+        self._references.warm(pack, dimensions)
+
     def renew_references(self, progress: Progress) -> int:
         """Bring every reference to a new generation and end the old one; give how many.
 

@@ -205,7 +205,7 @@ def score(held, probe):
 
 
 def test_a_store_belongs_to_one_process(store, tmp_path):
-    with pytest.raises(StoreError, match="in use.*stop the node"):
+    with pytest.raises(StoreError, match=r"in use.*stop the node"):
         LmdbStore(tmp_path / "cache", KEY.derive)
     store.close()
     LmdbStore(tmp_path / "cache", KEY.derive).close()
