@@ -10,6 +10,7 @@ import errno
 import fcntl
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -21,7 +22,7 @@ from edge.errors import StoreError
 _T = TypeVar("_T")
 READERS_MAX = 126
 CHUNK_ITEMS = 4_096
-OWNER_FILE = "owner"
+OWNER_FILE, DATA_FILE, COMPACT_FOLDER = "owner", "data.mdb", "compact"
 MAP_GROWTH = 2
 
 
@@ -80,11 +81,7 @@ class Environment:
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._own()
-            self._env = lmdb.open(
-                str(path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
-                sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
-            )
-            self.tables = {name: self._env.open_db(name) for name in tables}
+            self._open(tables, map_bytes, durable)
         except (lmdb.Error, OSError) as error:
             self._disown()
             raise self._translate(error, "opened") from error
@@ -172,10 +169,44 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "written") from error
 
+    def compact(self) -> None:
+        """Rewrite the file without what was deleted or replaced; nobody may be inside.
+
+        Atomic: a kill leaves the old file or the new one. What the old one's blocks held is the
+        disk's to forget.
+
+        Raises:
+            StoreError: The file stays as it was.
+        """
+        part = self._path / COMPACT_FOLDER
+        data = part / DATA_FILE
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(mode=0o700)
+            self._env.copy(str(part), compact=True)
+            with data.open("rb+") as file:
+                os.fsync(file.fileno())
+            size, tables = int(self._env.info()["map_size"]), tuple(self.tables)
+            self._env.close()
+            data.replace(self._path / DATA_FILE)
+            self._open(tables, size, self._durable)
+            self.flush()
+            shutil.rmtree(part)
+        except (lmdb.Error, OSError) as error:
+            raise self._translate(error, "rewritten without what was replaced") from error
+
     def close(self) -> None:
         """Close the environment; nobody may be inside it."""
         self._env.close()
         self._disown()
+
+    def _open(self, tables: tuple[bytes, ...], map_bytes: int, durable: bool) -> None:
+        self._durable = durable
+        self._env = lmdb.open(
+            str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
+            sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
+        )
+        self.tables = {name: self._env.open_db(name) for name in tables}
 
     def _own(self) -> None:
         """Be the only one: a node answers from what it read, so nobody else may write."""

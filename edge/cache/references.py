@@ -211,7 +211,7 @@ class References:
         """Draw the next secret and bring every reference to it; give how many.
 
         One transaction: a kill at any time leaves all of them in the old generation or all in the
-        new one. The old secret is overwritten by it.
+        new one, and the old secret is replaced with it.
 
         Raises:
             StoreError: Nothing was changed.

@@ -123,12 +123,15 @@ class LmdbStore:
     def renew_references(self, progress: Progress) -> int:
         """Bring every reference to a new generation and end the old one; give how many.
 
-        For a store that nobody else has open: what was read of it before is of no use any more.
+        For a store that nobody uses meanwhile: what was read of it before is of no use any more.
+        Afterwards the file is rewritten, so that the old generation and its secret aren't in it.
 
         Raises:
-            StoreError: Nothing was changed.
+            StoreError: Nothing was changed; or all is renewed and the file couldn't be rewritten.
         """
-        return self._references.renew(progress)
+        count = self._references.renew(progress)
+        self._env.compact()
+        return count
 
     def add_sink(self, sink: ReferenceSink, purpose: str = VERIFICATION) -> None:
         """Tell a sink from now on of the references that may be used for a purpose.

@@ -131,6 +131,23 @@ def test_a_renewal_changes_every_row_and_no_score(store, tmp_path):
     again.close()
 
 
+def test_nothing_of_the_old_generation_is_left_in_the_file(store, tmp_path):
+    store.apply([PutReference(reference(n)) for n in range(500)], 1, {})
+    env = store._references._env
+    with env._env.begin(db=env.tables[b"meta"]) as txn:
+        secret = txn.get(b"references.site")
+    with env._env.begin(db=env.tables[b"references"]) as txn:
+        rows = [value for _, value in txn.cursor()]
+    data = tmp_path / "cache" / "data.mdb"
+    assert secret in data.read_bytes()
+    store.renew_references(lambda *_: None)
+    after = data.read_bytes()
+    assert not [old for old in (secret, *rows) if old in after]
+    assert store.cursor() == 1
+    store.apply([PutReference(reference(501))], 2, {})
+    assert (store.faces, store.reference(holder(501), "p") is None) == (501, False)
+
+
 def test_a_probe_of_another_generation_is_an_error_not_a_score(store):
     store.apply([PutReference(reference(1))], 1, {})
     old = store.reference(holder(1), "p")
