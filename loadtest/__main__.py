@@ -68,14 +68,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run and report."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    args = build_parser().parse_args(argv)
     try:
         _check_bounds(args)
         target = parse_target(args.target, args.allow_remote)
         tally, capacity = uvloop.run(_load(args, target))
     except LoadTestError as error:
-        parser.error(str(error))
+        print(f"loadtest: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     summary = tally.summary()
