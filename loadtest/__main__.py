@@ -34,6 +34,7 @@ from loadtest.wallet import rate_borne
 DURATION_S_MAX, SOAK_S_MAX = 600.0, 86_400.0
 REQUESTS_MAX, SOAK_REQUESTS_MAX = 200_000, 50_000_000
 RATE_MAX = 50_000.0
+TIMEOUT_S_MAX, CONNECTIONS_MAX = 60.0, 20_000
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -138,8 +139,11 @@ def _check_bounds(args: argparse.Namespace) -> None:
         raise LoadTestError(f"--rate is above 0 and at most {RATE_MAX:.0f} a second")
     if not 0.0 < args.duty <= 1.0 or args.period <= 0.0:
         raise LoadTestError("--duty is above 0 and at most 1, --period above 0")
-    if not 0.0 < args.deadline <= args.timeout or args.connections < 1:
-        raise LoadTestError("--deadline is above 0 and at most --timeout; --connections at least 1")
+    if not 0.0 < args.deadline <= args.timeout <= TIMEOUT_S_MAX:
+        raise LoadTestError(f"--deadline is above 0 and at most --timeout "
+                            f"({TIMEOUT_S_MAX:g} s at most)")
+    if not 1 <= args.connections <= CONNECTIONS_MAX:
+        raise LoadTestError(f"--connections is 1 to {CONNECTIONS_MAX}")
 
 
 def _shares(text: str) -> dict[str, float]:

@@ -18,6 +18,7 @@ from loadtest.scenes import Ask, Reply, Scenes
 from loadtest.tally import Tally
 
 DRAIN_POLL_S = 0.05
+DRAIN_S_MAX = 150.0
 YIELD_EVERY = 64
 """Requests sent in a row when behind, before answers are read again."""
 _EXPECTED = "accept/ok"
@@ -52,8 +53,11 @@ class Load:
                     await asyncio.sleep(0)
                 tally.begun(at, time.monotonic() - start - at)
                 self._begin(tally, start, at)
-            # Every request ends: the client's timeout bounds this.
+            # Every request ends: the client's timeout bounds this, twice for a capture.
+            last = time.monotonic() + DRAIN_S_MAX
             while self._open:
+                if time.monotonic() > last:
+                    raise RuntimeError(f"{self._open} requests never ended")
                 await asyncio.sleep(DRAIN_POLL_S)
         finally:
             pacer.close()

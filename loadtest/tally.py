@@ -14,8 +14,8 @@ from hdrh.histogram import HdrHistogram
 LATENCY_US_MAX = 3_600_000_000
 INTERVALS = 120
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
-LAG_MS_MAX = 20.0
-"""A generator whose own 99th percentile is later than this isn't believed."""
+LAG_SHARE_MAX = 0.05
+"""A generator that is itself late by more of the deadline (p99) isn't believed."""
 
 
 class Interval:
@@ -104,7 +104,7 @@ class Tally:
         outcomes: dict[str, dict[str, int]] = {}
         for (kind, outcome), count in sorted(self.outcomes.items()):
             outcomes.setdefault(kind, {})[outcome] = count
-        valid = self.lag_ms <= LAG_MS_MAX
+        valid = self.lag_ms <= LAG_SHARE_MAX * self.deadline_s * 1e3
         return Summary(
             rate=round(self.rate, 1), due=self.due, answered=self.answered, good=self.good,
             goodput=round(self.goodput, 1), late=self.late, outcomes=outcomes,
