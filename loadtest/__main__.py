@@ -26,7 +26,7 @@ from loadtest.engine import Load
 from loadtest.errors import LoadTestError
 from loadtest.ramp import GOOD_SHARE_MIN, STEPS_MAX, Capacity, find_capacity
 from loadtest.report import report_html
-from loadtest.scenes import Mix, Scenes
+from loadtest.scenes import Mix, Scenes, parse_shares
 from loadtest.tally import Tally
 from loadtest.target import Target, parse_target
 from loadtest.wallet import rate_borne
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _load(args: argparse.Namespace, target: Target) -> tuple[Tally, Capacity | None]:
     data = load_data(args.data)
     scenes = Scenes(
-        data, Mix(shares=_shares(args.mix), code_scene=args.code_scene,
+        data, Mix(shares=parse_shares(args.mix), code_scene=args.code_scene,
                   face_scene=args.face_scene),
         target, suite=args.suite, run=f"lt-{secrets.token_hex(6)}", now=time.time, seed=args.seed)
     borne = rate_borne(len(data.wallets))
@@ -144,17 +144,6 @@ def _check_bounds(args: argparse.Namespace) -> None:
                             f"({TIMEOUT_S_MAX:g} s at most)")
     if not 1 <= args.connections <= CONNECTIONS_MAX:
         raise LoadTestError(f"--connections is 1 to {CONNECTIONS_MAX}")
-
-
-def _shares(text: str) -> dict[str, float]:
-    try:
-        pairs = [item.partition("=") for item in text.split(",")]
-        shares = {name.strip(): float(value) for name, _, value in pairs}
-    except ValueError:
-        shares = {}
-    if not shares or set(shares) - {"code", "face", "capture"} or min(shares.values()) < 0.0:
-        raise LoadTestError(f"--mix {text}: it is written like code=0.7,face=0.2,capture=0.1")
-    return shares
 
 
 def _believe(authority: Path | None) -> ssl.SSLContext:

@@ -5,7 +5,7 @@ from html import escape
 
 from loadtest.ramp import Capacity, holds
 from loadtest.svg import Axis, Line, bar_chart, line_chart
-from loadtest.tally import PERCENTILES, Summary, Tally
+from loadtest.tally import Summary, Tally
 
 _CURVE = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99)
 _CURVE_TICKS = ((1.0, "0 %"), (2.0, "50 %"), (10.0, "90 %"), (100.0, "99 %"),
@@ -34,7 +34,7 @@ def report_html(
         "<!doctype html><html lang=en><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width'>"
         f"<title>Load test</title><style>{_STYLE}</style><h1>Load test</h1>",
-        _table(("Setting", ""), settings),
+        _table(("Setting", "value"), settings),
     ]
     if capacity is not None:
         parts += _capacity(capacity)
@@ -125,7 +125,6 @@ def _pictures(tally: Tally) -> list[str]:
         bar_chart("Answers by decision and reason", sorted(
             ((name, float(count)) for name, count in outcomes.items()),
             key=lambda row: -row[1]), ""),
-        f"<p>Percentiles in tables: {', '.join(f'{p:g}' for p in PERCENTILES)}.</p>",
     ]
 
 

@@ -134,6 +134,22 @@ class Scenes:
         return faces[self._count % len(faces)]
 
 
+def parse_shares(text: str) -> dict[str, float]:
+    """Parse `code=0.7,face=0.2,capture=0.1`.
+
+    Raises:
+        LoadTestError: It isn't written like that, or a share is negative.
+    """
+    try:
+        pairs = [item.partition("=") for item in text.split(",")]
+        shares = {name.strip(): float(value) for name, _, value in pairs}
+    except ValueError:
+        shares = {}
+    if not shares or set(shares) - set(KINDS) or min(shares.values()) < 0.0:
+        raise LoadTestError(f"--mix {text}: it is written like code=0.7,face=0.2,capture=0.1")
+    return shares
+
+
 _MULTIPART = b"multipart/form-data; boundary=" + _BOUNDARY
 
 

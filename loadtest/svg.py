@@ -11,7 +11,7 @@ from html import escape
 import msgspec
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 30, 40
 COLOURS = ("#0b6e4f", "#c2410c", "#1d4ed8", "#6b21a8", "#64748b", "#a16207")
 _INK, _RULE = "#334155", "#e2e8f0"
 _TICKS = 5
@@ -47,8 +47,8 @@ def line_chart(title: str, lines: Sequence[Line], x: Axis, y: Axis) -> str:
             for run in _runs(line, across, upwards)
         ]
         at = LEFT + 8 + index * 150
-        parts.append(f'<rect x="{at}" y="{TOP}" width="12" height="4" fill="{colour}"/>')
-        parts.append(_text(at + 16, TOP + 6, line.name, "start"))
+        parts.append(f'<rect x="{at}" y="8" width="12" height="4" fill="{colour}"/>')
+        parts.append(_text(at + 16, 14, line.name, "start"))
     return "".join((*parts, "</svg>"))
 
 
@@ -58,9 +58,9 @@ def bar_chart(title: str, rows: Sequence[tuple[str, float]], unit: str) -> str:
         return f"<p>{escape(title)}: nothing to draw.</p>"
     tall, start = 24, 250
     most = max(value for _, value in rows) or 1.0
-    parts = [_open(title, TOP + tall * len(rows) + 8)]
+    parts = [_open(title, 10 + tall * len(rows))]
     for index, (name, value) in enumerate(rows):
-        y = TOP + index * tall
+        y = 4 + index * tall
         wide = (WIDTH - start - 110) * value / most
         parts.append(_text(start - 8, y + 13, name, "end"))
         parts.append(f'<rect x="{start}" y="{y + 2}" width="{wide:.1f}" height="15" '
