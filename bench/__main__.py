@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m bench [--small] [NAME…]`, one JSON line each.
+"""Run benchmarks: `python -m bench [--small] [--pack DIR] [NAME…]`, one JSON line each.
 
 - Without names: every measure, in the order of their names.
 - Exit code 1 if a measure raised, or, with `--small`, fell beyond its margin twice; a measure whose
@@ -42,6 +42,8 @@ def main() -> int:
                         help="smallest size that still runs, held against the kept ratios")
     parser.add_argument("--keep", action="store_true", help="keep the ratios of this small run")
     parser.add_argument("--picture", type=Path, metavar="SVG", help="draw the ratios")
+    parser.add_argument("--pack", type=Path, metavar="DIR",
+                        help="measure this face pack, where a measure can")
     parser.add_argument("--list", action="store_true", help="only print the names")
     args = parser.parse_args()
     known = measures()
@@ -53,7 +55,7 @@ def main() -> int:
     if args.list:
         print("\n".join(known))
         return 0
-    results = [_run(known[name], small=args.small) for name in args.names or known]
+    results = [_run(known[name], small=args.small, pack=args.pack) for name in args.names or known]
     done = [result for result in results if result is not None]
     if args.picture:
         args.picture.parent.mkdir(parents=True, exist_ok=True)
@@ -61,18 +63,20 @@ def main() -> int:
     if args.keep:
         keep(done)
         return 0
-    bad = _fallen(known, done) if args.small else []
+    bad = _fallen(known, done) if args.small and not args.pack else []
     for words in bad:
         print(f"bench: {words}", file=sys.stderr)
     return 1 if bad or len(done) < len(results) else 0
 
 
-def _run(module: ModuleType, *, small: bool) -> Result | None:
+def _run(module: ModuleType, *, small: bool, pack: Path | None = None) -> Result | None:
     """Run one measure and print its line; None if it raised."""
     print(f"bench: {module.NAME} …", file=sys.stderr, flush=True)
     start = time.monotonic()
     try:
-        result: Result = module.run(small=small)
+        result: Result = (
+            module.run_pack(small=small, folder=pack) if pack and hasattr(module, "run_pack")
+            else module.run(small=small))
     except Exception:
         traceback.print_exc()
         return None

@@ -34,7 +34,9 @@ ANSWER_BYTES = 690
 def run(small: bool) -> Result:
     """Measure the node, then the bare handler."""
     calls = SMALL_CALLS if small else CALLS
-    ours, accepted = node_cpu(calls)
+    with tempfile.TemporaryDirectory(prefix="kanhe-bench-") as name:
+        fill(Path(name), calls)
+        ours, accepted = _cpu("ours", name, calls, 1)
     theirs, _ = _cpu("theirs", str(ANSWER_BYTES), calls, BARE_TIMES)
     return Result(
         measure=NAME, ours=round(ours * 1e6, 1), theirs=round(theirs * 1e6, 1), unit="us",
@@ -44,14 +46,8 @@ def run(small: bool) -> Result:
     )
 
 
-def node_cpu(calls: int) -> tuple[float, int]:
-    """Give CPU seconds a verification of the node's process, and how many it accepted."""
-    with tempfile.TemporaryDirectory(prefix="kanhe-bench-") as name:
-        fill(Path(name), calls)
-        return _cpu("ours", name, calls, 1)
-
-
 def _cpu(side: str, argument: str, calls: int, times: int) -> tuple[float, int]:
+    """Give CPU seconds a request of one side's process, and how many it accepted."""
     server = subprocess.Popen(
         [sys.executable, "-m", "bench.harness_http", side, argument],
         stdout=subprocess.PIPE, text=True)
