@@ -21,7 +21,7 @@ TARGETS: dict[str, float] = {
     "frame-to-text": 1.2, "code-and-face": 1.2, "overload": 0.9, "metrics-cost": 0.03,
 }
 """At least (rates) or at most (times)."""
-_WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 820, 26, 56, 190, 250
+_WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 880, 26, 56, 190, 310
 _GOOD, _SHORT, _NONE, _INK, _RULE = "#0b6e4f", "#c2410c", "#1d4ed8", "#334155", "#e2e8f0"
 
 
