@@ -24,6 +24,7 @@ from edge.clock import SystemClock
 from edge.config import Limits
 from edge.front import NODE_NAME
 from edge.hotpath.keys import KeyRing
+from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.imaging import DEFAULT_LIMITS
 from edge.metrics import NodeMetrics
@@ -95,6 +96,8 @@ def node_application(folder: Path) -> web.Application:
         keys_as_of_s=now, status_as_of_s=now,
     )
     store = LmdbStore(folder / "cache", key.derive)
+    # As the node does before it is ready: compile, and load what a first call loads.
+    check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
     metrics = NodeMetrics("bench")
     pool = WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
