@@ -16,11 +16,14 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from edge.access.listening import Connections, Wire, bind, serve
+from edge.access.tls import Tls
 from edge.audit.journal import FileJournal
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.clock import SystemClock
+from edge.collector import calm_collector
 from edge.config import Limits
 from edge.front import NODE_NAME
 from edge.hotpath.keys import KeyRing
@@ -79,7 +82,10 @@ def fill(folder: Path, count: int) -> None:
     store.close()
 
 
-def node_application(folder: Path) -> web.Application:
+Surface = tuple[web.Application, Connections | None]
+
+
+def node_surface(folder: Path) -> Surface:
     """Build the node's HTTP surface on a filled folder."""
     key = load_or_create_node_key(folder / "node.key")
     day = key_epoch_of(step_at(time.time()))
@@ -110,14 +116,15 @@ def node_application(folder: Path) -> web.Application:
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )
-    return Server(
+    server = Server(
         verifier=verifier, decider=unused, looker=unused, shift=unused,
         callers=Gates(lambda: trust.gates), status=unused, metrics=metrics, limits=Limits(),
         version="bench",
-    ).application(Pages(("edge.web",), NODE_NAME))
+    )
+    return server.application(Pages(("edge.web",), NODE_NAME)), server.connections()
 
 
-def bare_application(answer_bytes: int) -> web.Application:
+def bare_surface(answer_bytes: int) -> Surface:
     """Build a handler that reads, decodes and answers JSON of the same size."""
     decode = msgspec.json.Decoder(VerificationJson).decode
     encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
@@ -130,22 +137,23 @@ def bare_application(answer_bytes: int) -> web.Application:
 
     app = web.Application()
     app.router.add_post("/v1/verifications", handle)
-    return app
+    return app, None
 
 
-async def serve(app: web.Application) -> None:
+async def serve_surface(surface: Surface) -> None:
     """Serve on a free port of loopback, and print it."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+    app, connections = surface
+    listening = bind("127.0.0.1", 0, 1)
+    wire = Wire(Tls(), "127.0.0.1", Path(), insecure=False)
+    calm_collector()
+    await serve(
+        app, listening, wire, ready=lambda url: print(url.rpartition(":")[2], flush=True),
+        stop=asyncio.Event(), shutdown_s=1.0, connections=connections,
+    )
 
 
 if __name__ == "__main__":
     which, argument = sys.argv[1:3]
-    application = (
-        node_application(Path(argument)) if which == "ours" else bare_application(int(argument))
-    )
-    uvloop.run(serve(application))
+    uvloop.run(serve_surface(
+        node_surface(Path(argument)) if which == "ours" else bare_surface(int(argument))
+    ))

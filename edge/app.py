@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from edge.access.listening import Wire, bind, serve
+from edge.access.listening import Connections, Wire, bind, serve
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
@@ -23,6 +23,7 @@ from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.collector import calm_collector
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
 from edge.front import Front, wire_of
@@ -196,8 +197,8 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def application(self, wire: Wire) -> web.Application:
-        """Build the HTTP surface."""
+    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
+        """Build the HTTP surface, and what makes its connections."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status, note=self.note,
@@ -207,7 +208,7 @@ class Node:
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
         )
-        return server.application(front.pages, front.routes)
+        return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
@@ -284,7 +285,9 @@ async def run_node(
     await node.start()
     try:
         listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        await serve(node.application(wire), listening, wire, ready=ready, stop=stop,
-                    shutdown_s=SHUTDOWN_S)
+        app, connections = node.surface(wire)
+        calm_collector()
+        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
+                    connections=connections)
     finally:
         await node.stop()

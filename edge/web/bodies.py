@@ -83,6 +83,15 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     raise Problem(415, "send application/json or multipart/form-data")
 
 
+def read_json(data: bytes, limits: Limits) -> Fields:
+    """Read a whole JSON body of `POST /v1/verifications`.
+
+    Raises:
+        Problem: 400, 413 or 422.
+    """
+    return _from_json(data, limits, capture=False)
+
+
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
     """Read a decision.
 

@@ -66,6 +66,11 @@ class Problem(Exception):
         self.status = status
 
 
+def unknown_gate() -> Problem:
+    """Give the problem of whoever isn't a gate; it never says which part was wrong."""
+    return Problem(401, "a valid gate credential is needed: Authorization: Bearer …")
+
+
 def problem_response(status: int, title: str, detail: str) -> web.Response:
     """Give the response of one problem."""
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}

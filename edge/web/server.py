@@ -12,6 +12,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
+from edge.access.listening import Connections
 from edge.config import Limits
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
@@ -23,10 +24,13 @@ from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import read_decision, read_fields, read_frame
+from edge.web.bodies import Fields, read_decision, read_fields, read_frame, read_json
 from edge.web.callers import Gates
+from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
-from edge.web.problems import Problem, problems_middleware
+from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
+from edge.web.raw import RawResponses, server_timing
+from edge.web.short import connections
 from edge.web.status import NodeStatus
 
 
@@ -105,6 +109,7 @@ class Server:
         """Take what the handlers ask."""
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
+        self._gates, self._raw = callers.gates, RawResponses()
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -133,18 +138,36 @@ class Server:
         ])
         return app
 
+    def connections(self) -> Connections:
+        """Give what makes the node's connections, the short way before aiohttp's."""
+        return connections(self, Heads(self._gates))
+
+    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
+        """`POST /v1/verifications` the short way: see `edge.web.short`."""
+        try:
+            outcome = await self._verify(gate, "", read_json(body, self._limits))
+            return self._raw.answer(self._encode(outcome.answer), outcome.timings_ms)
+        except Exception as error:
+            return self._problem(error)
+
+    def stranger(self) -> bytes:
+        """Refuse whoever isn't a gate, the short way."""
+        return self._problem(unknown_gate())
+
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
         gate, actor = await self._caller(request)
         fields = await read_fields(request, self._limits, capture=False)
+        return self._answer(await self._verify(gate, actor, fields))
+
+    async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
         texts = fields.texts
-        outcome = await self._verifier.verify(VerificationCall(
+        return await self._verifier.verify(VerificationCall(
             gate=gate, scene=texts["scene"], request_id=texts["request_id"],
             presentation=texts.get("presentation"), code_image=fields.code_image,
             face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
             deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
-        return self._answer(outcome)
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
@@ -237,10 +260,13 @@ class Server:
     def _answer(self, outcome: Outcome) -> web.Response:
         response = self._json(self._encode(outcome.answer))
         if outcome.timings_ms:
-            response.headers["Server-Timing"] = ", ".join(
-                f"{stage};dur={ms:.2f}" for stage, ms in outcome.timings_ms.items()
-            )
+            response.headers["Server-Timing"] = server_timing(outcome.timings_ms)
         return response
+
+    def _problem(self, error: Exception) -> bytes:
+        response = translate(error)
+        self._metrics.problem(response.status)
+        return self._raw.of(response)
 
     def _json(self, body: bytes) -> web.Response:
         return web.Response(body=body, content_type="application/json",
