@@ -117,11 +117,11 @@ class FileJournal:
         """Records that wait to be durable."""
         return self._taken - self._settled
 
-    async def append(self, record: JournalRecord) -> Receipt:
-        """Append a record and return when it is durable.
+    def append(self, record: JournalRecord) -> "asyncio.Future[Receipt]":
+        """Append a record; its receipt is there when it is durable.
 
         Raises:
-            JournalError: It can't be promised.
+            JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
         data = encode_record(record)
@@ -139,7 +139,7 @@ class FileJournal:
             # threads pass the interpreter's lock to and fro.
             loop.call_soon(self._hand_over)
         self._gathered.append((data, future))
-        return await future
+        return future
 
     def _hand_over(self) -> None:
         if self._gathered:

@@ -85,6 +85,17 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
+    def get_two(
+        self, first: bytes, second: bytes, key: bytes
+    ) -> tuple[bytes | None, bytes | None]:
+        """Read one key of two tables in one transaction."""
+        tables = self.tables
+        try:
+            with self._env.begin() as txn:
+                return txn.get(key, db=tables[first]), txn.get(key, db=tables[second])
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
     def items(self, table: bytes) -> list[tuple[bytes, bytes]]:
         """Read a whole table, in the order of keys."""
         try:

@@ -19,7 +19,7 @@ from edge.protocol.records import (
 )
 
 
-class Judgement(msgspec.Struct, kw_only=True):
+class Judgement(msgspec.Struct, kw_only=True, gc=False):
     """The state of one verification; lives as long as its call."""
 
     verification_id: str
@@ -59,7 +59,8 @@ class Judgement(msgspec.Struct, kw_only=True):
             kind="capture" if self.kind == "capture" else "verification",
             at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
             request_digest=self.request_digest, body_digest=self.body_digest,
-            decision=verdict.decision.value, reason=verdict.reason.value,
+            # Not `.value`: a descriptor in Python, and this is the hot path.
+            decision=verdict.decision._value_, reason=verdict.reason._value_,
             credential_id=authentic.credential_id if authentic else None,
             credential_type=credential.type if credential else "",
             credential_status=status_word(credential, self.status),
@@ -90,7 +91,7 @@ def status_word(credential: CredentialRecord | None, status: StatusRecord | None
     """Give the status of a known credential in one word, empty for an unknown one."""
     if credential is None:
         return ""
-    return (status.status if status else Status.VALID).value
+    return (status.status if status else Status.VALID)._value_
 
 
 def disclosed_fields(

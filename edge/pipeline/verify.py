@@ -8,7 +8,6 @@
   ever a returned verdict.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
@@ -20,7 +19,7 @@ from edge.hotpath.reasons import REASONS, Reason, Stage
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
-from edge.pipeline.answer import Outcome
+from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import (
     CaptureCall,
@@ -29,6 +28,7 @@ from edge.pipeline.calls import (
     VerificationCall,
 )
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
     Clock,
@@ -204,8 +204,7 @@ class Verifier:
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic
         assert authentic is not None
-        case.credential = self._cache.credential(authentic.credential_id)
-        case.status = self._cache.status(authentic.credential_id)
+        case.credential, case.status = self._cache.standing(authentic.credential_id)
         return check_credential(
             authentic, case.credential, case.status, case.policy, now=case.now,
             status_age_s=case.trust.status_age_s(case.now),
@@ -251,7 +250,7 @@ class Verifier:
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
         answer = render(record, receipt, case.credential, case.policy)
-        return Outcome(answer, case.timings_ms)
+        return Outcome(encode_answer(answer), case.timings_ms)
 
     def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:
         """Make a journalled answer again."""
@@ -259,7 +258,7 @@ class Verifier:
         if record.credential_type and record.credential_id is not None:
             credential = self._cache.credential(record.credential_id)
         policy = self._trust().policies.get(record.scene)
-        return Outcome(render(record, receipt, credential, policy), {})
+        return Outcome(encode_answer(render(record, receipt, credential, policy)))
 
     def _policy(self, trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
         policy = trust.policies.get(scene)
@@ -273,24 +272,3 @@ class Verifier:
         """Hold faces against the bounds by their headers, before anything is spent."""
         for image in images:
             probe_image(image, self._image_limits)
-
-
-def request_key(gate_id: str, request_id: str) -> bytes:
-    """Identify a gate's request, 16 bytes."""
-    return hashlib.sha256(f"{gate_id}\0{request_id}".encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-def body_digest(
-    scene: str, presentation: str, challenge_id: str,
-    code_images: Sequence[bytes], face_images: Sequence[bytes],
-) -> bytes:
-    """Digest a call's content whatever its encoding, 16 bytes."""
-    whole = hashlib.sha256()
-    for text in (scene, presentation, challenge_id):
-        data = text.encode("utf-8", "surrogatepass")
-        whole.update(len(data).to_bytes(8, "big") + data)
-    for images in (code_images, face_images):
-        whole.update(len(images).to_bytes(8, "big"))
-        for image in images:
-            whole.update(hashlib.sha256(image).digest())
-    return whole.digest()[:16]

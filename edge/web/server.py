@@ -24,7 +24,7 @@ from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import Fields, read_decision, read_fields, read_frame, read_json
+from edge.web.bodies import Fields, read_code, read_decision, read_fields, read_frame, read_json
 from edge.web.callers import Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
@@ -145,8 +145,17 @@ class Server:
     async def quick(self, gate: GateRecord, body: bytes) -> bytes:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
-            outcome = await self._verify(gate, "", read_json(body, self._limits))
-            return self._raw.answer(self._encode(outcome.answer), outcome.timings_ms)
+            code = read_code(body)
+            if code is None:
+                outcome = await self._verify(gate, "", read_json(body, self._limits))
+            else:
+                outcome = await self._verifier.verify(VerificationCall(
+                    gate=gate, scene=code.scene, request_id=code.request_id,
+                    presentation=code.presentation, code_image=None, face_images=(),
+                    challenge_id=code.challenge_id,
+                    deadline_s=time.monotonic() + self._limits.deadline_s,
+                ))
+            return self._raw.answer(outcome.body, outcome.timings_ms)
         except Exception as error:
             return self._problem(error)
 
@@ -258,7 +267,7 @@ class Server:
         return self._json(self._openapi)
 
     def _answer(self, outcome: Outcome) -> web.Response:
-        response = self._json(self._encode(outcome.answer))
+        response = self._json(outcome.body)
         if outcome.timings_ms:
             response.headers["Server-Timing"] = server_timing(outcome.timings_ms)
         return response

@@ -173,7 +173,7 @@ class Connection(web.RequestHandler):
         self._closing = True
         super().close()
 
-    async def shutdown(self, timeout: float | None = 15.0) -> None:
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Let the call under way finish, then what aiohttp has."""
         if self._call is not None:
             await asyncio.wait([self._call], timeout=timeout)
