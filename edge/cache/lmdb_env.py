@@ -8,13 +8,14 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import lmdb
 
 from edge.errors import StoreError
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 READERS_MAX = 126
 MAP_GROWTH = 2
 
@@ -112,8 +113,10 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
-    def write(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run `work(transaction)` in one write transaction; all of it or nothing.
+    def write(
+        self, work: Callable[Concatenate[Any, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run `work(transaction, …)` in one write transaction; all of it or nothing.
 
         Raises:
             StoreError: Nothing was written.
@@ -121,7 +124,7 @@ class Environment:
         while True:
             try:
                 with self._env.begin(write=True) as txn:
-                    return work(cast(Transaction, txn))
+                    return work(txn, *args, **kwargs)
             except lmdb.MapFullError as error:
                 self._grow(error)
             except (lmdb.Error, OSError) as error:

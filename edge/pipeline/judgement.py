@@ -1,7 +1,6 @@
 """What one verification gathers on its way, and the record it becomes."""
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 
@@ -45,9 +44,9 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         self.mark = time.perf_counter()
 
     def end(self, stage: str) -> None:
-        """Add the time since `begin` to a stage."""
+        """Give a stage the time since `begin` or the stage before it."""
         now = time.perf_counter()
-        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.mark) * 1e3
+        self.timings_ms[stage] = (now - self.mark) * 1e3
         self.mark = now
 
     def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
@@ -98,5 +97,7 @@ def disclosed_fields(
     credential: CredentialRecord | None, policy: ScenePolicy
 ) -> tuple[str, ...]:
     """Name the fields that an accept shows."""
-    fields: Mapping[str, str] = credential.fields if credential else {}
-    return tuple(item.field for item in policy.disclose if item.field in fields)
+    if credential is None:
+        return ()
+    fields = credential.fields
+    return tuple([item.field for item in policy.disclose if item.field in fields])

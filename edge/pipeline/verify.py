@@ -88,13 +88,19 @@ class Verifier:
             CallError: It has no verdict.
             OperatingError: Journal, store, capacity or an image.
         """
-        self._policy(self._trust(), call.gate, call.scene)
+        trust = self._trust()
+        policy = self._policy(trust, call.gate, call.scene)
         key = request_key(call.gate.gate_id, call.request_id)
         digest = body_digest(
             call.scene, call.presentation or "", call.challenge_id or "",
             [call.code_image] if call.code_image is not None else [], call.face_images,
         )
-        return await self.answers.once(key, digest, lambda: self._verify(call, key, digest))
+        case = Judgement(
+            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
+            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
+            actor=call.actor,
+        )
+        return await self.answers.once(key, digest, lambda: self._verify(call, case))
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -104,18 +110,16 @@ class Verifier:
         )
         return await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
 
-    async def _verify(self, call: VerificationCall, key: bytes, digest: bytes) -> Outcome:
+    async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
         # 1. Scene and gate are known; a frame becomes a text.
-        trust = self._trust()
-        policy = self._policy(trust, call.gate, call.scene)
-        case = Judgement(
-            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
-            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor,
-        )
+        policy = case.policy
         case.begin()
-        text = await self._text(call, case)
+        text: str | Verdict
+        if call.presentation is not None:
+            text = call.presentation
+        else:
+            text = await self._read(call, case)
         case.now = self._clock.now_s()
         if isinstance(text, Verdict):
             return await self._conclude(case, text)
@@ -132,7 +136,7 @@ class Verifier:
         # 4. The presentation is spent, once.
         if policy.face != "off":
             self.open.check_room()
-        found = self._spend(case, key)
+        found = self._spend(case, case.request_digest)
         if found is not None or policy.face == "off":
             return await self._conclude(case, found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
@@ -176,9 +180,7 @@ class Verifier:
             ))
         return await self._conclude(case, found)
 
-    async def _text(self, call: VerificationCall, case: Judgement) -> str | Verdict:
-        if call.presentation is not None:
-            return call.presentation
+    async def _read(self, call: VerificationCall, case: Judgement) -> str | Verdict:
         image = call.code_image
         assert image is not None
         reading = await self._code_pool.run(call.deadline_s, lambda: self._reader.read(image))
@@ -245,7 +247,6 @@ class Verifier:
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
         record = case.record(found, self._clock, self._guard)
-        case.begin()
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)

@@ -45,4 +45,4 @@ class RawResponses:
 
 def server_timing(timings_ms: dict[str, float]) -> str:
     """Give the value of `Server-Timing`, empty if nothing was timed."""
-    return ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in timings_ms.items())
+    return ", ".join([f"{stage};dur={ms:.2f}" for stage, ms in timings_ms.items()])
