@@ -82,6 +82,8 @@ def fill(folder: Path, count: int) -> None:
     store.close()
 
 
+# One gate plays all gates of a city here.
+_LIMITS = Limits(gate_rate_per_s=1e6, gate_burst=1_000_000)
 Surface = tuple[web.Application, Connections | None]
 
 
@@ -118,7 +120,7 @@ def node_surface(folder: Path) -> Surface:
     )
     server = Server(
         verifier=verifier, decider=unused, looker=unused, shift=unused,
-        callers=Gates(lambda: trust.gates), status=unused, metrics=metrics, limits=Limits(),
+        callers=Gates(lambda: trust.gates), status=unused, metrics=metrics, limits=_LIMITS,
         version="bench",
     )
     return server.application(Pages(("edge.web",), NODE_NAME)), server.connections()

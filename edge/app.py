@@ -41,7 +41,7 @@ from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
-from edge.pipeline.workers import WorkerPool
+from edge.pipeline.workers import FACE_NICENESS, WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.report import Report, node_version
@@ -260,7 +260,7 @@ def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
     workers = config.workers
     return (
         WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
-        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max, FACE_NICENESS),
     )
 
 

@@ -23,6 +23,7 @@ from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import (
     CaptureCall,
+    DeadlineMissed,
     SceneForbidden,
     SceneUnknown,
     VerificationCall,
@@ -100,7 +101,8 @@ class Verifier:
             request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
             actor=call.actor,
         )
-        return await self.answers.once(key, digest, lambda: self._verify(call, case))
+        outcome = await self.answers.once(key, digest, lambda: self._verify(call, case))
+        return self._in_time(outcome, call.deadline_s)
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -108,7 +110,17 @@ class Verifier:
         digest = body_digest(
             call.verification_id, "", call.challenge_id or "", [], call.face_images
         )
-        return await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        return self._in_time(outcome, call.deadline_s)
+
+    def _in_time(self, outcome: Outcome, deadline_s: float) -> Outcome:
+        """Keep an answer back that comes too late: its gate may have given up on it.
+
+        It is journalled, and kept: the same request_id gets it.
+        """
+        if self._monotonic() > deadline_s:
+            raise DeadlineMissed("the answer came too late: ask again with the same request_id")
+        return outcome
 
     async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
@@ -183,7 +195,8 @@ class Verifier:
     async def _read(self, call: VerificationCall, case: Judgement) -> str | Verdict:
         image = call.code_image
         assert image is not None
-        reading = await self._code_pool.run(call.deadline_s, lambda: self._reader.read(image))
+        reading = await self._code_pool.run(
+            call.deadline_s, lambda: self._reader.read(image), call.gate.gate_id)
         case.end("decode")
         case.why = reading.why
         return pick_presentation(reading)
@@ -227,7 +240,8 @@ class Verifier:
             return verdict(Reason.FACE_ABSENT)
         case.begin()
         try:
-            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+            probe = await self._face_pool.run(
+                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
         except ImageError:
             # The code is spent, so a picture that turns out damaged is a retry, not an error.
             probe = ProbeFault(Reason.FACE_ABSENT, "damaged")

@@ -20,12 +20,13 @@ from edge.metrics import CONTENT_TYPE, NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
 from edge.pipeline.looks import CodeLook, FaceLook
+from edge.pipeline.rates import GateRates
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
 from edge.web.bodies import Fields, read_code, read_decision, read_fields, read_frame, read_json
-from edge.web.callers import Gates
+from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
@@ -61,11 +62,11 @@ class Decides(Protocol):
 class Looks(Protocol):
     """What the web needs for looking at frames."""
 
-    async def look_for_code(self, image: bytes, deadline_s: float) -> CodeLook:
+    async def look_for_code(self, image: bytes, deadline_s: float, owner: str) -> CodeLook:
         """Read the codes of one frame."""
         ...
 
-    async def look_for_face(self, image: bytes, deadline_s: float) -> FaceLook:
+    async def look_for_face(self, image: bytes, deadline_s: float, owner: str) -> FaceLook:
         """Judge whether one frame's face can be compared."""
         ...
 
@@ -110,6 +111,7 @@ class Server:
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._gates, self._raw = callers.gates, RawResponses()
+        self._rates = GateRates(limits.gate_rate_per_s, limits.gate_burst)
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -145,6 +147,7 @@ class Server:
     async def quick(self, gate: GateRecord, body: bytes) -> bytes:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
+            self._rates.take(gate.gate_id)
             code = read_code(body)
             if code is None:
                 outcome = await self._verify(gate, "", read_json(body, self._limits))
@@ -165,9 +168,15 @@ class Server:
 
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=False)
         return self._answer(await self._verify(gate, actor, fields))
+
+    async def _admitted(self, request: web.Request) -> Caller:
+        """Give who calls, within the rate of its gate, before the body is read."""
+        caller = await self._caller(request)
+        self._rates.take(caller.gate.gate_id)
+        return caller
 
     async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
         texts = fields.texts
@@ -180,7 +189,7 @@ class Server:
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=True)
         outcome = await self._verifier.capture(CaptureCall(
             gate=gate, verification_id=request.match_info["id"],
@@ -192,7 +201,7 @@ class Server:
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         body = await read_decision(request, self._limits)
         if not actor:
             # A device says who decided; the record tells it from somebody who signed in.
@@ -206,14 +215,16 @@ class Server:
 
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
-        await self._caller(request)
+        owner = (await self._admitted(request)).gate.gate_id
         image = await read_frame(request, self._limits)
         deadline_s = time.monotonic() + self._limits.deadline_s
         want = request.query.get("want", "code")
         if want == "code":
-            return self._json(self._encode(await self._looker.look_for_code(image, deadline_s)))
+            code = await self._looker.look_for_code(image, deadline_s, owner)
+            return self._json(self._encode(code))
         if want == "face":
-            return self._json(self._encode(await self._looker.look_for_face(image, deadline_s)))
+            face = await self._looker.look_for_face(image, deadline_s, owner)
+            return self._json(self._encode(face))
         raise Problem(422, "want is code or face")
 
     async def shift(self, request: web.Request) -> web.Response:
