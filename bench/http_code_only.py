@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.harness import Result
 from bench.harness_http import GATE_SECRET, SCENE, credential_id, epoch_keys, fill
+from bench.harness_node import cpu_s
 from edge.hotpath.keys import DerivedKeys
 from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.protocol.kh1 import STEP_S, SUITE_COMPACT, key_epoch_of, step_at
@@ -111,13 +112,13 @@ def _round(
         script.write_text(_LUA % (folder / "codes", f"{side}{turn}-{time.time_ns()}-", credential,
                                   SCENE, expected))
         time.sleep(max(0.0, first * STEP_S - time.time()))
-        before, start = _cpu_s(server.pid), time.perf_counter()
+        before, start = cpu_s(server.pid), time.perf_counter()
         out = subprocess.run(
             ["taskset", "-c", str(cores[1]), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
              "-s", str(script), f"http://127.0.0.1:{port}"],
             capture_output=True, text=True, check=True,
         ).stdout
-        share = (_cpu_s(server.pid) - before) / (time.perf_counter() - start)
+        share = (cpu_s(server.pid) - before) / (time.perf_counter() - start)
     finally:
         server.kill()
         server.wait()
@@ -137,7 +138,3 @@ def _write_codes(path: Path, count: int, first: int) -> None:
                 keys = derive_wallet_keys(epoch, SUITE_COMPACT, credential_id(number))
                 file.write(make_presentation(keys, step) + "\n")
 
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
