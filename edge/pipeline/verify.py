@@ -148,6 +148,8 @@ class Verifier:
         # 4. The presentation is spent, once.
         if policy.face != "off":
             self.open.check_room()
+            if call.face_images:
+                self._face_pool.check(call.deadline_s, call.gate.gate_id)
         found = self._spend(case, case.request_digest)
         if found is not None or policy.face == "off":
             return await self._conclude(case, found or verdict(Reason.OK))

@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 RETRY_AFTER_S = 1.0
 LEARNING = 0.2
 """Weight of the newest work in the estimate of how long work takes."""
+MARGIN = 1.25
+"""By how much an estimate must fit: what just fits would be too late half of the time."""
 FACE_NICENESS = 5
 
 
@@ -79,19 +81,34 @@ class WorkerPool:
             CapacityError: No room now, or too much before it to be done in time.
             DeadlineMissed: It couldn't begin in time.
         """
-        now = time.monotonic()
-        if now > deadline_s:
-            raise DeadlineMissed("the work couldn't begin within the deadline")
-        wait_s = self._wait_s(owner)
-        if self._running and now + wait_s + self._takes_s > deadline_s:
-            raise CapacityError("the node is too busy to do this in time", wait_s)
-        if self._running >= self._threads and self._waiting >= self._waiting_max:
-            self._displace(owner, wait_s)
+        self.check(deadline_s, owner)
+        if self._full:
+            self._displace(owner)
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(owner, deque()).append(_Job(owner, deadline_s, work, future))
         self._waiting += 1
         self._begin()
         return await future
+
+    def check(self, deadline_s: float, owner: str = "") -> None:
+        """Insist that work could be done in time now, before anything is spent on it.
+
+        Raises:
+            CapacityError: No room now, or too much before it to be done in time.
+            DeadlineMissed: It couldn't begin in time.
+        """
+        now = time.monotonic()
+        if now > deadline_s:
+            raise DeadlineMissed("the work couldn't begin within the deadline")
+        wait_s = self._wait_s(owner)
+        if self._running and now + (wait_s + self._takes_s) * MARGIN > deadline_s:
+            raise CapacityError("the node is too busy to do this in time", wait_s)
+        if self._full and self._displaced(owner) is None:
+            raise CapacityError("the node is at its capacity", max(wait_s, RETRY_AFTER_S))
+
+    @property
+    def _full(self) -> bool:
+        return self._running >= self._threads and self._waiting >= self._waiting_max
 
     def _wait_s(self, owner: str) -> float:
         """Estimate how long new work of an owner would wait, gates taking turns."""
@@ -101,18 +118,24 @@ class WorkerPool:
         busy = max(0, self._running - self._threads + 1)
         return (mine + before + busy) / self._threads * self._takes_s
 
-    def _displace(self, owner: str, wait_s: float) -> None:
-        """Make room for an owner, or refuse it."""
+    def _displaced(self, owner: str) -> "deque[_Job] | None":
+        """Give the queue that an owner may displace work of, None if there is none."""
         most = max(self._queues, key=lambda name: len(self._queues[name]), default="")
         mine = len(self._queues.get(owner, ()))
         if not most or not owner or len(self._queues[most]) <= mine + 1:
-            raise CapacityError("the node is at its capacity", max(wait_s, RETRY_AFTER_S))
-        job = self._queues[most].pop()
+            return None
+        return self._queues[most]
+
+    def _displace(self, owner: str) -> None:
+        """Make room for an owner."""
+        queue = self._displaced(owner)
+        assert queue is not None, "check() found it"
+        job = queue.pop()
         self._waiting -= 1
         if not job.future.done():
             job.future.set_exception(CapacityError(
                 "other gates wait, and this one has the most work in the queue",
-                max(wait_s, RETRY_AFTER_S)))
+                max(self._wait_s(job.owner), RETRY_AFTER_S)))
 
     def _begin(self) -> None:
         """Begin what has its turn, as far as there are threads."""
@@ -123,7 +146,7 @@ class WorkerPool:
                 continue
             now = time.monotonic()
             # Alone it is tried even if the estimate is against it: estimates can be wrong.
-            needed_s = self._takes_s if self._running else 0.0
+            needed_s = self._takes_s * MARGIN if self._running else 0.0
             if now + needed_s > job.deadline_s:
                 job.future.set_exception(
                     DeadlineMissed("the work couldn't begin within the deadline"))
