@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from edge.access.listening import Wire, bind, serve
+from edge.access.listening import Connections, Wire, bind, serve
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
@@ -23,6 +23,7 @@ from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.collector import calm_collector
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
 from edge.faces import FaceWatch, pack_to_serve
@@ -42,7 +43,7 @@ from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
-from edge.pipeline.workers import WorkerPool
+from edge.pipeline.workers import FACE_NICENESS, WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.report import Report, node_version
@@ -202,8 +203,8 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def application(self, wire: Wire) -> web.Application:
-        """Build the HTTP surface."""
+    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
+        """Build the HTTP surface, and what makes its connections."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status, note=self.note,
@@ -213,7 +214,7 @@ class Node:
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
         )
-        return server.application(front.pages, front.routes)
+        return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
@@ -268,7 +269,7 @@ def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
     workers = config.workers
     return (
         WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
-        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max, FACE_NICENESS),
     )
 
 
@@ -293,7 +294,9 @@ async def run_node(
     await node.start()
     try:
         listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        await serve(node.application(wire), listening, wire, ready=ready, stop=stop,
-                    shutdown_s=SHUTDOWN_S)
+        app, connections = node.surface(wire)
+        calm_collector()
+        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
+                    connections=connections)
     finally:
         await node.stop()

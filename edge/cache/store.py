@@ -88,6 +88,18 @@ class LmdbStore:
         """Give its status if it is anything but valid."""
         return self._load(_STATUS, self._hide(credential_id), self._status)
 
+    def standing(
+        self, credential_id: bytes
+    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
+        """Give a credential, and its status if it is anything but valid, as of one moment."""
+        key = self._hide(credential_id)
+        credential, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
+        return (
+            None if credential is None else self._opened(
+                _CREDENTIALS, key, credential, self._credential),
+            None if status is None else self._opened(_STATUS, key, status, self._status),
+        )
+
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""
         return self._references.get(holder_id, pack)
@@ -258,8 +270,11 @@ class LmdbStore:
         self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]
     ) -> _T | None:
         sealed = self._env.get(table, key)
-        if sealed is None:
-            return None
+        return None if sealed is None else self._opened(table, key, sealed, decoder)
+
+    def _opened(
+        self, table: bytes, key: bytes, sealed: bytes, decoder: msgspec.msgpack.Decoder[_T]
+    ) -> _T:
         return self._decoded(table, self._seals[table].open(key, sealed), decoder)
 
     def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:

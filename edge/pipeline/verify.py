@@ -8,7 +8,6 @@
   ever a returned verdict.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
@@ -20,15 +19,17 @@ from edge.hotpath.reasons import REASONS, Reason, Stage
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
-from edge.pipeline.answer import Outcome
+from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import (
     CaptureCall,
+    DeadlineMissed,
     SceneForbidden,
     SceneUnknown,
     VerificationCall,
 )
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
     Clock,
@@ -88,13 +89,20 @@ class Verifier:
             CallError: It has no verdict.
             OperatingError: Journal, store, capacity or an image.
         """
-        self._policy(self._trust(), call.gate, call.scene)
+        trust = self._trust()
+        policy = self._policy(trust, call.gate, call.scene)
         key = request_key(call.gate.gate_id, call.request_id)
         digest = body_digest(
             call.scene, call.presentation or "", call.challenge_id or "",
             [call.code_image] if call.code_image is not None else [], call.face_images,
         )
-        return await self.answers.once(key, digest, lambda: self._verify(call, key, digest))
+        case = Judgement(
+            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
+            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
+            actor=call.actor,
+        )
+        outcome = await self.answers.once(key, digest, lambda: self._verify(call, case))
+        return self._in_time(outcome, call.deadline_s)
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -102,20 +110,28 @@ class Verifier:
         digest = body_digest(
             call.verification_id, "", call.challenge_id or "", [], call.face_images
         )
-        return await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        return self._in_time(outcome, call.deadline_s)
 
-    async def _verify(self, call: VerificationCall, key: bytes, digest: bytes) -> Outcome:
+    def _in_time(self, outcome: Outcome, deadline_s: float) -> Outcome:
+        """Keep an answer back that comes too late: its gate may have given up on it.
+
+        It is journalled, and kept: the same request_id gets it.
+        """
+        if self._monotonic() > deadline_s:
+            raise DeadlineMissed("the answer came too late: ask again with the same request_id")
+        return outcome
+
+    async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
         # 1. Scene and gate are known; a frame becomes a text.
-        trust = self._trust()
-        policy = self._policy(trust, call.gate, call.scene)
-        case = Judgement(
-            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
-            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor,
-        )
+        policy = case.policy
         case.begin()
-        text = await self._text(call, case)
+        text: str | Verdict
+        if call.presentation is not None:
+            text = call.presentation
+        else:
+            text = await self._read(call, case)
         case.now = self._clock.now_s()
         if isinstance(text, Verdict):
             return await self._conclude(case, text)
@@ -132,7 +148,9 @@ class Verifier:
         # 4. The presentation is spent, once.
         if policy.face != "off":
             self.open.check_room()
-        found = self._spend(case, key)
+            if call.face_images:
+                self._face_pool.check(call.deadline_s, call.gate.gate_id)
+        found = self._spend(case, case.request_digest)
         if found is not None or policy.face == "off":
             return await self._conclude(case, found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
@@ -176,12 +194,11 @@ class Verifier:
             ))
         return await self._conclude(case, found)
 
-    async def _text(self, call: VerificationCall, case: Judgement) -> str | Verdict:
-        if call.presentation is not None:
-            return call.presentation
+    async def _read(self, call: VerificationCall, case: Judgement) -> str | Verdict:
         image = call.code_image
         assert image is not None
-        reading = await self._code_pool.run(call.deadline_s, lambda: self._reader.read(image))
+        reading = await self._code_pool.run(
+            call.deadline_s, lambda: self._reader.read(image), call.gate.gate_id)
         case.end("decode")
         case.why = reading.why
         return pick_presentation(reading)
@@ -204,8 +221,7 @@ class Verifier:
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic
         assert authentic is not None
-        case.credential = self._cache.credential(authentic.credential_id)
-        case.status = self._cache.status(authentic.credential_id)
+        case.credential, case.status = self._cache.standing(authentic.credential_id)
         return check_credential(
             authentic, case.credential, case.status, case.policy, now=case.now,
             status_age_s=case.trust.status_age_s(case.now),
@@ -226,7 +242,8 @@ class Verifier:
             return verdict(Reason.FACE_ABSENT)
         case.begin()
         try:
-            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+            probe = await self._face_pool.run(
+                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
         except ImageError:
             # The code is spent, so a picture that turns out damaged is a retry, not an error.
             probe = ProbeFault(Reason.FACE_ABSENT, "damaged")
@@ -249,12 +266,11 @@ class Verifier:
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
         record = case.record(found, self._clock, self._guard)
-        case.begin()
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
         answer = render(record, receipt, case.credential, case.policy)
-        return Outcome(answer, case.timings_ms)
+        return Outcome(encode_answer(answer), case.timings_ms)
 
     def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:
         """Make a journalled answer again."""
@@ -262,7 +278,7 @@ class Verifier:
         if record.credential_type and record.credential_id is not None:
             credential = self._cache.credential(record.credential_id)
         policy = self._trust().policies.get(record.scene)
-        return Outcome(render(record, receipt, credential, policy), {})
+        return Outcome(encode_answer(render(record, receipt, credential, policy)))
 
     def _policy(self, trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
         policy = trust.policies.get(scene)
@@ -276,24 +292,3 @@ class Verifier:
         """Hold faces against the bounds by their headers, before anything is spent."""
         for image in images:
             probe_image(image, self._image_limits)
-
-
-def request_key(gate_id: str, request_id: str) -> bytes:
-    """Identify a gate's request, 16 bytes."""
-    return hashlib.sha256(f"{gate_id}\0{request_id}".encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-def body_digest(
-    scene: str, presentation: str, challenge_id: str,
-    code_images: Sequence[bytes], face_images: Sequence[bytes],
-) -> bytes:
-    """Digest a call's content whatever its encoding, 16 bytes."""
-    whole = hashlib.sha256()
-    for text in (scene, presentation, challenge_id):
-        data = text.encode("utf-8", "surrogatepass")
-        whole.update(len(data).to_bytes(8, "big") + data)
-    for images in (code_images, face_images):
-        whole.update(len(images).to_bytes(8, "big"))
-        for image in images:
-            whole.update(hashlib.sha256(image).digest())
-    return whole.digest()[:16]

@@ -3,6 +3,7 @@
 - A record holds no name, image, code or template; ids, decisions and evidence only.
 - The bytes of a record are its Merkle leaf (RFC 6962 §2.1: SHA-256(0x00 ‖ bytes)),
   so they are encoded once and never re-encoded.
+- The structs hold no cycles, so the garbage collector is told to pass them by.
 - From a record and the current credential the answer of a verification can be
   made again, which is what makes `request_id` idempotent across a restart.
 """
@@ -16,7 +17,7 @@ UPLOAD_RECORDS_MAX = 2_000
 UPLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 
-class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
+class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a comparison found. `score` and `threshold` on the pack's scale."""
 
     score: float
@@ -26,7 +27,7 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     pad: Literal["passed", "failed", "not_checked"]
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How fresh what the verdict rests on was. Ages in whole seconds; None = none held."""
 
     mode: Literal["online", "offline"]
@@ -38,7 +39,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
 
 
-class VerificationRecord(msgspec.Struct, frozen=True, kw_only=True, tag="verification/1"):
+class VerificationRecord(
+    msgspec.Struct, frozen=True, kw_only=True, tag="verification/1", gc=False
+):
     """One answer of this node.
 
     Attributes:
@@ -90,7 +93,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag="event/1"):
 JournalRecord = VerificationRecord | EventRecord
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """A record's place in the journal. `leaf` is the RFC 6962 leaf hash, hex."""
 
     log: str

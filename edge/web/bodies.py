@@ -83,6 +83,28 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     raise Problem(415, "send application/json or multipart/form-data")
 
 
+def read_code(data: bytes) -> VerificationJson | None:
+    """Read a whole JSON body of `POST /v1/verifications`; None if it holds more than a code.
+
+    Raises:
+        Problem: 400 or 422.
+    """
+    body = _decoded(data, _VERIFICATION)
+    if body.face_image is not None:
+        return None
+    _check_request_id(body.request_id)
+    return body
+
+
+def read_json(data: bytes, limits: Limits) -> Fields:
+    """Read a whole JSON body of `POST /v1/verifications`.
+
+    Raises:
+        Problem: 400, 413 or 422.
+    """
+    return _from_json(data, limits, capture=False)
+
+
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
     """Read a decision.
 

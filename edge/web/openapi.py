@@ -40,6 +40,7 @@ _PROBLEMS = {
     400: "Body can't be parsed", 401: "Unknown gate", 403: "Scene not this gate's",
     404: "Unknown scene or verification", 408: "Body too slow", 409: "Conflict or closed",
     413: "Too large", 415: "Not a body or image we read", 422: "Wrong fields",
+    429: "This gate calls more often than it may",
     503: "No capacity, deadline missed or no journal",
 }
 _FILE = {"type": "string", "format": "binary"}

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
+from edge.access.listening import Connections
 from edge.config import Limits
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
@@ -19,14 +20,18 @@ from edge.metrics import CONTENT_TYPE, NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
 from edge.pipeline.looks import CodeLook, FaceLook
+from edge.pipeline.rates import GateRates
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import read_decision, read_fields, read_frame
-from edge.web.callers import Gates
+from edge.web.bodies import Fields, read_code, read_decision, read_fields, read_frame, read_json
+from edge.web.callers import Caller, Gates
+from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
-from edge.web.problems import Problem, problems_middleware
+from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
+from edge.web.raw import RawResponses, server_timing
+from edge.web.short import connections
 from edge.web.status import NodeStatus
 
 
@@ -57,11 +62,11 @@ class Decides(Protocol):
 class Looks(Protocol):
     """What the web needs for looking at frames."""
 
-    async def look_for_code(self, image: bytes, deadline_s: float) -> CodeLook:
+    async def look_for_code(self, image: bytes, deadline_s: float, owner: str) -> CodeLook:
         """Read the codes of one frame."""
         ...
 
-    async def look_for_face(self, image: bytes, deadline_s: float) -> FaceLook:
+    async def look_for_face(self, image: bytes, deadline_s: float, owner: str) -> FaceLook:
         """Judge whether one frame's face can be compared."""
         ...
 
@@ -105,6 +110,8 @@ class Server:
         """Take what the handlers ask."""
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
+        self._gates, self._raw = callers.gates, RawResponses()
+        self._rates = GateRates(limits.gate_rate_per_s, limits.gate_burst)
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -133,22 +140,56 @@ class Server:
         ])
         return app
 
+    def connections(self) -> Connections:
+        """Give what makes the node's connections, the short way before aiohttp's."""
+        return connections(self, Heads(self._gates))
+
+    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
+        """`POST /v1/verifications` the short way: see `edge.web.short`."""
+        try:
+            self._rates.take(gate.gate_id)
+            code = read_code(body)
+            if code is None:
+                outcome = await self._verify(gate, "", read_json(body, self._limits))
+            else:
+                outcome = await self._verifier.verify(VerificationCall(
+                    gate=gate, scene=code.scene, request_id=code.request_id,
+                    presentation=code.presentation, code_image=None, face_images=(),
+                    challenge_id=code.challenge_id,
+                    deadline_s=time.monotonic() + self._limits.deadline_s,
+                ))
+            return self._raw.answer(outcome.body, outcome.timings_ms)
+        except Exception as error:
+            return self._problem(error)
+
+    def stranger(self) -> bytes:
+        """Refuse whoever isn't a gate, the short way."""
+        return self._problem(unknown_gate())
+
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=False)
+        return self._answer(await self._verify(gate, actor, fields))
+
+    async def _admitted(self, request: web.Request) -> Caller:
+        """Give who calls, within the rate of its gate, before the body is read."""
+        caller = await self._caller(request)
+        self._rates.take(caller.gate.gate_id)
+        return caller
+
+    async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
         texts = fields.texts
-        outcome = await self._verifier.verify(VerificationCall(
+        return await self._verifier.verify(VerificationCall(
             gate=gate, scene=texts["scene"], request_id=texts["request_id"],
             presentation=texts.get("presentation"), code_image=fields.code_image,
             face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
             deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
-        return self._answer(outcome)
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=True)
         outcome = await self._verifier.capture(CaptureCall(
             gate=gate, verification_id=request.match_info["id"],
@@ -160,7 +201,7 @@ class Server:
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         body = await read_decision(request, self._limits)
         if not actor:
             # A device says who decided; the record tells it from somebody who signed in.
@@ -174,14 +215,16 @@ class Server:
 
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
-        await self._caller(request)
+        owner = (await self._admitted(request)).gate.gate_id
         image = await read_frame(request, self._limits)
         deadline_s = time.monotonic() + self._limits.deadline_s
         want = request.query.get("want", "code")
         if want == "code":
-            return self._json(self._encode(await self._looker.look_for_code(image, deadline_s)))
+            code = await self._looker.look_for_code(image, deadline_s, owner)
+            return self._json(self._encode(code))
         if want == "face":
-            return self._json(self._encode(await self._looker.look_for_face(image, deadline_s)))
+            face = await self._looker.look_for_face(image, deadline_s, owner)
+            return self._json(self._encode(face))
         raise Problem(422, "want is code or face")
 
     async def shift(self, request: web.Request) -> web.Response:
@@ -235,12 +278,15 @@ class Server:
         return self._json(self._openapi)
 
     def _answer(self, outcome: Outcome) -> web.Response:
-        response = self._json(self._encode(outcome.answer))
+        response = self._json(outcome.body)
         if outcome.timings_ms:
-            response.headers["Server-Timing"] = ", ".join(
-                f"{stage};dur={ms:.2f}" for stage, ms in outcome.timings_ms.items()
-            )
+            response.headers["Server-Timing"] = server_timing(outcome.timings_ms)
         return response
+
+    def _problem(self, error: Exception) -> bytes:
+        response = translate(error)
+        self._metrics.problem(response.status)
+        return self._raw.of(response)
 
     def _json(self, body: bytes) -> web.Response:
         return web.Response(body=body, content_type="application/json",
