@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from edge.audit.checkpoint import Checkpoint, check_checkpoint, log_id, read_checkpoints
+from edge.audit.checkpoint import checked, read_checkpoints, read_countersigned
 from edge.audit.recovery import segment_firsts
 from edge.audit.segment import check_header, segment_name, walk_frames, whole_frame_follows
 from edge.errors import JournalError
+from edge.hotpath.checkpoint import Checkpoint, log_id
 from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.protocol.journal import decode_record
 
@@ -73,7 +74,7 @@ def _verify(folder: Path, firsts: list[int], public: bytes | None, report: Journ
     if public is not None and report.log != log_id(public):
         report.problems.append("the log isn't that of the given key")
     for point in points:
-        check_checkpoint(point, report.log)
+        checked(point, report.log)
     report.first = firsts[0]
     tree = _start(firsts[0], points)
     signed = {point.size: point for point in points}
