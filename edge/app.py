@@ -17,7 +17,7 @@ from aiohttp import web
 
 from edge.access.listening import Connections, Wire, bind, serve
 from edge.access.tls import client_context
-from edge.audit.journal import FileJournal, JournalOptions
+from edge.audit.journal import open_journal
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
@@ -25,7 +25,7 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.collector import calm_collector
 from edge.config import EdgeConfig
-from edge.errors import ConfigError, OperatingError
+from edge.errors import ConfigError, JournalFull, OperatingError
 from edge.faces import FaceWatch, pack_to_serve
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
@@ -101,11 +101,8 @@ class Node:
         self._face = FaceEngine(find_pack(config.packs_folder, pack), image_limits)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
-        self._journal = FileJournal(
-            config.data_dir / "journal", self._key.signing,
-            JournalOptions(segment_bytes=config.journal.segment_bytes,
-                           retire_age_s=config.journal.retire_days * 86_400),
-        )
+        journal = config.data_dir / "journal"
+        self._journal = open_journal(journal, config.journal, self._key.signing)
         self._guard = self._open_guard()
         self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
         self._trust: Trust | None = None
@@ -186,7 +183,8 @@ class Node:
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
-        await self.note("node.started", self._versions())
+        with contextlib.suppress(JournalFull):  # it says so, and answers once there is room
+            await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""

@@ -24,7 +24,7 @@ CHECKPOINT_BYTES_MAX = 16 * 1024
 """Of one checkpoint's JSON; 64 subtrees of a frontier need a third of it."""
 
 
-class _Statement(msgspec.Struct, frozen=True, kw_only=True):
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """Log, size and root at a time, by a key. Hashes, key and signature are hex."""
 
     log: str
@@ -42,7 +42,7 @@ class _Statement(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Checkpoint(_Statement, frozen=True, kw_only=True):
+class Checkpoint(Statement, frozen=True, kw_only=True):
     """The node's signed statement, and the frontier that gives its root."""
 
     frontier: tuple[str, ...]
@@ -52,7 +52,7 @@ class Checkpoint(_Statement, frozen=True, kw_only=True):
         return Frontier(self.size, (bytes.fromhex(item) for item in self.frontier))
 
 
-class Countersignature(_Statement, frozen=True, kw_only=True):
+class Countersignature(Statement, frozen=True, kw_only=True):
     """The platform's signed statement; `at_ms` is when it signed."""
 
 
@@ -90,7 +90,7 @@ def check_checkpoint(checkpoint: Checkpoint, log: str) -> None:
         ValueError: One of them doesn't hold; says which.
     """
     at = f"the checkpoint at size {checkpoint.size}"
-    _check_signature(checkpoint, CONTEXT, at)
+    check_statement(checkpoint, CONTEXT, at)
     try:
         root = checkpoint.tree().root().hex()
     except ValueError as error:
@@ -111,7 +111,7 @@ def countersign(checkpoint: Checkpoint, at_ms: int, key: Ed25519PrivateKey) -> C
 
 
 def check_countersignature(
-    said: Countersignature, checkpoint: Checkpoint | Countersignature, public: str
+    said: Countersignature, checkpoint: Statement, public: str
 ) -> None:
     """Check that a counter-signature is of this checkpoint, by the key given as hex.
 
@@ -123,10 +123,15 @@ def check_countersignature(
         raise ValueError(f"{at} is of another checkpoint")
     if said.public != public:
         raise ValueError(f"{at} is by another key than the one known as the platform's")
-    _check_signature(said, WITNESS_CONTEXT, at)
+    check_statement(said, WITNESS_CONTEXT, at)
 
 
-def _check_signature(said: _Statement, context: bytes, at: str) -> None:
+def check_statement(said: Statement, context: bytes, at: str) -> None:
+    """Check a statement's signature under a context; `at` names it in words.
+
+    Raises:
+        ValueError: It isn't signed by the key it names.
+    """
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(said.public)).verify(
             bytes.fromhex(said.signature), said.covered(context))
