@@ -60,11 +60,6 @@ class Segments:
         """First record of each segment, ascending."""
         return list(self._firsts)
 
-    @property
-    def probe_bytes(self) -> int:
-        """Bytes that a probe writes for a moment."""
-        return PROBE_BYTES
-
     def append(self, frames: bytes, records: int) -> None:
         """Write whole frames and flush them; on failure nothing of them stays.
 

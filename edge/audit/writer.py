@@ -26,7 +26,7 @@ from edge.audit.segment import pack_frame
 from edge.errors import JournalError, JournalFull
 from edge.hotpath.checkpoint import sign_checkpoint
 from edge.hotpath.merkle import Frontier, hash_leaf
-from edge.protocol.journal import Receipt
+from edge.protocol.journal import RECORD_BYTES_MAX, Receipt
 
 _LOG = logging.getLogger(__name__)
 PROBE_S = 1.0
@@ -122,7 +122,7 @@ class Writer:
     def _idle(self) -> None:
         if self.problem is not None and not self._broken:
             try:
-                self._make_room(self._segments.probe_bytes)
+                self._make_room(RECORD_BYTES_MAX)
                 self._segments.probe()
                 self.problem = None
                 _LOG.warning("journal.mended")
