@@ -74,7 +74,7 @@ def countersigned_sizes(tx: Transaction, logs: set[str]) -> dict[str, int]:
         select(JournalCheckpoint.log, func.max(JournalCheckpoint.size))
         .where(JournalCheckpoint.log.in_(logs), JournalCheckpoint.refused.is_(False))
         .group_by(JournalCheckpoint.log))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def diverged_logs(tx: Transaction) -> set[str]:
