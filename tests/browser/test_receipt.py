@@ -1,4 +1,4 @@
-"""Receipts in a real Chromium: the platform's page, the one that stands alone, the list of records."""
+"""Receipts in a real Chromium: on the platform, on the page that stands alone, from a list."""
 
 import json
 import threading

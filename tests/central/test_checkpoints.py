@@ -1,4 +1,4 @@
-"""Counter-signing over real HTTP: what is held is signed; changed histories and forks are refused."""
+"""Counter-signing over real HTTP: what is held is signed, changed histories are refused."""
 
 import msgspec
 import pytest
