@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -41,6 +42,16 @@ DRAIN_S = 120.0
 PAGE = 1_000
 PACKS = Path(__file__).resolve().parents[2] / "var" / "packs"
 VICTIMS = (("node",), ("node",), ("node",), ("central",), ("node", "central"))
+
+
+class FarCity(City):
+    """A city at a port of its own, which nobody takes while its platform is dead."""
+
+    def __init__(self, folder: Path, packs: Path) -> None:
+        super().__init__(folder, packs)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._central_port = probe.getsockname()[1]
 
 
 class Tally:
@@ -183,7 +194,7 @@ async def main() -> int:
     chance, tally = random.Random(seed), Tally()
     ensure_default_pack(PACKS)
     with tempfile.TemporaryDirectory(prefix="kanhe-torture-") as name:
-        city = City(Path(name), PACKS)
+        city = FarCity(Path(name), PACKS)
         try:
             data = city.folder / "loadtest"
             await fill_city(city, data, Size(credentials=CREDENTIALS, gates=GATES),
