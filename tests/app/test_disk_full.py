@@ -83,7 +83,7 @@ async def test_a_full_disk_stops_accepting_says_why_and_mends_without_a_hand(cit
     assert "kanhe_journal_accepting 0.0" in (await get(city, "/metrics"))[1]
     assert '"accepting":"no"' in (await get(city, "/v1/status"))[1].replace(" ", "")
     assert (await get(city, "/livez"))[0] == 200
-    # What was refused wasn't spent for others' sake: the same request is answered once there is room.
+    # The same request is answered once there is room.
     city.disk.free()
     await until(is_ready)
     status, answer = await show(city, "full-0", text)
