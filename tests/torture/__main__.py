@@ -188,6 +188,14 @@ async def at_the_end(city: City, load: Load, tally: Tally) -> None:
     }).decode(), flush=True)
 
 
+def last_words(folder: Path) -> None:
+    """Print what the services said of errors."""
+    for path in sorted(folder.glob("*.log")):
+        lines = path.read_text(errors="replace").splitlines()
+        told = [line for line in lines if line.startswith("kanhe:") or '"level":"error"' in line]
+        print(path.name, *told[-10:], sep="\n", flush=True)
+
+
 async def main() -> int:
     """Run all rounds."""
     rounds, seed = int(os.environ.get("ROUNDS", "10")), int(os.environ.get("SEED", "1"))
@@ -205,6 +213,9 @@ async def main() -> int:
                 said = await one_round(city, load, chance, tally, f"round {number}")
                 print(f"round {number}: {said}, {len(load.shown)} shown", flush=True)
             await at_the_end(city, load, tally)
+        except OperatingError:
+            last_words(city.folder)
+            raise
         finally:
             city.stop()
     print(f"{tally.passed} passed, {tally.failed} failed")
