@@ -8,7 +8,7 @@
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 
-from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.holder import Probe, ProbeFault, Template
 from edge.hotpath.qr.reading import CodeReading
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
@@ -38,8 +38,8 @@ class FaceEngine(Protocol):
         """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
         ...
 
-    def strictest(self) -> tuple[float, float]:
-        """Give (threshold, FMR) of the strictest operating point."""
+    def strictest(self) -> tuple[float, float] | None:
+        """Give (threshold, FMR) of the strictest operating point, None if there is none."""
         ...
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
@@ -93,7 +93,27 @@ class CredentialCache(Protocol):
         ...
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
-        """Look up the reference of a holder for one pack."""
+        """Look up the reference of a holder for one pack, in stored space."""
+        ...
+
+    def protect(self, template: Template, pack: str, generation: int) -> Template:
+        """Give a template as stored rows are: rotated into that generation's space, int8.
+
+        For searches and cohorts; two such rows compare to a few thousandths.
+
+        Raises:
+            StoreError: References aren't of that generation any more.
+        """
+        ...
+
+    def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
+        """Bring a probe into the space of a reference; without one it stays as it is.
+
+        `template` becomes what `protect` gives; with `fine` it compares exactly.
+
+        Raises:
+            StoreError: The reference is of another generation than those held now.
+        """
         ...
 
 
