@@ -43,7 +43,7 @@ from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
-from edge.pipeline.workers import FACE_NICENESS, WorkerPool
+from edge.pipeline.workers import make_pools
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.report import Report, node_version
@@ -122,7 +122,7 @@ class Node:
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(node_version())
-        self._code_pool, self._face_pool = _pools(config)
+        self._code_pool, self._face_pool = make_pools(config.workers)
         self.verifier = self._build_verifier(reader, image_limits)
         self._build_answering(reader)
 
@@ -263,14 +263,6 @@ class Node:
         except OSError as error:
             raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
         return client_context(pem)
-
-
-def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
-    workers = config.workers
-    return (
-        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
-        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max, FACE_NICENESS),
-    )
 
 
 async def run_node(

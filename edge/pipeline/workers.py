@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from edge.config import Workers
 from edge.errors import CapacityError
 from edge.pipeline.calls import DeadlineMissed
 
@@ -187,6 +188,14 @@ class WorkerPool:
         self._queues.clear()
         self._waiting = 0
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def make_pools(workers: Workers) -> tuple[WorkerPool, WorkerPool]:
+    """Give the pools of codes and of faces."""
+    return (
+        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max, FACE_NICENESS),
+    )
 
 
 def _stand_back(niceness: int) -> None:
