@@ -8,10 +8,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.holder import Comparison, Probe, ProbeFault
 from edge.hotpath.qr.reading import CodeReading
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
-from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
+from edge.protocol.records import CredentialRecord, ReferenceRecord, ScenePolicy, StatusRecord
 
 
 class CodeReader(Protocol):
@@ -48,6 +48,16 @@ class FaceEngine(Protocol):
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
+        ...
+
+
+class ErrorRates(Protocol):
+    """Turns a scene's error rates into a threshold. Takes microseconds."""
+
+    def comparison(
+        self, policy: ScenePolicy, probe: Probe, reference: ReferenceRecord | None
+    ) -> Comparison | None:
+        """Say how this comparison is scored and judged, None if the pack is unfit."""
         ...
 
 
