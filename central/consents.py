@@ -88,7 +88,7 @@ def reference_of(holder_id: bytes, pack: str, template: bytes, created_s: int) -
     """Give a reference as nodes hold it."""
     return ReferenceRecord(
         holder_id=holder_id, pack=pack, template=template, created_s=created_s,
-        expires_s=created_s + REFERENCE_LIFE_S, purpose=FACE_VERIFICATION,
+        expires_s=created_s + REFERENCE_LIFE_S,
     )
 
 

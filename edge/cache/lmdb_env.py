@@ -6,7 +6,8 @@
 """
 
 import errno
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -16,6 +17,7 @@ from edge.errors import StoreError
 
 _T = TypeVar("_T")
 READERS_MAX = 126
+SCAN_CHUNK = 4_096
 MAP_GROWTH = 2
 
 
@@ -90,6 +92,34 @@ class Environment:
         try:
             with self._env.begin(db=self.tables[table]) as txn:
                 return list(txn.cursor())
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
+    def scan(self, table: bytes, *, values: bool = True) -> Iterator[tuple[bytes, bytes]]:
+        """Read a table of any size in chunks, in the order of keys.
+
+        Each chunk is as it was at one moment; between chunks others may write. Without `values`
+        only keys are read, and every value is empty.
+        """
+        last: bytes | None = None
+        while True:
+            chunk = self._chunk(table, last, values)
+            yield from chunk
+            if len(chunk) < SCAN_CHUNK:
+                return
+            last = chunk[-1][0]
+
+    def _chunk(
+        self, table: bytes, last: bytes | None, values: bool
+    ) -> list[tuple[bytes, bytes]]:
+        try:
+            with self._env.begin(db=self.tables[table]) as txn, txn.cursor() as cursor:
+                # No key lies between one and the same with a zero byte behind it.
+                if not (cursor.first() if last is None else cursor.set_range(last + b"\0")):
+                    return []
+                items = cursor.iternext(keys=True, values=True) if values else (
+                    (key, b"") for key in cursor.iternext(keys=True, values=False))
+                return list(itertools.islice(items, SCAN_CHUNK))
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 

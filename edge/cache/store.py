@@ -5,13 +5,15 @@
 - Lookups take microseconds and may run on the event loop; writes block and flush.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.references import PURPOSE_VERIFICATION, ReferenceSink, admits
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.protocol.feed import (
@@ -44,6 +46,7 @@ _CREDENTIALS, _REFERENCES, _STATUS = b"credentials", b"references", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
 TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = b"cursor"
+ID_BYTES = 16
 _T = TypeVar("_T")
 
 
@@ -72,6 +75,7 @@ class LmdbStore:
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
         self._reference = msgspec.msgpack.Decoder(ReferenceRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
+        self._sinks: list[tuple[ReferenceSink, str]] = []
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
@@ -84,6 +88,25 @@ class LmdbStore:
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack."""
         return self._load(_REFERENCES, self._hide(holder_id) + pack.encode(), self._reference)
+
+    def references(
+        self, pack: str, purpose: str = PURPOSE_VERIFICATION
+    ) -> Iterator[tuple[bytes, ReferenceRecord]]:
+        """Give every reference of a pack that may be used for a purpose, by holder id."""
+        name = pack.encode()
+        for key, sealed in self._env.scan(_REFERENCES):
+            if key[ID_BYTES:] == name:
+                data = self._seals[_REFERENCES].open(key, sealed)
+                record = self._decoded(_REFERENCES, data, self._reference)
+                if admits(record.purpose, purpose):
+                    yield record.holder_id, record
+
+    def add_sink(self, sink: ReferenceSink, purpose: str = PURPOSE_VERIFICATION) -> None:
+        """Tell a sink from now on of the references that may be used for a purpose.
+
+        A reference that may no longer be is dropped there.
+        """
+        self._sinks.append((sink, purpose))
 
     def counts(self) -> dict[str, int]:
         """Count credentials, references and exceptions of status."""
@@ -128,6 +151,7 @@ class LmdbStore:
             self._put_meta(txn, values)
 
         self._env.write(work)
+        self._tell(changes)
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction."""
@@ -152,6 +176,20 @@ class LmdbStore:
     def close(self) -> None:
         """Close the store."""
         self._env.close()
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        """Tell the sinks what was changed."""
+        for change in changes:
+            for sink, purpose in self._sinks:
+                if isinstance(change, DropReference):
+                    sink.drop(change.holder_id, change.pack)
+                elif isinstance(change, PutReference):
+                    record = change.reference
+                    if admits(record.purpose, purpose):
+                        row = np.frombuffer(record.template, np.int8)
+                        sink.put(record.holder_id, record.pack, row)
+                    else:
+                        sink.drop(record.holder_id, record.pack)
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):
