@@ -43,6 +43,7 @@ from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
+from edge.rates import NodeRates
 from edge.report import Report, node_version
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
@@ -93,7 +94,8 @@ class Node:
         image_limits = ImageLimits(
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
-        self._face = FaceEngine(config.packs_folder / config.face_pack, image_limits)
+        self._pack_folder = config.packs_folder / config.face_pack
+        self._face = FaceEngine(self._pack_folder, image_limits)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(
@@ -133,18 +135,22 @@ class Node:
         report = Report(
             trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
-            zbar=self._zbar, started_s=self._started_s,
+            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
+            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
         self.metrics.gauges(report.gauges())
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._rates = NodeRates(
+            self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
+            policies=lambda: self.trust().policies, note=self.note, now=time.time)
         return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, reader=reader, face=self._face, code_pool=self._code_pool,
-            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            journal=self._journal, reader=reader, face=self._face,
+            rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
+            observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=self.config.journal.answers_kept_s,
         )
@@ -179,12 +185,14 @@ class Node:
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
+        self._rates.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
+        await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
         await self._follower.stop()

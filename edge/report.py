@@ -20,6 +20,7 @@ from edge.models.engine import FaceEngine
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.report import NodeReport
+from edge.rates import NodeRates
 from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
@@ -42,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     follower: Follower
     shipper: Shipper
     face: FaceEngine
+    rates: NodeRates
     code_pool: WorkerPool
     face_pool: WorkerPool
     verifier: Verifier
@@ -92,17 +94,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.journal.failure:
             problems.append(self.journal.failure)
         manifest = self.face.manifest
-        unfit = tuple(
-            scene for scene, policy in trust.policies.items()
-            if policy.face != "off" and self.face.threshold(policy.fmr_max) is None
-            and not policy.pack_override
-        )
+        faces = self.rates.shown()
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
             not_ready=tuple(problems), mode=trust.mode, clock=self.clock.state,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
-            scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
+            scenes_unfit=tuple(item.scene for item in faces if item.why and not item.override),
+            faces=faces, cohort=self.rates.shown_cohort(),
+            replay_scope=self.guard.scope, held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence,
                            self.face.embedder_file, manifest.notes),
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,

@@ -43,6 +43,7 @@ class Cohort:
         self._rows = np.zeros((capacity, dimensions), np.int8)
         self._holders: list[bytes] = []
         self._index: dict[bytes, int] = {}
+        self._last: tuple[bytes, bytes] | None = None  # rank and holder, while the cohort is full
         self._cut_off = False
         self._version = 0
         self._lock = threading.Lock()
@@ -73,6 +74,7 @@ class Cohort:
         with self._lock:
             if pack == self._pack and holder_id in self._index:
                 self._forget(holder_id)
+                self._last = None
                 self._version += 1
 
     def refill(self, references: Iterable[tuple[bytes, Row]]) -> None:
@@ -85,7 +87,7 @@ class Cohort:
         with self._lock:
             self._holders.clear()
             self._index.clear()
-            self._cut_off = False
+            self._last, self._cut_off = None, False
             self._version += 1
             for holder_id, row in references:
                 if len(self._holders) == self._capacity:
@@ -99,10 +101,13 @@ class Cohort:
         if holder_id not in self._index:
             if len(self._holders) == self._capacity:
                 self._cut_off = True
-                last = max(self._holders, key=self._rank)
-                if self._rank(holder_id) >= self._rank(last):
+                if self._last is None:
+                    self._last = max((self._rank(held), held) for held in self._holders)
+                rank, last = self._last
+                if self._rank(holder_id) >= rank:
                     return
                 self._forget(last)
+                self._last = None
             self._index[holder_id] = len(self._holders)
             self._holders.append(holder_id)
         self._rows[self._index[holder_id]] = row

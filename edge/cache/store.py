@@ -101,6 +101,10 @@ class LmdbStore:
                 if admits(record.purpose, purpose):
                     yield record.holder_id, record
 
+    def rank(self, holder_id: bytes) -> bytes:
+        """Give a holder's place in the order of `references`, which no id tells."""
+        return self._hide(holder_id)
+
     def add_sink(self, sink: ReferenceSink, purpose: str = PURPOSE_VERIFICATION) -> None:
         """Tell a sink from now on of the references that may be used for a purpose.
 

@@ -34,14 +34,6 @@ class FaceEngine(Protocol):
         """Id of the pack, as references name it."""
         ...
 
-    def threshold(self, fmr: float) -> tuple[float, float] | None:
-        """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
-        ...
-
-    def strictest(self) -> tuple[float, float]:
-        """Give (threshold, FMR) of the strictest operating point."""
-        ...
-
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Detect, align, embed and judge the quality of one capture (a burst of frames).
 

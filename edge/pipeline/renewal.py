@@ -7,17 +7,14 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
-from edge.errors import OperatingError
 from edge.hotpath.normalise import IDENTITIES_MIN, Calibration, CohortView, calibrate
 
 _LOG = logging.getLogger(__name__)
 CHANGED_SHARE = 0.10
 """Of the identities; more changed rows than that make a calibration old."""
-CHECK_S = 15.0
 Note = Callable[[str, dict[str, str | int | float]], Awaitable[None]]
 
 
@@ -26,40 +23,26 @@ class Renewal:
 
     def __init__(
         self, *, cohort: Callable[[], CohortView], fmrs: Callable[[], Collection[float]],
-        note: Note, now: Callable[[], float], check_s: float = CHECK_S,
+        note: Note, now: Callable[[], float],
     ) -> None:
         """Take what to calibrate.
 
         Args:
-            cohort: Gives the newest view; called on the renewing thread too.
+            cohort: Gives the newest view.
             fmrs: The rates that scenes ask for now.
             note: Journals an event.
             now: Unix seconds.
-            check_s: Seconds between looks.
         """
         self._cohort, self._fmrs, self._note = cohort, fmrs, note
-        self._now, self._check_s = now, check_s
+        self._now = now
         self._fitted: Calibration | None = None
         self._asked: frozenset[float] = frozenset()
-        self._task: asyncio.Task[None] | None = None
         self.renewed_s: int | None = None
 
     @property
     def calibration(self) -> Calibration | None:
         """Give the one in force, None where the cohort is too small."""
         return self._fitted
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._run(), name="kanhe-calibration")
-
-    async def stop(self) -> None:
-        """End looking; a calibration under way isn't put in force any more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def renew_if_due(self) -> bool:
         """Calibrate if the cohort or what scenes ask for has changed enough.
@@ -83,17 +66,6 @@ class Renewal:
         self._fitted, self._asked, self.renewed_s = fitted, asked, int(now)
         _LOG.info("calibration.renewed", extra=_detail(fitted))
         return True
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.renew_if_due()
-            except OperatingError as error:
-                _LOG.warning("calibration.failed", extra={"why": str(error)})
-            except Exception:
-                # A fault of ours must not end in thresholds that silently grow old.
-                _LOG.exception("calibration.fault")
-            await asyncio.sleep(self._check_s)
 
 
 def _detail(calibration: Calibration) -> dict[str, str | int | float]:

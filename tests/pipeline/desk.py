@@ -16,6 +16,7 @@ from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.imaging import DEFAULT_LIMITS
 from edge.node_key import NodeKey
 from edge.pipeline.calls import CaptureCall, VerificationCall
+from edge.pipeline.rates import SceneRates
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
@@ -31,7 +32,7 @@ from edge.protocol.records import (
     StatusRecord,
     Words,
 )
-from tests.fakes.ports import PACK, FakeClock, FakeFace, FakeReader, Seen, template_of
+from tests.fakes.ports import PACK, POINTS, FakeClock, FakeFace, FakeReader, Seen, template_of
 
 DAY = 21_100
 NOW = DAY * 86_400 + 30_000.0
@@ -81,7 +82,8 @@ class Desk:
     def build(self, journal) -> Verifier:
         return Verifier(
             trust=lambda: self.trust, clock=self.clock, cache=self.store, guard=self.guard,
-            journal=journal, reader=FakeReader(), face=self.face, code_pool=self.code_pool,
+            journal=journal, reader=FakeReader(), face=self.face,
+            rates=SceneRates([("pack", POINTS)]), code_pool=self.code_pool,
             face_pool=self.face_pool, observer=self.seen, new_id=lambda: f"{next(self.ids):032x}",
             monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 
