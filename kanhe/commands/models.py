@@ -1,4 +1,4 @@
-"""`kanhe models list` and `verify`: which face packs are here, and are they whole."""
+"""`kanhe models list`, `verify` and `calibrate`: which face packs are here, and are they whole."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ import orjson
 from edge.errors import PackError
 from edge.models.convert import PACK_ID, ensure_default_pack
 from edge.models.manifest import load_manifest, verify_files
+from kanhe.calibration.command import add_calibrate
 from kanhe.packs import packs_folder
 from kanhe.progress import show_progress
 
@@ -22,6 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verify = actions.add_parser("verify", help="hold every file of a pack against its hash")
     verify.add_argument("pack", nargs="?", default=PACK_ID)
     verify.set_defaults(run=run_verify)
+    add_calibrate(actions)
 
 
 def run_list(_: argparse.Namespace) -> int:
