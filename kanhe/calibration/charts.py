@@ -24,8 +24,7 @@ FLOOR = 1e-5
 def draw_errors(scored: Scored, points: Sequence[SitePoint]) -> str:
     """Draw FNMR over FMR (DET), both logarithmic, with the fitted points and their intervals."""
     fmr, fnmr = error_curve(scored)
-    low = max(FLOOR, 10.0 ** math.floor(math.log10(1 / max(1, scored.impostor_total))))
-    under = max(FLOOR, 10.0 ** math.floor(math.log10(1 / max(1, len(scored.genuine)))))
+    low, under = _low_end(scored.impostor_total), _low_end(len(scored.genuine))
 
     def x(rate: float) -> float:
         return LEFT + _share(rate, low) * (WIDE - LEFT - RIGHT)
@@ -95,6 +94,11 @@ def _binned(
 def _share(rate: float, low: float) -> float:
     """Give the place of a rate on a logarithmic axis, 0 at its low end."""
     return 1 - math.log10(min(1.0, max(low, rate))) / math.log10(low)
+
+
+def _low_end(trials: int) -> float:
+    """Give the power of ten below the lowest rate that so many trials can show."""
+    return max(FLOOR, 10.0 ** math.floor(-math.log10(max(2, trials))))
 
 
 def _decades(low: float) -> list[float]:
