@@ -224,6 +224,7 @@ class Node:
         """Load and compile what the first call would otherwise wait for."""
         check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
         self._face.warm()
+        self._rates.warm()
         self._zbar.warm()
 
     def _open_guard(self) -> LmdbReplayGuard:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge.cache.cohort import Cohort
 from edge.cache.store import LmdbStore
 from edge.errors import OperatingError
-from edge.hotpath.normalise import IDENTITIES_MIN
+from edge.hotpath.normalise import IDENTITIES_MIN, TOP_MIN, cohort_mean, view_of
 from edge.models.manifest import PackManifest
 from edge.models.operating import pack_points, site_points
 from edge.pipeline.rates import SceneRates, Source
@@ -74,6 +74,16 @@ class NodeRates:
             cohort=lambda: self._cohort.view if self._cohort else None,
             calibration=lambda: self._renewal.calibration if self._renewal else None,
         )
+
+    @property
+    def identities(self) -> int | None:
+        """Count the cohort, None for a pack that isn't normalised."""
+        return len(self._cohort.view) if self._cohort else None
+
+    def warm(self) -> None:
+        """Compile the loop that the first verification would otherwise wait for."""
+        rows = np.ones((TOP_MIN, self._manifest.dimensions), np.int8)
+        cohort_mean(view_of(0, rows, ()), rows[0], None)
 
     def start(self) -> None:
         """Begin to look after cohort and scenes."""

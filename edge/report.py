@@ -67,6 +67,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 lambda: self.journal.size - self.journal.acknowledged),
             "kanhe_waiting_codes": ("Frames that wait.", lambda: self.code_pool.waiting),
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
+            "kanhe_scenes_unfit": ("Scenes that the face pack can't serve.",
+                                   lambda: sum(bool(item.why) for item in self.rates.shown())),
+            "kanhe_cohort_identities": ("Identities that scores are held against.",
+                                        lambda: self.rates.identities),
             "kanhe_open_verifications": ("Verifications that wait for a face.",
                                          lambda: len(self.verifier.open)),
         }

@@ -3,8 +3,8 @@
 - Rows as the store holds them; a transform that keeps cosines keeps what a cohort is for.
 - At most `CAPACITY` identities. Of more, those with the lowest ranks: the store hides ids
   by a keyed permutation, so that order is a fair draw, the same after every restart.
-- Readers take a view that never changes; writers replace it. A dropped identity is in no
-  view taken afterwards.
+- Readers take a view that never changes and never wait: while a writer is at work they keep
+  the one before. Otherwise a dropped identity is in no view taken afterwards.
 - Not here: scores and thresholds (edge.hotpath.normalise).
 """
 
@@ -42,8 +42,9 @@ class Cohort:
         self._pack, self._rank, self._capacity = pack, rank, capacity
         self._rows = np.zeros((capacity, dimensions), np.int8)
         self._holders: list[bytes] = []
+        self._ranks: list[bytes] = []
         self._index: dict[bytes, int] = {}
-        self._last: tuple[bytes, bytes] | None = None  # rank and holder, while the cohort is full
+        self._highest = b""  # rank, known while the cohort is full and unchanged
         self._cut_off = False
         self._version = 0
         self._lock = threading.Lock()
@@ -52,10 +53,12 @@ class Cohort:
     @property
     def view(self) -> CohortView:
         """Give the cohort as it is now."""
-        if self._view.version != self._version:
-            with self._lock:
+        if self._view.version != self._version and self._lock.acquire(blocking=False):
+            try:
                 count = len(self._holders)
                 self._view = view_of(self._version, self._rows[:count].copy(), self._holders)
+            finally:
+                self._lock.release()
         return self._view
 
     @property
@@ -74,7 +77,6 @@ class Cohort:
         with self._lock:
             if pack == self._pack and holder_id in self._index:
                 self._forget(holder_id)
-                self._last = None
                 self._version += 1
 
     def refill(self, references: Iterable[tuple[bytes, Row]]) -> None:
@@ -86,8 +88,9 @@ class Cohort:
         """
         with self._lock:
             self._holders.clear()
+            self._ranks.clear()
             self._index.clear()
-            self._last, self._cut_off = None, False
+            self._highest, self._cut_off = b"", False
             self._version += 1
             for holder_id, row in references:
                 if len(self._holders) == self._capacity:
@@ -99,24 +102,24 @@ class Cohort:
         if row.shape != self._rows.shape[1:] or not row.any():
             return
         if holder_id not in self._index:
+            rank = self._rank(holder_id)
             if len(self._holders) == self._capacity:
                 self._cut_off = True
-                if self._last is None:
-                    self._last = max((self._rank(held), held) for held in self._holders)
-                rank, last = self._last
-                if self._rank(holder_id) >= rank:
+                self._highest = self._highest or max(self._ranks)
+                if rank >= self._highest:
                     return
-                self._forget(last)
-                self._last = None
+                self._forget(self._holders[self._ranks.index(self._highest)])
             self._index[holder_id] = len(self._holders)
             self._holders.append(holder_id)
+            self._ranks.append(rank)
         self._rows[self._index[holder_id]] = row
         self._version += 1
 
     def _forget(self, holder_id: bytes) -> None:
         """Let the last row take its place."""
-        place, last = self._index.pop(holder_id), self._holders.pop()
+        place, last, rank = self._index.pop(holder_id), self._holders.pop(), self._ranks.pop()
+        self._highest = b""
         if last != holder_id:
             self._rows[place] = self._rows[len(self._holders)]
-            self._holders[place] = last
+            self._holders[place], self._ranks[place] = last, rank
             self._index[last] = place

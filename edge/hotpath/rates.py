@@ -123,15 +123,15 @@ def drawn_pairs(weights: Weights, pairs: Pairs) -> npt.NDArray[np.float64]:
 
     Args:
         weights: As `person_weights` gives them.
-        pairs: Two persons each, (n, 2); for a genuine pair twice the same.
+        pairs: Two persons each, (n, 2).
     """
     one, other = pairs[:, 0], pairs[:, 1]
-    same = bool((one == other).all())
-    return np.array([
-        (row[one].sum(dtype=np.float64) if same
-         else np.dot(row[one].astype(np.float64), row[other]))
-        for row in weights
-    ])
+    return np.array([np.dot(row[one].astype(np.float64), row[other]) for row in weights])
+
+
+def drawn_own(weights: Weights, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Count the same for genuine pairs, of which each person has so many."""
+    return np.asarray(weights.astype(np.float64) @ counts, np.float64)
 
 
 def all_pairs_drawn(weights: Weights, images: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from edge.hotpath.rates import (
     Interval,
     Weights,
     all_pairs_drawn,
+    drawn_own,
     drawn_pairs,
     fit_threshold,
     person_weights,
@@ -67,7 +68,7 @@ class Measurer:
         self._weights: Weights = person_weights(count, SEED)
         self._even: Weights = np.ones((1, count), np.float32)
         self._impostors = images.persons[scored.impostor_images]
-        self._genuine = images.persons[scored.genuine_images][:, :1].repeat(2, 1)
+        self._genuine = images.persons[scored.genuine_images[:, 0]]
         self._images = np.bincount(images.persons[judged.acquired], minlength=count)
         self._everybody = np.ones(count, np.bool_)
 
@@ -75,6 +76,8 @@ class Measurer:
         """Fit points to everybody, and measure each group at their thresholds."""
         points, unborne = [], []
         for fmr in FMRS:
+            if fmr * self._scored.impostor_total >= len(self._scored.impostor) > 0:
+                continue  # of so many pairs, scores as low as that aren't kept
             fitted = fit_threshold(self._scored.impostor, self._scored.impostor_total, fmr)
             if fitted is None:
                 unborne.append(fmr)
@@ -115,11 +118,11 @@ class Measurer:
     def fnmr(self, threshold: float, inside: Mask | None = None) -> Rate:
         """Measure the FNMR, failures to acquire counted, of everybody or of one group."""
         who = self._everybody if inside is None else inside
-        mine = who[self._genuine[:, 0]]
-        own = self._genuine[mine]
-        missed = own[self._scored.genuine[mine] <= threshold]
-        return _rate(len(missed), len(own), drawn_pairs(self._weights, missed),
-                     drawn_pairs(self._weights, own), len(np.unique(own)))
+        missed = self._genuine[self._scored.genuine <= threshold]
+        errors, trials = (np.bincount(persons, minlength=len(who)) * who
+                          for persons in (missed, self._genuine))
+        return _rate(int(errors.sum()), int(trials.sum()), drawn_own(self._weights, errors),
+                     drawn_own(self._weights, trials), int((trials > 0).sum()))
 
 
 def _rate(

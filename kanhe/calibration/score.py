@@ -20,7 +20,7 @@ TAIL_SHARE = 0.4
 TAIL_MAX = 4_000_000
 BINS = 400
 """Over the scores −1 to 1."""
-BLOCK_ROWS = 512
+BLOCK_ROWS, BLOCK_PAIRS = 512, 65_536
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int32]
@@ -64,7 +64,10 @@ def histogram(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
 
 def _scores_of(places: Places, judged: Judged) -> Floats:
     one, other = places[:, 0], places[:, 1]
-    scores = np.einsum("ij,ij->i", judged.unit[one], judged.unit[other])
+    scores = np.zeros(len(places), np.float32)
+    for start in range(0, len(places), BLOCK_PAIRS):
+        here = slice(start, start + BLOCK_PAIRS)
+        scores[here] = np.einsum("ij,ij->i", judged.unit[one[here]], judged.unit[other[here]])
     whole = judged.acquired[one] & judged.acquired[other]
     return np.where(whole, scores, -np.inf).astype(np.float32)
 

@@ -74,6 +74,21 @@ def test_a_view_once_taken_never_changes(store, cohort):
     assert cohort.view is cohort.view
 
 
+def test_readers_do_not_wait_for_a_refill(store, cohort):
+    store.apply([put(number) for number in range(5)], 1, {})
+    before = cohort.view
+    seen = []
+
+    def slowly():
+        for number in (1, 2):
+            seen.append(cohort.view)
+            yield holder(number), row_of(number)
+
+    cohort.refill(slowly())
+    assert seen == [before, before]
+    assert set(held(cohort)) == {holder(1), holder(2)}
+
+
 def test_of_more_than_there_is_room_for_the_same_are_drawn_in_any_order_and_after_a_restart(
     store, cohort
 ):
