@@ -26,7 +26,7 @@ from edge.protocol.records import ScenePolicy
 from edge.web.status import CohortShown, SceneFace
 
 _LOG = logging.getLogger(__name__)
-CHECK_S = 15.0
+CHECK_S = 5.0
 """Between two looks at cohort and scenes."""
 
 
