@@ -57,6 +57,10 @@ async def test_a_node_enrols_over_tls_by_a_pinned_authority_and_serves_in_tls(se
     assert forged.returncode == 1
     assert "isn't of the authority" in forged.stderr
     pin = authority_pin(x509.load_pem_x509_certificate(pem))
+    told = subprocess.run(
+        [sys.executable, "-m", "kanhe", "central", "authority", "--config",
+         str(tmp_path / "central.toml")], capture_output=True, check=True)
+    assert orjson.loads(told.stdout)["pin"] == pin
     done = enrol(tmp_path, f"{url}/#code={code}&authority={pin}")
     assert done.returncode == 0, done.stderr
     subprocess.run([sys.executable, "-m", "kanhe", "edge", "account", "wen", "--role", "supervisor",
