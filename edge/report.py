@@ -14,6 +14,7 @@ from edge.cache.guard import LmdbReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.faces import judge_faces, pack_change
 from edge.hotpath.trust import Trust
 from edge.metrics import Gauges
 from edge.models.engine import FaceEngine
@@ -44,6 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     shipper: Shipper
     face: FaceEngine
     rates: NodeRates
+    pack_wanted: str
     code_pool: WorkerPool
     face_pool: WorkerPool
     verifier: Verifier
@@ -65,6 +67,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             "kanhe_journal_unshipped": (
                 "Records that the central platform may not hold.",
                 lambda: self.journal.size - self.journal.acknowledged),
+            "kanhe_faces_held": ("Holders whose face is held.", lambda: self.store.faces),
+            "kanhe_references_generation": ("Generation of the references.",
+                                            lambda: self.store.generation),
             "kanhe_waiting_codes": ("Frames that wait.", lambda: self.code_pool.waiting),
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
             "kanhe_scenes_unfit": ("Scenes that the face pack can't serve.",
@@ -82,7 +87,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             version=status.version, ready=status.ready, problems=status.not_ready,
             clock=status.clock, cursor=self.trust().cursor, keys_age_s=status.keys_age_s,
             status_age_s=status.status_age_s, face_pack=status.pack.id,
-            scenes_unfit=status.scenes_unfit, held=dict(status.held),
+            scenes_unfit=status.scenes_unfit, held={**status.held, "faces": status.faces.held},
             unshipped=self.journal.size - self.journal.acknowledged, uptime_s=status.uptime_s,
         )
 
@@ -98,17 +103,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.journal.failure:
             problems.append(self.journal.failure)
         manifest = self.face.manifest
-        faces = self.rates.shown()
+        scenes = self.rates.shown()
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
             not_ready=tuple(problems), mode=trust.mode, clock=self.clock.state,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
-            scenes_unfit=tuple(item.scene for item in faces if item.why and not item.override),
-            faces=faces, cohort=self.rates.shown_cohort(),
+            scenes_unfit=tuple(item.scene for item in scenes if item.why and not item.override),
+            face_scenes=scenes, cohort=self.rates.shown_cohort(),
             replay_scope=self.guard.scope, held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence,
                            self.face.embedder_file, manifest.notes),
+            pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
+            faces=judge_faces(self.store.faces),
+            references={"generation": self.store.generation, **self.store.references_held},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
                      "records": self.journal.waiting},
             journal={"log": self.journal.log, "size": self.journal.size,

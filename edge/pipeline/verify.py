@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
 from edge.hotpath.credential import check_credential
-from edge.hotpath.holder import ProbeFault, check_holder
+from edge.hotpath.holder import ProbeFault, check_holder, why_unusable
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
 from edge.hotpath.reasons import REASONS, Reason, Stage
@@ -239,8 +239,11 @@ class Verifier:
             return verdict(probe.reason)
         assert case.credential is not None
         reference = self._cache.reference(case.credential.holder_id, probe.pack)
+        probe = self._cache.protect_probe(probe, reference)
         comparison = self._rates.comparison(case.policy, probe, reference)
         found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
+        if found.reason is Reason.REFERENCE_MISSING:
+            case.why = why_unusable(reference, case.policy, case.now)
         case.end("face")
         return found
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from edge.faces import Faces
 from edge.hotpath.normalise import CohortPoint
 from edge.protocol.records import Words
 
@@ -67,8 +68,11 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ready: Whether it verifies; `not_ready` says why not.
         scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
-        faces: How each scene with a face is judged.
+        face_scenes: How each scene with a face is judged.
         cohort: None where the pack's scores aren't normalised.
+        faces: How many holders' faces are held, against the number to file from.
+        pack_change: How a change of pack goes, in words; empty where there is none.
+        references: Generation of the references, and how many by pack.
     """
 
     version: str
@@ -85,8 +89,11 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
     held: Mapping[str, int]
     pack: PackShown
-    faces: tuple[SceneFace, ...]
+    face_scenes: tuple[SceneFace, ...]
     cohort: CohortShown | None
+    pack_change: str
+    faces: Faces
+    references: Mapping[str, int]
     waiting: Mapping[str, int]
     journal: Mapping[str, int | str]
     feed: Mapping[str, int | float | str | None]
