@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from edge.cache.store import LmdbStore
+from edge.hotpath.holder import Probe
+from edge.hotpath.normalise import score_shift, view_of
 from edge.models.convert import NOTES, POINTS
 from edge.models.manifest import PackManifest
 from edge.models.operating import SiteCalibration, SitePoint, write_site_calibration
@@ -21,10 +23,14 @@ MANIFEST = PackManifest(
 )
 
 
+def row_of(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(-127, 128, 128).astype(np.int8)
+
+
 def reference(number: int) -> PutReference:
-    row = np.random.default_rng(number).integers(-127, 128, 128).astype(np.int8)
     return PutReference(ReferenceRecord(
-        holder_id=id_of(f"holder {number}"), pack="p1", template=row.tobytes(), created_s=0))
+        holder_id=id_of(f"holder {number}"), pack="p1", template=row_of(number).tobytes(),
+        created_s=0))
 
 
 class Node:
@@ -90,6 +96,24 @@ async def test_the_population_takes_over_follows_and_lets_go(folder):
     await node.rates.tend()
     assert (node.shown("hotel").scale, node.shown("hotel").calibration) == ("raw", "pack")
     assert node.rates.shown_cohort().points == ()
+
+
+async def test_in_stored_space_scores_are_shifted_as_they_were_before(folder):
+    """References are rotated by a secret of the site; the population stays the same one."""
+    node = Node(folder, enrolled=220)
+    await node.rates.tend()
+    rows = np.stack([row_of(number) for number in range(220)])
+    plain = view_of(1, rows, [id_of(f"holder {number}") for number in range(220)])
+    for number in (3, 117):
+        claimed = id_of(f"holder {number}")
+        reference = node.store.reference(claimed, "p1")
+        assert not np.array_equal(np.frombuffer(reference.template, np.int8), row_of(number))
+        probe = Probe(pack="p1", template=row_of(900), quality=1.0, components={})
+        found = node.rates.scenes.comparison(
+            node.policies["hotel"], node.store.protect_probe(probe, reference), reference)
+        expected = score_shift(plain, probe.template, row_of(number), claimed)
+        assert found.scale == "normalised"
+        assert found.shift == pytest.approx(expected, abs=1e-3)
 
 
 async def test_a_pack_that_does_not_ask_for_it_is_never_normalised(folder):
