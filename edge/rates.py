@@ -20,8 +20,8 @@ from edge.errors import OperatingError
 from edge.hotpath.normalise import IDENTITIES_MIN, TOP_MIN, cohort_mean, view_of
 from edge.models.manifest import PackManifest
 from edge.models.operating import pack_points, site_points
-from edge.pipeline.rates import SceneRates, Source
 from edge.pipeline.renewal import Note, Renewal
+from edge.pipeline.thresholds import SceneRates, Source
 from edge.protocol.records import ScenePolicy
 from edge.web.status import CohortShown, SceneFace
 

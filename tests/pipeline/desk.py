@@ -16,7 +16,7 @@ from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.imaging import DEFAULT_LIMITS
 from edge.node_key import NodeKey
 from edge.pipeline.calls import CaptureCall, VerificationCall
-from edge.pipeline.rates import SceneRates
+from edge.pipeline.thresholds import SceneRates
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
