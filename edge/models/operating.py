@@ -3,7 +3,7 @@
 - Site points lie beside the pack in a file that the node's key signs: a threshold decides
   who passes, so a file that somebody else put there isn't believed.
 - The signature covers the exact text of the statement, under a context of its own.
-- Not here: measuring (kanhe.calibration), and which point serves a scene (edge.pipeline.thresholds).
+- Not here: measuring (kanhe.calibration); which point serves a scene (edge.pipeline.thresholds).
 """
 
 import os
