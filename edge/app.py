@@ -42,9 +42,10 @@ from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
-from edge.pipeline.workers import WorkerPool
+from edge.pipeline.workers import open_pools
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
+from edge.rates import NodeRates
 from edge.report import Report, node_version
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
@@ -97,7 +98,8 @@ class Node:
         image_limits = ImageLimits(
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
-        self._face = FaceEngine(find_pack(config.packs_folder, pack), image_limits)
+        self._pack_folder = find_pack(config.packs_folder, pack)
+        self._face = FaceEngine(self._pack_folder, image_limits)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(
@@ -121,7 +123,6 @@ class Node:
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(node_version())
-        self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
         self._build_answering(reader)
 
@@ -138,7 +139,7 @@ class Node:
         report = Report(
             trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            pack_wanted=self.config.face_pack, code_pool=self._code_pool,
+            pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
             face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar,
             started_s=self._started_s,
         )
@@ -147,10 +148,15 @@ class Node:
         self.metrics.gauges(report.gauges())
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._code_pool, self._face_pool = open_pools(self.config.workers)
+        self._rates = NodeRates(
+            self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
+            policies=lambda: self.trust().policies, note=self.note, now=time.time)
         return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, reader=reader, face=self._face, code_pool=self._code_pool,
-            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            journal=self._journal, reader=reader, face=self._face,
+            rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
+            observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=self.config.journal.answers_kept_s,
         )
@@ -185,12 +191,14 @@ class Node:
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
+        self._rates.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
+        await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
         await self._follower.stop()
@@ -223,6 +231,7 @@ class Node:
         """Load and compile what the first call would otherwise wait for."""
         check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
         self._face.warm()
+        self._rates.warm()
         self._store.warm(self._face.pack_id, self._face.manifest.dimensions)
         self._zbar.warm()
 
@@ -262,14 +271,6 @@ class Node:
         except OSError as error:
             raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
         return client_context(pem)
-
-
-def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
-    workers = config.workers
-    return (
-        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
-        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
-    )
 
 
 async def run_node(

@@ -21,6 +21,7 @@ from edge.models.engine import FaceEngine
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.report import NodeReport
+from edge.rates import NodeRates
 from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
@@ -43,6 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     follower: Follower
     shipper: Shipper
     face: FaceEngine
+    rates: NodeRates
     pack_wanted: str
     code_pool: WorkerPool
     face_pool: WorkerPool
@@ -70,6 +72,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                                             lambda: self.store.generation),
             "kanhe_waiting_codes": ("Frames that wait.", lambda: self.code_pool.waiting),
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
+            "kanhe_scenes_unfit": ("Scenes that the face pack can't serve.",
+                                   lambda: sum(bool(item.why) for item in self.rates.shown())),
+            "kanhe_cohort_identities": ("Identities that scores are held against.",
+                                        lambda: self.rates.identities),
             "kanhe_open_verifications": ("Verifications that wait for a face.",
                                          lambda: len(self.verifier.open)),
         }
@@ -97,17 +103,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.journal.failure:
             problems.append(self.journal.failure)
         manifest = self.face.manifest
-        unfit = tuple(
-            scene for scene, policy in trust.policies.items()
-            if policy.face != "off" and self.face.threshold(policy.fmr_max) is None
-            and not (policy.pack_override and self.face.strictest())
-        )
+        scenes = self.rates.shown()
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
             not_ready=tuple(problems), mode=trust.mode, clock=self.clock.state,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
-            scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
+            scenes_unfit=tuple(item.scene for item in scenes if item.why and not item.override),
+            face_scenes=scenes, cohort=self.rates.shown_cohort(),
+            replay_scope=self.guard.scope, held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence.title,
                            self.face.embedder_file, manifest.notes),
             pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),

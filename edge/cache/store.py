@@ -98,6 +98,10 @@ class LmdbStore:
         """Give every reference of a pack that may be used for a purpose, by holder id."""
         return self._references.each(pack, purpose)
 
+    def rank(self, holder_id: bytes) -> bytes:
+        """Give a holder's place in the order of `references`, which no id tells."""
+        return self._hide(holder_id)
+
     @property
     def generation(self) -> int:
         """The generation that every reference held is of."""

@@ -50,6 +50,23 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     timings_ms: dict[str, float] = {}
 
 
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How one comparison is scored and judged: a scale, and a threshold on it.
+
+    Attributes:
+        threshold: Match above it.
+        fmr: What the threshold was fitted for.
+        scale, calibration: As in `FaceEvidence`.
+        shift: Taken from the cosine; 0 on the raw scale.
+    """
+
+    threshold: float
+    fmr: float
+    scale: Literal["raw", "normalised"] = "raw"
+    calibration: Literal["pack", "site", "cohort"] = "pack"
+    shift: float = 0.0
+
+
 class ProbeFault(msgspec.Struct, frozen=True):
     """A capture that makes no probe: `face_absent`, `face_multiple` or `face_quality_low`.
 
@@ -93,7 +110,7 @@ def why_unusable(reference: ReferenceRecord | None, policy: ScenePolicy, now: fl
 def check_holder(
     reference: ReferenceRecord | None,
     probe: Probe,
-    point: tuple[float, float] | None,
+    comparison: Comparison | None,
     policy: ScenePolicy,
     *,
     now: float,
@@ -103,7 +120,7 @@ def check_holder(
     Args:
         reference: The holder's reference for the probe's pack, None if there is none.
         probe: Of the capture.
-        point: (threshold, its FMR) that serves the scene, None if the pack has none.
+        comparison: What serves the scene's error rate, None if the pack has nothing.
         policy: Of the scene.
         now: Unix seconds of this judgement.
 
@@ -111,7 +128,7 @@ def check_holder(
         The verdict, and the evidence if a comparison was made.
     """
     # 1. The pack serves the scene's error rate, or the policy overrides it in words.
-    if point is None:
+    if comparison is None:
         return verdict(Reason.PACK_UNFIT), None
     # 2. An attack outweighs any score; where a check is demanded, none means can't tell.
     if policy.pad != "off" and probe.pad == "failed":
@@ -127,12 +144,14 @@ def check_holder(
     if stored.shape != probe.template.shape:
         return verdict(Reason.REFERENCE_MISSING), None
     # 4. The score is above the threshold.
-    threshold, fmr = point
     left_over = np.frombuffer(reference.fine, np.int8) if reference.fine else None
-    score = compare_templates(whole(stored, left_over), whole(probe.template, probe.fine))
+    cosine = compare_templates(whole(stored, left_over), whole(probe.template, probe.fine))
+    score = cosine - comparison.shift
     evidence = FaceEvidence(
-        score=round(score, 4), threshold=threshold, fmr=fmr, model=probe.pack, pad=probe.pad
+        score=round(score, 4), threshold=round(comparison.threshold, 4), fmr=comparison.fmr,
+        model=probe.pack, pad=probe.pad, scale=comparison.scale,
+        calibration=comparison.calibration,
     )
-    if score > threshold:
+    if score > comparison.threshold:
         return verdict(Reason.OK), evidence
     return verdict(Reason.NO_MATCH, Decision(policy.no_match)), evidence

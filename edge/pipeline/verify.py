@@ -34,6 +34,7 @@ from edge.pipeline.ports import (
     Clock,
     CodeReader,
     CredentialCache,
+    ErrorRates,
     FaceEngine,
     Journal,
     Observer,
@@ -59,6 +60,7 @@ class Verifier:
         journal: Journal,
         reader: CodeReader,
         face: FaceEngine,
+        rates: ErrorRates,
         code_pool: WorkerPool,
         face_pool: WorkerPool,
         observer: Observer,
@@ -69,7 +71,8 @@ class Verifier:
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
-        self._journal, self._reader, self._face = journal, reader, face
+        self._journal, self._reader = journal, reader
+        self._face, self._rates = face, rates
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
         self._image_limits = image_limits
@@ -237,10 +240,8 @@ class Verifier:
         assert case.credential is not None
         reference = self._cache.reference(case.credential.holder_id, probe.pack)
         probe = self._cache.protect_probe(probe, reference)
-        point = self._face.threshold(case.policy.fmr_max)
-        if point is None and case.policy.pack_override:
-            point = self._face.strictest()
-        found, case.face = check_holder(reference, probe, point, case.policy, now=case.now)
+        comparison = self._rates.comparison(case.policy, probe, reference)
+        found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
         if found.reason is Reason.REFERENCE_MISSING:
             case.why = why_unusable(reference, case.policy, case.now)
         case.end("face")

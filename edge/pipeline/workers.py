@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from edge.config import Workers
 from edge.errors import CapacityError
 from edge.pipeline.calls import DeadlineMissed
 
@@ -69,3 +70,11 @@ class WorkerPool:
     def close(self) -> None:
         """Wait for what runs; drop what hasn't begun."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def open_pools(workers: Workers) -> tuple[WorkerPool, WorkerPool]:
+    """Give the pools for codes and for faces, so that neither waits for the other."""
+    return (
+        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
+    )

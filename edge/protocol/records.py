@@ -120,7 +120,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         steps_back, steps_ahead: The drift window in steps of 5 s.
         face: Whether the face is part of a verification here.
         fmr_max: The false match rate (per comparison) the scene needs.
-        pack_override: The words that justify using a pack that can't meet `fmr_max`.
+        fnmr_max: The false non-match rate it bears at that FMR; None = any.
+        pack_override: The words that justify using a pack that can't meet them.
         no_match, attack: Decision on those reasons (`reject` or `refer`).
         pad: Presentation attack detection: required, if a pack is installed, off.
         purpose: What a reference must have been given for to be used here.
@@ -141,6 +142,7 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     steps_ahead: int = 1
     face: Literal["required", "off"] = "required"
     fmr_max: float = 1e-3
+    fnmr_max: float | None = None
     pack_override: str = ""
     no_match: Literal["reject", "refer"] = "reject"
     attack: Literal["reject", "refer"] = "reject"

@@ -7,10 +7,12 @@ import numpy as np
 from edge.errors import ImageError, JournalError
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.qr.reading import CodeReading
+from edge.hotpath.rates import Point
 from edge.hotpath.reasons import Reason
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 
 PACK = "fake-v1"
+POINTS = (Point(fmr=0.001, threshold=0.9, fnmr=0.05),)
 
 
 class FakeClock:
@@ -36,14 +38,7 @@ class FakeFace:
     """Sees faces in pictures whose first pixel names them; see `picture_of`."""
 
     pack_id = PACK
-    unfit = False
     pad = "not_checked"
-
-    def threshold(self, fmr: float) -> tuple[float, float] | None:
-        return None if self.unfit else (0.9, 0.001)
-
-    def strictest(self) -> tuple[float, float]:
-        return 0.9, 0.001
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         name = images[0][-1]

@@ -16,6 +16,7 @@ from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.imaging import DEFAULT_LIMITS
 from edge.node_key import NodeKey
 from edge.pipeline.calls import CaptureCall, VerificationCall
+from edge.pipeline.thresholds import SceneRates
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
@@ -31,7 +32,7 @@ from edge.protocol.records import (
     StatusRecord,
     Words,
 )
-from tests.fakes.ports import PACK, FakeClock, FakeFace, FakeReader, Seen, template_of
+from tests.fakes.ports import PACK, POINTS, FakeClock, FakeFace, FakeReader, Seen, template_of
 
 DAY = 21_100
 NOW = DAY * 86_400 + 30_000.0
@@ -57,6 +58,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.key = folder, NodeKey(bytes([9] * 32))
         self.clock, self.face, self.seen = FakeClock(NOW), FakeFace(), Seen()
+        self.rates = SceneRates([("pack", POINTS)])
         self.ids = itertools.count(1)
         self.requests = itertools.count(1)
         self.open()
@@ -81,7 +83,8 @@ class Desk:
     def build(self, journal) -> Verifier:
         return Verifier(
             trust=lambda: self.trust, clock=self.clock, cache=self.store, guard=self.guard,
-            journal=journal, reader=FakeReader(), face=self.face, code_pool=self.code_pool,
+            journal=journal, reader=FakeReader(), face=self.face,
+            rates=self.rates, code_pool=self.code_pool,
             face_pool=self.face_pool, observer=self.seen, new_id=lambda: f"{next(self.ids):032x}",
             monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 

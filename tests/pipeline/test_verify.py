@@ -80,7 +80,7 @@ REACHED = {
     Reason.PRESENTATION_REPLAYED: spent_before,
     Reason.REFERENCE_MISSING: lambda d: d.put(
         PutCredential(d.credential(holder_id=bytes(16)))) or {"scene": "face", "face": OWNER},
-    Reason.PACK_UNFIT: lambda d: setattr(d.face, "unfit", True) or {"scene": "face", "face": OWNER},
+    Reason.PACK_UNFIT: lambda d: d.policy("face", fmr_max=1e-4) or {"scene": "face", "face": OWNER},
     Reason.ATTACK_DETECTED: lambda d: setattr(d.face, "pad", "failed")
     or {"scene": "face", "face": OWNER},
     Reason.NO_MATCH: lambda d: {"scene": "face", "face": STRANGER},
