@@ -43,12 +43,14 @@ from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
+from edge.readings import readings
 from edge.report import Report, node_version
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
+from edge.watching import Watching
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
@@ -115,7 +117,8 @@ class Node:
                                     epochs_ahead=config.keys.days_ahead),
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
-        self.metrics = NodeMetrics(node_version())
+        self.metrics = NodeMetrics(
+            node_version(), lambda: self._trust.policies if self._trust else ())
         self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
         self._build_answering(reader)
@@ -134,11 +137,12 @@ class Node:
             trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
             code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
-            zbar=self._zbar, started_s=self._started_s,
+            zbar=self._zbar, started_s=self._started_s, folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
-        self.metrics.gauges(report.gauges())
+        self.metrics.gauges(readings(report))
+        self._watching = Watching(self.note, self.metrics.signal)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         return Verifier(
@@ -159,6 +163,7 @@ class Node:
         self.metrics.observed(record, timings_ms)
         self._decider.open.offer(record)
         self._shift.add(record)
+        self._watching.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -183,6 +188,7 @@ class Node:
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
+        await self._watching.settle()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
         await self._reporter.stop()

@@ -6,6 +6,7 @@
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 
@@ -15,7 +16,6 @@ from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.hotpath.trust import Trust
-from edge.metrics import Gauges
 from edge.models.engine import FaceEngine
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
@@ -47,27 +47,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     verifier: Verifier
     zbar: ZbarChild
     started_s: float
+    folder: Path
 
-    def gauges(self) -> Gauges:
-        """Give what is read of the node when it is scraped."""
-        return {
-            "kanhe_online": ("1 if the central platform is in reach.",
-                             lambda: self.trust().mode == "online"),
-            "kanhe_keys_age_seconds": ("Age of the keys.",
-                                       lambda: self.trust().keys_age_s(time.time())),
-            "kanhe_status_age_seconds": ("Age of the status.",
-                                         lambda: self.trust().status_age_s(time.time())),
-            "kanhe_clock_trusted": ("1 if the clock is trusted.",
-                                    lambda: self.clock.state == "trusted"),
-            "kanhe_journal_records": ("Durable records.", lambda: self.journal.size),
-            "kanhe_journal_unshipped": (
-                "Records that the central platform may not hold.",
-                lambda: self.journal.size - self.journal.acknowledged),
-            "kanhe_waiting_codes": ("Frames that wait.", lambda: self.code_pool.waiting),
-            "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
-            "kanhe_open_verifications": ("Verifications that wait for a face.",
-                                         lambda: len(self.verifier.open)),
-        }
+    @property
+    def ready(self) -> bool:
+        """Whether the node verifies."""
+        return not self.problems()
+
+    def problems(self) -> tuple[str, ...]:
+        """Say why it doesn't verify; empty if it does."""
+        trust, problems = self.trust(), []
+        if not trust.policies:
+            problems.append("no scene is known yet: the central platform wasn't reached")
+        if not len(trust.keys):
+            problems.append("no keys are held yet: the central platform wasn't reached")
+        if self.journal.failure:
+            problems.append(self.journal.failure)
+        return tuple(problems)
+
+    def scenes_unfit(self) -> tuple[str, ...]:
+        """Name the scenes whose error rate the face pack can't meet."""
+        return tuple(
+            scene for scene, policy in self.trust().policies.items()
+            if policy.face != "off" and self.face.threshold(policy.fmr_max) is None
+            and not policy.pack_override
+        )
 
     def for_central(self) -> NodeReport:
         """Give what the central platform is told."""
@@ -84,25 +88,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Say how the node is."""
         trust, now = self.trust(), self.clock.now_s()
         sync = sync_status(self.follower, self.shipper)
-        problems = []
-        if not trust.policies:
-            problems.append("no scene is known yet: the central platform wasn't reached")
-        if not len(trust.keys):
-            problems.append("no keys are held yet: the central platform wasn't reached")
-        if self.journal.failure:
-            problems.append(self.journal.failure)
+        problems = self.problems()
         manifest = self.face.manifest
-        unfit = tuple(
-            scene for scene, policy in trust.policies.items()
-            if policy.face != "off" and self.face.threshold(policy.fmr_max) is None
-            and not policy.pack_override
-        )
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
-            not_ready=tuple(problems), mode=trust.mode, clock=self.clock.state,
+            not_ready=problems, mode=trust.mode, clock=self.clock.state,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
-            scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
+            scenes_unfit=self.scenes_unfit(), replay_scope=self.guard.scope,
+            held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence,
                            self.face.embedder_file, manifest.notes),
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,

@@ -197,6 +197,8 @@ class Verifier:
         window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
         found = check_presentation(text, case.now, case.trust.keys, window)
         if isinstance(found, Verdict):
+            if found.reason is Reason.STEP_EXPIRED:
+                case.keep_expired(text)
             return found
         case.authentic = found
         return None
