@@ -17,11 +17,12 @@ import aiohttp
 import orjson
 import uvloop
 
-from central.config import CentralConfig, load_central_config
+from central.config import CentralConfig, check_central, load_central_config
 from edge.access.tls import client_context
 from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
+from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
@@ -38,6 +39,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--insecure", action="store_true",
                      help="serve clear HTTP, beyond loopback too: everybody there can listen")
     run.set_defaults(run=run_platform)
+    check = nouns.add_parser("check-config", help="explain a configuration")
+    check.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    check.set_defaults(run=run_check_config)
     account = nouns.add_parser("account", help="who signs in to the platform's pages")
     add_account_arguments(account)
     _add_reach(account)
@@ -62,6 +66,12 @@ def _add_reach(command: argparse.ArgumentParser) -> None:
                          help="certificate (PEM) of the platform's local authority")
 
 
+def run_check_config(args: argparse.Namespace) -> int:
+    """Explain what is wrong; print the configuration as it would be used if nothing is."""
+    config = load_central_config(args.config, os.environ)
+    return show_findings(check_central(config), config)
+
+
 def run_account(args: argparse.Namespace) -> int:
     """Add an account, or set its password and role."""
     if args.role is None:
@@ -81,7 +91,7 @@ def _verbs_of(
 
 def run_platform(args: argparse.Namespace) -> int:
     """Run the platform."""
-    config = load_central_config(args.config)
+    config = load_central_config(args.config, os.environ)
     set_up_logs(config.log_level)
     os.environ.setdefault("NUMBA_CACHE_DIR", str((config.packs_folder / "kernels").resolve()))
     from central.app import run_central
