@@ -29,7 +29,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from edge.signals import SIGNALS
+from edge.protocol.signals import SIGNALS
 from edge.tally import BOUNDS_S, LATE_BOUNDS_S, OTHER, Spread, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

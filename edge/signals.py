@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from edge.hotpath.reasons import Reason
+from edge.protocol import signals as names
 from edge.protocol.journal import VerificationRecord
 from edge.tally import late_s
 
@@ -31,20 +32,19 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    Reason.PRESENTATION_REPLAYED: Rule("replay", "credential", 3, 600.0),
-    Reason.STEP_EXPIRED: Rule("late_code", "credential", 2, 600.0),
-    Reason.MAC_MISMATCH: Rule("forged_codes", "gate", 5, 60.0),
-    Reason.NO_MATCH: Rule("wrong_face", "credential", 3, 3_600.0),
-    Reason.ATTACK_DETECTED: Rule("face_attack", "gate", 1, 600.0),
+    Reason.PRESENTATION_REPLAYED: Rule(names.REPLAY, "credential", 3, 600.0),
+    Reason.STEP_EXPIRED: Rule(names.LATE_CODE, "credential", 2, 600.0),
+    Reason.MAC_MISMATCH: Rule(names.FORGED_CODES, "gate", 5, 60.0),
+    Reason.NO_MATCH: Rule(names.WRONG_FACE, "credential", 3, 3_600.0),
+    Reason.ATTACK_DETECTED: Rule(names.FACE_ATTACK, "gate", 1, 600.0),
 }
-SIGNALS = tuple(rule.signal for rule in RULES.values())
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """Something to look at. No holder data: ids only.
 
     Attributes:
-        name: One of `SIGNALS`.
+        name: One of `edge.protocol.signals`.
         gate_id, scene, verification_id: Of the answer that raised it.
         credential_id: Hex, empty if it isn't about one.
         count: Answers that it rests on.

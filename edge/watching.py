@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from edge.errors import OperatingError
 from edge.protocol.journal import VerificationRecord
+from edge.protocol.signals import EVENT_PREFIX
 from edge.signals import Watch
 
 NOTES_WAITING_MAX = 32
@@ -47,7 +48,7 @@ class Watching:
         if self._noted >= NOTES_A_MINUTE_MAX or len(self._tasks) >= NOTES_WAITING_MAX:
             return
         self._noted += 1
-        event, detail = f"signal.{found.name}", found.detail()
+        event, detail = EVENT_PREFIX + found.name, found.detail()
         _LOG.warning(event, extra=detail)
         task = asyncio.get_running_loop().create_task(self._keep(event, detail))
         self._tasks.add(task)

@@ -33,9 +33,9 @@ kanhe central check-config --config central.toml
 
 `check-config` reads the file as the service would, says everything that is wrong at once with key,
 line and what the key takes, then tries what the file names: it writes to the folders, binds the
-port, reads the certificates. It prints the whole configuration as it would be used and ends with 0,
-or ends with 1. Lines that begin with `note:` don't keep the service from running. Run it as the user
-that the service runs as; while the service runs, its own port is in use.
+port, reads the certificates. It prints the whole configuration as it would be used and ends with
+0, or ends with 1. Lines that begin with `note:` don't keep the service from running. Run it as the
+user that the service runs as; while the service runs, its own port is in use.
 
 Durations are in seconds unless the name says `days`, sizes in bytes. Units are part of the name.
 """

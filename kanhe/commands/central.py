@@ -128,6 +128,13 @@ def _fields(args: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def _degrees(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} isn't degrees: write 29.868, not 29°52'") from None
+
+
 def _file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -144,7 +151,8 @@ def _revoke(what: str) -> Callable[[argparse.Namespace], _Call]:
     return lambda a: ("DELETE", f"/v1/{what}/{quote(a.id)}?reason={quote(a.reason)}", b"")
 
 
-_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
+_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
+             "lat", "lon"}
 _Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
 _ADMIN: tuple[_Row, ...] = (
     ("holder", "add", (), ("name", "number"),
@@ -169,6 +177,9 @@ _ADMIN: tuple[_Row, ...] = (
      lambda a: ("PUT", f"/v1/policies/{quote(a.scene)}?reason={quote(a.reason)}", _file(a.file))),
     ("node", "code", (), (), lambda _: _json("POST", "/v1/node-codes")),
     ("node", "list", (), (), lambda _: _json("GET", "/v1/nodes")),
+    ("node", "place", ("id",), ("lat", "lon"),
+     lambda a: _json("PUT", f"/v1/nodes/{quote(a.id)}/place", lat=_degrees(a.lat),
+                     lon=_degrees(a.lon))),
     ("node", "revoke", ("id",), ("reason",), _revoke("nodes")),
     ("gate", "add", (), ("label", "scenes", "node"),
      lambda a: _json("POST", "/v1/gates", label=a.label, scenes=a.scenes.split(","),

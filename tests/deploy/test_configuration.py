@@ -1,4 +1,4 @@
-"""Configurations: what is wrong is explained with its place, and what is written of them is true."""
+"""Configurations: what is wrong is explained with its place, and what is written is true."""
 
 import os
 import socket

@@ -7,7 +7,8 @@ import pytest
 
 from edge.errors import JournalError
 from edge.metrics import NodeMetrics
-from edge.signals import RULES, SIGNALS, Watch
+from edge.protocol.signals import SIGNALS
+from edge.signals import RULES, Watch
 from edge.watching import NOTES_A_MINUTE_MAX, Watching
 from tests.fakes.records import answer
 from tests.pipeline.desk import STEP, Desk
