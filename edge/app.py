@@ -50,6 +50,7 @@ from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
+from edge.trend import Trend
 from edge.watching import Watching
 from edge.web.server import Server
 
@@ -142,7 +143,8 @@ class Node:
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
         self.metrics.gauges(readings(report))
-        self._watching = Watching(self.note, self.metrics.signal)
+        self._trend = Trend(self.metrics.tally, report.moment)
+        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         return Verifier(
@@ -184,11 +186,12 @@ class Node:
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
+        self._watching.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
-        await self._watching.settle()
+        await self._watching.stop()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
         await self._reporter.stop()
@@ -206,7 +209,8 @@ class Node:
         """Build the HTTP surface."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
-            policies=lambda: self.trust().policies, status=self.status, note=self.note,
+            policies=lambda: self.trust().policies, status=self.status,
+            trend=self._trend.view, note=self.note,
         )
         server = Server(
             verifier=self.verifier, decider=self._decider, looker=self._looker,

@@ -73,6 +73,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             and not policy.pack_override
         )
 
+    def moment(self) -> dict[str, float | None]:
+        """Give what the status page draws beside the answers."""
+        trust, now = self.trust(), self.clock.now_s()
+        skew_s = trust.central_clock_skew_s
+        return {
+            "waiting_codes": self.code_pool.waiting, "waiting_faces": self.face_pool.waiting,
+            "keys_age_s": trust.keys_age_s(now), "status_age_s": trust.status_age_s(now),
+            "behind": self.follower.believer.base.mark.lag,
+            "unshipped": self.journal.size - self.journal.acknowledged,
+            "skew_ms": None if skew_s is None else skew_s * 1e3,
+        }
+
     def for_central(self) -> NodeReport:
         """Give what the central platform is told."""
         status = self.status()

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -13,6 +14,7 @@ from edge.errors import OperatingError
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.signals import EVENT_PREFIX
 from edge.signals import Watch
+from edge.trend import EVERY_S
 
 NOTES_WAITING_MAX = 32
 NOTES_A_MINUTE_MAX = 60
@@ -23,10 +25,14 @@ _Note = Callable[[str, dict[str, str | int | float]], Awaitable[None]]
 class Watching:
     """Sees every answer."""
 
-    def __init__(self, note: _Note, signal: Callable[[str], None], watch: Watch | None = None
-                 ) -> None:
-        """Take the journal's note, and what counts a signal by its name."""
-        self._note, self._signal, self._watch = note, signal, watch or Watch()
+    def __init__(
+        self, note: _Note, signal: Callable[[str], None],
+        sample: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Take the journal's note, what counts a signal by its name, and what takes a sample."""
+        self._note, self._signal, self._sample = note, signal, sample
+        self._watch = Watch()
+        self._sampling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._minute, self._noted = 0, 0
 
@@ -54,10 +60,31 @@ class Watching:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def start(self) -> None:
+        """Begin to take samples."""
+        self._sampling = asyncio.get_running_loop().create_task(self._keep_sampling())
+
+    async def stop(self) -> None:
+        """End sampling and wait for what is being journalled."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sampling
+        await self.settle()
+
     async def settle(self) -> None:
         """Wait for what is being journalled."""
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _keep_sampling(self) -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            await asyncio.sleep(EVERY_S)
+            now = loop.time()
+            self._sample(now - last)
+            last = now
 
     async def _keep(self, event: str, detail: dict[str, str | int | float]) -> None:
         try:
