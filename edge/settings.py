@@ -6,6 +6,7 @@
   used (edge.preflight).
 """
 
+import contextlib
 import difflib
 import re
 import tomllib
@@ -128,9 +129,17 @@ def _override(tree: dict[str, Any], environ: Mapping[str, str], prefix: str) -> 
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"{name}: {key} isn't a section")
-        node[keys[-1]] = value
+        node[keys[-1]] = _parsed(value)
         given.add(".".join(keys))
     return given
+
+
+def _parsed(value: str) -> object:
+    """Read a list as in the file, `["a", "b"]`; anything else is the text itself."""
+    if value.startswith("["):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"value = {value}")["value"]
+    return value
 
 
 def _where(key: str, path: Path | None, text: str, given: set[str], prefix: str) -> str:

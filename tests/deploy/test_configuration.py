@@ -74,6 +74,10 @@ def test_the_environment_overrides_and_is_named_when_it_is_wrong(tmp_path):
     (line,) = refusal(tmp_path, "", {"KANHE_EDGE__LISTEN__PORT": "many"})
     assert "environment variable KANHE_EDGE__LISTEN__PORT" in line
     assert load_central_config(None, {"KANHE_CENTRAL__PORT": "1"}).port == 1
+    names = load_config(None, {"KANHE_EDGE__TLS__NAMES": '["node", "kanhe.lan"]'}).tls.names
+    assert names == ("node", "kanhe.lan")
+    (line,) = refusal(tmp_path, "", {"KANHE_EDGE__TLS__NAMES": "node"})
+    assert "a list of texts" in line
 
 
 def found(config) -> dict[str, tuple[str, str]]:
