@@ -1,5 +1,6 @@
 """Dashboards: generated from code, and every query returns data of a real node."""
 
+import asyncio
 import json
 import re
 
@@ -86,6 +87,7 @@ async def test_the_metrics_agree_with_the_answers(monitored):
                int(float(sample["value"][1])) for sample in found}
         if got == want:
             break
+        await asyncio.sleep(0.1)
     assert got == want
 
 
