@@ -8,7 +8,6 @@
   ever a returned verdict.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
@@ -29,6 +28,7 @@ from edge.pipeline.calls import (
     VerificationCall,
 )
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
     Clock,
@@ -200,6 +200,8 @@ class Verifier:
         window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
         found = check_presentation(text, case.now, case.trust.keys, window)
         if isinstance(found, Verdict):
+            if found.reason is Reason.STEP_EXPIRED:
+                case.keep_expired(text)
             return found
         case.authentic = found
         return None
@@ -277,24 +279,3 @@ class Verifier:
         """Hold faces against the bounds by their headers, before anything is spent."""
         for image in images:
             probe_image(image, self._image_limits)
-
-
-def request_key(gate_id: str, request_id: str) -> bytes:
-    """Identify a gate's request, 16 bytes."""
-    return hashlib.sha256(f"{gate_id}\0{request_id}".encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-def body_digest(
-    scene: str, presentation: str, challenge_id: str,
-    code_images: Sequence[bytes], face_images: Sequence[bytes],
-) -> bytes:
-    """Digest a call's content whatever its encoding, 16 bytes."""
-    whole = hashlib.sha256()
-    for text in (scene, presentation, challenge_id):
-        data = text.encode("utf-8", "surrogatepass")
-        whole.update(len(data).to_bytes(8, "big") + data)
-    for images in (code_images, face_images):
-        whole.update(len(images).to_bytes(8, "big"))
-        for image in images:
-            whole.update(hashlib.sha256(image).digest())
-    return whole.digest()[:16]

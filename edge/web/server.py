@@ -15,7 +15,7 @@ from aiohttp import web
 from edge.config import Limits
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
-from edge.metrics import CONTENT_TYPE, NodeMetrics
+from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
 from edge.pipeline.looks import CodeLook, FaceLook
@@ -226,9 +226,10 @@ class Server:
         words = "ready" if status.ready else "\n".join(status.not_ready)
         return web.Response(text=words + "\n", status=200 if status.ready else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
         """`GET /metrics`."""
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+        body, kind = self._metrics.page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""

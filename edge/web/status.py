@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from edge.faces import Faces
-from edge.hotpath.normalise import CohortPoint
+from edge.hotpath.rates import CohortPoint
 from edge.protocol.records import Words
 
 
