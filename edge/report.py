@@ -95,7 +95,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         unfit = tuple(
             scene for scene, policy in trust.policies.items()
             if policy.face != "off" and self.face.threshold(policy.fmr_max) is None
-            and not policy.pack_override
+            and not (policy.pack_override and self.face.strictest())
         )
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
@@ -103,7 +103,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
             scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
-            pack=PackShown(manifest.id, manifest.title, manifest.licence,
+            pack=PackShown(manifest.id, manifest.title, manifest.licence.title,
                            self.face.embedder_file, manifest.notes),
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
                      "records": self.journal.waiting},

@@ -40,7 +40,20 @@ class Face(msgspec.Struct, frozen=True):
 
 
 class Detector(Protocol):
-    """Finds faces."""
+    """Finds faces.
+
+    Attributes:
+        search_sides: Long sides to search, the next only where the one before isn't enough.
+        enough_px: A search is enough when the largest face has so many of its pixels.
+        refine_side: A face smaller than half of it is sought again in a crop of this side;
+            0 = never.
+        has_points: Whether faces carry points.
+    """
+
+    search_sides: tuple[int, ...]
+    enough_px: int
+    refine_side: int
+    has_points: bool
 
     def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side, never enlarged.

@@ -1,6 +1,6 @@
 """The face engine: an encoded capture becomes a probe, a photograph a reference.
 
-- Built from a pack's manifest; the forms of models known are the tables here.
+- Built from a pack's manifest (edge.models.assemble).
 - Blocking and thread-safe; captures live only as long as the call.
 - Not here: comparison and verdict (edge.hotpath.holder).
 """
@@ -11,23 +11,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge.errors import PackError
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.imaging import DEFAULT_LIMITS, ImageLimits
+from edge.models.assemble import assemble, choose
 from edge.models.burst import BurstRules, fuse_views, to_template
-from edge.models.detection import Face
-from edge.models.embedder import DlibEmbedder
-from edge.models.landmarks import Landmarks
-from edge.models.manifest import PackFile, PackManifest, load_manifest, verify_files
-from edge.models.mmod import MmodDetector
+from edge.models.forms import check_manifest, complete
+from edge.models.manifest import PackManifest, load_manifest, verify_files
 from edge.models.quality import CAPTURE_FLOORS, ENROLMENT_FLOORS, Floors
-from edge.models.sessions import has_vnni
-from edge.models.view import TIMINGS, FrameView, Parts, view_frame
-
-SEARCH_SIDES = (640, 1_280)
-"""Long sides searched, the next only where the one before shows nobody."""
-SAME_PERSON_MIN = 0.90
-"""Frames of one burst whose features are further apart aren't of one person."""
+from edge.models.view import TIMINGS, FrameView, view_frame
 
 
 class ReferenceDraft(msgspec.Struct, frozen=True):
@@ -50,16 +41,16 @@ class FaceEngine:
             PackError: It is damaged or has a form not known here.
         """
         self.manifest: PackManifest = load_manifest(folder)
+        check_manifest(self.manifest)
         verify_files(folder, self.manifest)
         self._limits = limits
-        self.embedder_file = self._file("embedder", "dlib-150").name
-        self._parts = Parts(
-            detector=MmodDetector(folder / self._file("detector", "mmod").name, threads),
-            landmarks=Landmarks(folder / self._file("landmarks", "dlib-5").name),
-            embedder=DlibEmbedder(folder / self.embedder_file, threads),
-            pad=None, search_sides=SEARCH_SIDES,
-        )
-        self._rules = BurstRules(pack=self.manifest.id, same_person_min=SAME_PERSON_MIN)
+        self._parts = assemble(folder, self.manifest, threads)
+        embedder = choose(self.manifest, "embedder")
+        assert embedder is not None
+        self.embedder_file = embedder.name
+        same_person_min = complete(embedder).same_person_min
+        assert same_person_min is not None
+        self._rules = BurstRules(pack=self.manifest.id, same_person_min=same_person_min)
 
     @property
     def pack_id(self) -> str:
@@ -71,19 +62,15 @@ class FaceEngine:
         point = self.manifest.operating_point(fmr)
         return (point.threshold, point.fmr) if point else None
 
-    def strictest(self) -> tuple[float, float]:
-        """Give (threshold, FMR) of the strictest operating point."""
-        point = min(self.manifest.operating_points, key=lambda item: item.fmr)
-        return point.threshold, point.fmr
+    def strictest(self) -> tuple[float, float] | None:
+        """Give (threshold, FMR) of the strictest operating point, None if the pack has none."""
+        point = min(self.manifest.operating_points, key=lambda item: item.fmr, default=None)
+        return (point.threshold, point.fmr) if point else None
 
     def warm(self) -> None:
-        """Run every model once, so that the first capture finds them ready."""
-        grey = np.full((360, 640, 3), 128, np.uint8)
-        parts = self._parts
-        parts.detector.detect(grey, parts.search_sides[0])
-        if parts.landmarks:
-            parts.landmarks.predict(grey, Face(0.0, 0.0, 99.0, 99.0, 1.0))
-        parts.embedder.embed(np.zeros((parts.embedder.side, parts.embedder.side, 3), np.uint8))
+        """Search once at the first scale, so that the first capture finds everything ready."""
+        side = self._parts.detector.search_sides[0]
+        self._parts.detector.detect(np.full((side * 9 // 16, side, 3), 128, np.uint8), side)
 
     def views(
         self, images: Sequence[bytes], floors: Floors | None = CAPTURE_FLOORS
@@ -133,14 +120,3 @@ class FaceEngine:
         views = [view_frame(image, self._limits, self._parts, floors, timings)
                  for image in images]
         return views, timings
-
-    def _file(self, role: str, form: str) -> PackFile:
-        """Choose the file of a role whose need this processor meets."""
-        for file in self.manifest.files:
-            if file.role == role and (file.needs != "vnni" or has_vnni()):
-                if file.form != form:
-                    raise PackError(f"pack {self.manifest.id}: {file.name} is of form "
-                                    f"{file.form!r}, which isn't known for a {role}")
-                return file
-        raise PackError(f"pack {self.manifest.id} has no {role} for this processor")
-

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.errors import PackError
 from edge.models.detection import Face, Rgb
 from edge.models.kernels import suppress
+from edge.models.manifest import Parameters
 from edge.models.sessions import Runner, as_pixels
 
 WINDOW = 80
@@ -26,13 +28,24 @@ FACES_MAX = 64
 class MmodDetector:
     """Finds faces with the converted network."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    has_points = False
+
+    def __init__(self, path: Path, parameters: Parameters, threads: int = 1) -> None:
         """Load the network.
 
         Raises:
-            PackError: It can't be loaded.
+            PackError: It isn't of the form.
         """
         self._runner = Runner(path, threads)
+        shape = self._runner.input_shape
+        if (self._runner.input_type != "tensor(uint8)" or len(shape) != 4 or shape[3] != 3
+                or isinstance(shape[1], int) or isinstance(shape[2], int)):
+            raise PackError(f"{path.name}: a uint8 input (n, height, width, 3) of any size was "
+                            f"expected, it has {self._runner.input_type} {shape}")
+        given = parameters
+        assert given.search_sides and given.enough_px is not None
+        self.search_sides, self.enough_px = given.search_sides, given.enough_px
+        self.refine_side = given.refine_side or 0
 
     def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side.

@@ -1,6 +1,6 @@
 """One encoded frame becomes the view of its one face, or why there is none.
 
-- Finds faces at the smallest scale that suffices; cuts the chip from the full capture.
+- The chip is cut from the full capture, whatever scale the face was found at.
 - Knows no form of model: detector, landmarks, embedder and PAD are given to it.
 - Not here: several frames together (edge.models.burst).
 """
@@ -18,10 +18,9 @@ from edge.hotpath.reasons import Reason
 from edge.imaging import ImageLimits, decode_rgb
 from edge.models.detection import Detector, Face, Points, Rgb, Scheme
 from edge.models.quality import Floors, first_below, judge_chip, unify
+from edge.models.search import find_only_face
 
 DECODE_SIDE_MIN = 1_280
-SECOND_FACE_RATIO = 0.5
-"""A face smaller than this share of the largest is a bystander."""
 THUMB_SIDE = 32
 THUMB_MARGIN = 0.25
 """How far a thumb reaches beyond the box, in sides of the box."""
@@ -92,14 +91,12 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         landmarks: None where the detector's own points serve.
-        search_sides: Long sides searched, the next only where the one before shows nobody.
     """
 
     detector: Detector
     landmarks: LandmarkModel | None
     embedder: EmbedderModel
     pad: PadModel | None
-    search_sides: tuple[int, ...]
 
 
 def view_frame(
@@ -122,7 +119,8 @@ def view_frame(
     rgb = decode_rgb(image, limits, DECODE_SIDE_MIN)
     decoded = time.perf_counter()
     timings["decode"] += (decoded - start) * 1e3
-    face = _only_face(rgb, parts, timings)
+    face, seconds = find_only_face(rgb, parts.detector)
+    timings["session_run"] += seconds * 1e3
     detected = time.perf_counter()
     timings["detect"] += (detected - decoded) * 1e3
     if isinstance(face, ProbeFault):
@@ -151,20 +149,6 @@ def view_frame(
         quality=unify(components), thumb=_thumb(rgb, face),
         live=parts.pad.score(rgb, face, points, scheme) if parts.pad else None,
     )
-
-
-def _only_face(rgb: Rgb, parts: Parts, timings: dict[str, float]) -> Face | ProbeFault:
-    faces: list[Face] = []
-    for side in parts.search_sides:
-        faces, seconds = parts.detector.detect(rgb, side)
-        timings["session_run"] += seconds * 1e3
-        if faces or side >= max(rgb.shape[:2]):
-            break
-    if not faces:
-        return ProbeFault(Reason.FACE_ABSENT)
-    largest = max(faces, key=lambda face: face.side)
-    others = [face for face in faces if face.side > SECOND_FACE_RATIO * largest.side]
-    return largest if len(others) == 1 else ProbeFault(Reason.FACE_MULTIPLE)
 
 
 def _thumb(rgb: Rgb, face: Face) -> npt.NDArray[np.uint8]:

@@ -38,8 +38,8 @@ class FaceEngine(Protocol):
         """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
         ...
 
-    def strictest(self) -> tuple[float, float]:
-        """Give (threshold, FMR) of the strictest operating point."""
+    def strictest(self) -> tuple[float, float] | None:
+        """Give (threshold, FMR) of the strictest operating point, None if there is none."""
         ...
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:

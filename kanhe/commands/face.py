@@ -44,7 +44,7 @@ def run_compare(args: argparse.Namespace) -> int:
     engine = open_pack(args.pack)
     one, other = (_probe(engine, path) for path in (args.a, args.b))
     point = engine.threshold(FMR_SHOWN)
-    threshold, fmr = point if point else engine.strictest()
+    threshold, fmr = point or engine.strictest() or (None, None)
     line: dict[str, object] = {
         "score": None, "threshold": threshold, "fmr": fmr, "match": False,
         "quality": {"a": _quality(one), "b": _quality(other)}, "pack": engine.pack_id,
@@ -52,7 +52,7 @@ def run_compare(args: argparse.Namespace) -> int:
     whole = isinstance(one, Probe) and isinstance(other, Probe)
     if isinstance(one, Probe) and isinstance(other, Probe):
         score = compare_templates(one.template, other.template)
-        line |= {"score": round(score, 4), "match": score > threshold}
+        line |= {"score": round(score, 4), "match": threshold is not None and score > threshold}
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     return 0 if whole else 1
 
