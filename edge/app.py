@@ -93,7 +93,10 @@ class Node:
         image_limits = ImageLimits(
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
-        self._face = FaceEngine(config.packs_folder / config.face_pack, image_limits)
+        self._face = FaceEngine(
+            config.packs_folder / config.face_pack, image_limits,
+            pad_folder=config.packs_folder / config.pad_pack if config.pad_pack else None,
+        )
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(

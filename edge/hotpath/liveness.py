@@ -11,6 +11,7 @@
 - Not here: choosing, keeping and spending challenges (edge.pipeline.challenges).
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
@@ -96,7 +97,7 @@ def judge_challenge(actions: Sequence[Action], track: Sequence[Pose]) -> Finding
     if abs(start.turn_deg) > FACING_DEG_MAX:
         return Finding.AWAY
     if any(abs(b.turn_deg - a.turn_deg) > STEP_DEG_MAX
-           for a, b in zip(track, track[1:], strict=False)):
+           for a, b in itertools.pairwise(track)):
         return Finding.JUMPED
     # A turn that wasn't asked for means that the person follows something else.
     unasked = [action for action in TURNS if action not in actions]

@@ -17,13 +17,17 @@ UPLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 
 class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What a comparison found. `score` and `threshold` on the pack's scale."""
+    """What a comparison found. `score` and `threshold` on the pack's scale.
+
+    `pad_checks` names what was checked of liveness: `passive`, `still`, `challenge`.
+    """
 
     score: float
     threshold: float
     fmr: float
     model: str
     pad: Literal["passed", "failed", "not_checked"]
+    pad_checks: tuple[str, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,8 +114,12 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         face: Whether the face is part of a verification here.
         fmr_max: The false match rate (per comparison) the scene needs.
         pack_override: The words that justify using a pack that can't meet `fmr_max`.
-        no_match, attack: Decision on those reasons (`reject` or `refer`).
-        pad: Presentation attack detection: required, if a pack is installed, off.
+        no_match, attack: Decision on those reasons (`reject` or `refer`); a failed challenge is
+            decided as an attack.
+        pad: Presentation attack detection: required, as far as it is available, off.
+        challenge: Active challenge and response: required, judged if a gate sends one, off.
+        challenge_actions: How many actions a challenge has.
+        challenge_open_s: How long a challenge may be answered.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
@@ -136,6 +140,9 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     no_match: Literal["reject", "refer"] = "reject"
     attack: Literal["reject", "refer"] = "reject"
     pad: Literal["required", "if_available", "off"] = "if_available"
+    challenge: Literal["off", "if_available", "required"] = "off"
+    challenge_actions: Literal[1, 2] = 1
+    challenge_open_s: int = 20
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"

@@ -6,6 +6,7 @@ import numpy as np
 
 from edge.errors import ImageError, JournalError
 from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.liveness import Pose
 from edge.hotpath.qr.reading import CodeReading
 from edge.hotpath.reasons import Reason
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
@@ -37,7 +38,10 @@ class FakeFace:
 
     pack_id = PACK
     unfit = False
-    pad = "not_checked"
+
+    def __init__(self) -> None:
+        self.checks: dict[str, bool] = {}
+        self.track: tuple[Pose, ...] = ()
 
     def threshold(self, fmr: float) -> tuple[float, float] | None:
         return None if self.unfit else (0.9, 0.001)
@@ -52,9 +56,9 @@ class FakeFace:
         if name == 1:
             return ProbeFault(Reason.FACE_MULTIPLE)
         if name == 2:
-            return ProbeFault(Reason.FACE_QUALITY_LOW, "pose")
+            return ProbeFault(Reason.FACE_QUALITY_LOW, "yaw")
         return Probe(pack=PACK, template=template_of(name), quality=1.0, components={},
-                     pad=self.pad)
+                     checks=self.checks, track=self.track)
 
 
 def template_of(name: int) -> np.ndarray:
