@@ -23,12 +23,12 @@ FRAMES_MIN = 4
 """A burst in which fewer frames show the face says nothing about a movement."""
 FACING_DEG_MAX = 12.0
 """How far the head may be turned in the first frame."""
-TURN_DEG_MIN = 15.0
-"""A turn: four times the noise of the estimate, half of what one turns when asked to."""
+TURN_DEG_MIN = 20.0
+"""A turn: four times the noise of the estimate, and more than most tilted pictures feign."""
 LOOK_UP_DEG_MIN = 12.0
 NEARER_RATIO_MIN = 1.25
 """How much the eyes' distance must grow: from 50 cm to 40 cm."""
-STEP_DEG_MAX = 28.0
+STEP_DEG_MAX = 35.0
 """A head doesn't turn further from one frame to the next; two pictures in turn do."""
 ACTIONS_MAX = 2
 
@@ -43,10 +43,10 @@ class Action(StrEnum):
 
 
 ACTION_WORDS: dict[Action, Words] = {
-    Action.TURN_LEFT: Words("请向您的左侧转头", "Please turn your head to your left"),
-    Action.TURN_RIGHT: Words("请向您的右侧转头", "Please turn your head to your right"),
-    Action.LOOK_UP: Words("请抬头", "Please look up"),
-    Action.COME_NEARER: Words("请靠近镜头", "Please come nearer to the camera"),
+    Action.TURN_LEFT: Words("请慢慢向您的左侧转头", "Please turn your head slowly to your left"),
+    Action.TURN_RIGHT: Words("请慢慢向您的右侧转头", "Please turn your head slowly to your right"),
+    Action.LOOK_UP: Words("请慢慢抬头", "Please look up slowly"),
+    Action.COME_NEARER: Words("请慢慢靠近镜头", "Please come slowly nearer to the camera"),
 }
 TURNS = (Action.TURN_LEFT, Action.TURN_RIGHT)
 
