@@ -23,6 +23,10 @@ RATE = 0.7
 SIDE_MIN = 72
 OVERLAP_MAX = 0.3382761351109955
 FACES_MAX = 64
+BYSTANDER_RATIO = 0.5
+"""Faces smaller than this share of the largest may be left out: nobody asks for them."""
+NEXT_SMALLER = 1.25
+"""A level's windows find faces up to so many times their own size."""
 
 
 class MmodDetector:
@@ -57,16 +61,16 @@ class MmodDetector:
         Returns:
             Faces, best first, in pixels of `rgb`; and the seconds the runtime took.
         """
-        scale = min(1.0, long_side / max(rgb.shape[:2]))
-        level = rgb if scale == 1.0 else _scaled(rgb, rgb, scale)
         rows: list[npt.NDArray[np.float32]] = []
-        seconds = 0.0
-        while min(level.shape[:2]) >= SIDE_MIN:
+        seconds = largest = 0.0
+        for level in reversed(_pyramid(rgb, long_side)):
+            scale = level.shape[1] / rgb.shape[1]
+            if NEXT_SMALLER * WINDOW / scale < BYSTANDER_RATIO * largest:
+                break
             scores, took = self._runner.run(as_pixels(level))
             seconds += took
-            rows.append(_boxes(scores[0, 0], level.shape[1] / rgb.shape[1]))
-            scale *= RATE
-            level = _scaled(level, rgb, scale)
+            rows.append(_boxes(scores[0, 0], scale))
+            largest = max([largest, *(rows[-1][:, 2] - rows[-1][:, 0])])
         found = np.concatenate(rows) if rows else np.zeros((0, 5), np.float32)
         best = found[np.argsort(-found[:, 4], kind="stable")][: FACES_MAX * 8]
         kept = suppress(np.ascontiguousarray(best[:, :4]), OVERLAP_MAX)[:FACES_MAX]
@@ -88,6 +92,17 @@ def _voted(found: npt.NDArray[np.float32], box: npt.NDArray[np.float32]) -> Face
     mean = np.average(found[near, :4], axis=0, weights=found[near, 4])
     left, top, right, bottom = (float(value) for value in mean)
     return Face(left, top, right, bottom, float(box[4]))
+
+
+def _pyramid(rgb: Rgb, long_side: int) -> list[Rgb]:
+    scale = min(1.0, long_side / max(rgb.shape[:2]))
+    level = rgb if scale == 1.0 else _scaled(rgb, rgb, scale)
+    levels = []
+    while min(level.shape[:2]) >= SIDE_MIN:
+        levels.append(level)
+        scale *= RATE
+        level = _scaled(level, rgb, scale)
+    return levels
 
 
 def _scaled(source: Rgb, original: Rgb, scale: float) -> Rgb:
