@@ -143,8 +143,7 @@ def view_frame(
     components = judge_view(chip, points, scheme, rgb.shape[:2], float(pair[0] @ pair[1]),
                             parts.embedder.mirror_range)
     timings["embed"] += (time.perf_counter() - aligned) * 1e3
-    weak = first_below(components, floors) if floors else ""
-    if weak:
+    if floors and (weak := first_below(components, floors)):
         return ProbeFault(Reason.FACE_QUALITY_LOW, weak)
     both = pair[0] + pair[1]
     window = _window(rgb, face)

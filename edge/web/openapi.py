@@ -54,8 +54,7 @@ def build_openapi(version: str) -> dict[str, Any]:
         structs, ref_template="#/components/schemas/{name}"
     )
     answer, verification, capture, status, scenes, problem, challenge, wanted = refs
-    faces = {"type": "array", "items": _FILE}
-    texts = {"type": "string"}
+    faces, texts = {"type": "array", "items": _FILE}, {"type": "string"}
     verify = _post(
         "Verify a presentation, with or without a capture", verification, answer, problem,
         {"scene": texts, "request_id": texts, "presentation": texts, "challenge_id": texts,
