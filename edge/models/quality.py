@@ -47,8 +47,8 @@ class Floors(msgspec.Struct, frozen=True):
     mirror: float
 
 
-CAPTURE_FLOORS = Floors(0.35, 0.2, 0.25, 0.25, 0.2, 0.04, 0.45, 0.45, 0.5, 0.3)
-ENROLMENT_FLOORS = Floors(0.55, 0.6, 0.4, 0.4, 0.35, 0.10, 0.7, 0.7, 0.75, 0.6)
+CAPTURE_FLOORS = Floors(0.35, 0.5, 0.25, 0.25, 0.2, 0.04, 0.45, 0.45, 0.5, 0.3)
+ENROLMENT_FLOORS = Floors(0.55, 0.8, 0.4, 0.4, 0.35, 0.10, 0.7, 0.7, 0.75, 0.6)
 
 
 def judge_view(
