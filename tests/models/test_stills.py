@@ -95,7 +95,7 @@ def test_a_picture_of_another_size_hasnt_moved(scenery):
 @pytest.mark.parametrize("far,still", [(0.5, True), (2.5, False)])
 def test_the_threshold_decides(scenery, far, still):
     # Three frames in a row, `far` thresholds from the first to the last: their mean is 2/3.
-    moved = (np.float32([[1, 0, x], [0, 1, 0]]) for x in (0, MOTION_MIN * 50 * far, MOTION_MIN * 100 * far))
+    moved = (np.float32([[1, 0, MOTION_MIN * x * far], [0, 1, 0]]) for x in (0, 50, 100))
     frames = [view(cv2.warpAffine(scenery, matrix, (800, 600)), 200, 150) for matrix in moved]
     assert is_still(frames) is still
 
