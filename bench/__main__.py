@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m bench [--small] [NAME…]`, one JSON line each.
+"""Run benchmarks: `python -m bench [--small] [--pack DIR] [NAME…]`, one JSON line each.
 
 - Without names: every measure, in the order of their names.
 - Exit code 1 if a measure raised; a measure whose conditions weren't met is
@@ -10,6 +10,8 @@ import importlib
 import pkgutil
 import sys
 import traceback
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import msgspec
@@ -34,6 +36,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--small", action="store_true", help="smallest size that still runs")
+    parser.add_argument("--pack", type=Path, metavar="DIR",
+                        help="measure this face pack, where a measure can")
     parser.add_argument("--list", action="store_true", help="only print the names")
     args = parser.parse_args()
     known = measures()
@@ -47,7 +51,10 @@ def main() -> int:
     for name in args.names or known:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
         try:
-            result = known[name].run(small=args.small)
+            run = known[name].run
+            if args.pack and hasattr(known[name], "run_pack"):
+                run = partial(known[name].run_pack, folder=args.pack)
+            result = run(small=args.small)
         except Exception:
             failed += 1
             traceback.print_exc()

@@ -34,6 +34,7 @@ from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
+from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
@@ -94,8 +95,8 @@ class Node:
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
         self._face = FaceEngine(
-            config.packs_folder / config.face_pack, image_limits,
-            pad_folder=config.packs_folder / config.pad_pack if config.pad_pack else None,
+            find_pack(config.packs_folder, config.face_pack), image_limits,
+            pad_folder=find_pack(config.packs_folder, config.pad_pack) if config.pad_pack else None,
         )
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)

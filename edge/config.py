@@ -131,9 +131,9 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         data_dir: Folder of key, cache, guard and journal.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
-        face_pack: Id of the pack in use.
-        pad_pack: Id of the pack whose PAD models are used beside it; empty = the face pack's own,
-            if it has any.
+        face_pack: Id of the pack in use, or the path of its folder.
+        pad_pack: The pack whose PAD models are used beside it, likewise; empty = the face pack's
+            own, if it has any.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 

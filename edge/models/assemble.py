@@ -84,7 +84,7 @@ def _try(parts: Parts, manifest: PackManifest, embedder_file: PackFile) -> None:
         if not np.isfinite(points).all():
             raise PackError(f"pack {manifest.id}: the landmarks' values aren't numbers")
     side = parts.embedder.side
-    features, _ = parts.embedder.embed(np.full((side, side, 3), 128, np.uint8))
+    features, _ = parts.embedder.embed(np.full((side, side, 3), 128, np.uint8), mirror=True)
     if features.shape != (2, manifest.dimensions):
         raise PackError(f"{embedder_file.name} gives features of shape {features.shape[1:]}, the "
                         f"manifest says {manifest.dimensions} dimensions")

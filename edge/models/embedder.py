@@ -1,8 +1,7 @@
 """Embedders by form: how a face is cut and its chip turned into features.
 
-- Every embedder gives the features of the chip and of its mirror, in one run where the
-  model takes a batch.
-- Two rows that aren't of the stated length are refused when the pack is opened.
+- Chip and mirror go in one run where the model takes a batch.
+- Rows that aren't of the stated length are refused when the pack is opened.
 """
 
 from pathlib import Path
@@ -36,14 +35,14 @@ class DlibEmbedder:
             raise PackError(f"{path.name}: a uint8 input (n, {self.side}, {self.side}, 3) was "
                             f"expected, it has {self._runner.input_type} {shape}")
         assert parameters.mirror_range is not None
-        self.mirror_range = parameters.mirror_range
+        self.mirror_range, self.mirror = parameters.mirror_range, True
 
     def cut(self, rgb: Rgb, points: Points) -> Rgb:
         """Cut the aligned chip, (150, 150, 3)."""
         return cut_chip(rgb, points)
 
-    def embed(self, chip: Rgb) -> tuple[Features, float]:
-        """Give features of the chip and of its mirror, (2, 128), and the runtime's seconds."""
+    def embed(self, chip: Rgb, *, mirror: bool) -> tuple[Features, float]:  # noqa: ARG002
+        """Give features of the chip and of its mirror, (2, 128): the graph has both."""
         return self._runner.run(as_pixels(chip))
 
 
@@ -61,28 +60,30 @@ class ArcfaceEmbedder:
         """
         self._runner = Runner(path, threads)
         shape = self._runner.input_shape
-        sides = [side for side in shape[2:] if isinstance(side, int)]
-        if (self._runner.input_type != "tensor(float)" or len(shape) != 4
-                or shape[1] not in (3, None) or any(side != self.side for side in sides)):
-            raise PackError(f"{path.name}: a float32 input (n, 3, {self.side}, {self.side}) was "
-                            f"expected, it has {self._runner.input_type} {shape}")
+        wanted = (1, 3, self.side, self.side)
+        if self._runner.input_type != "tensor(float)" or len(shape) != 4 or any(
+            isinstance(size, int) and size != want
+            for size, want in zip(shape, wanted, strict=True)
+        ):
+            raise PackError(f"{path.name}: a float32 input (1 or n, 3, {self.side}, {self.side}) "
+                            f"was expected, it has {self._runner.input_type} {shape}")
         given = parameters
         assert given.mean is not None and given.std is not None and given.mirror_range is not None
         self._mean, self._gain = given.mean, 1.0 / given.std
         self._swap = given.colour == "bgr"
-        self._batched = not isinstance(shape[0], int) or shape[0] == 2
-        self.mirror_range = given.mirror_range
+        self._batched = not isinstance(shape[0], int)
+        self.mirror_range, self.mirror = given.mirror_range, bool(given.mirror)
 
     def cut(self, rgb: Rgb, points: Points) -> Rgb:
         """Cut the aligned chip, (112, 112, 3)."""
         return cut_arcface(rgb, points)
 
-    def embed(self, chip: Rgb) -> tuple[Features, float]:
-        """Give features of the chip and of its mirror, (2, d), and the runtime's seconds."""
-        planes = np.empty((2, 3, self.side, self.side), np.float32)
-        for turn in (0, 1):
+    def embed(self, chip: Rgb, *, mirror: bool) -> tuple[Features, float]:
+        """Give features of the chip, and of its mirror where asked; and the runtime's seconds."""
+        planes = np.empty((2 if mirror else 1, 3, self.side, self.side), np.float32)
+        for turn in range(len(planes)):
             fill_planes(chip, planes[turn], self._mean, self._gain, self._swap, bool(turn))
-        if self._batched:
+        if self._batched or len(planes) == 1:
             return self._runner.run(planes)
         one, seconds = self._runner.run(planes[:1])
         other, more = self._runner.run(planes[1:])

@@ -99,7 +99,7 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        return self._look(images, floors)[0]
+        return self._look(images, floors, mirror=False)[0]
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Judge one capture, a burst of encoded frames of one person.
@@ -111,8 +111,12 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
+<<<<<<< HEAD
         # A frame below the floors adds nothing to the probe, but shows what the head does.
         views, timings = self._look(images, None)
+=======
+        views, timings = self._look(images, CAPTURE_FLOORS, mirror=False)
+>>>>>>> packs
         return fuse_views(views, self._rules, timings)
 
     def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:
@@ -121,7 +125,7 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        (view,), _ = self._look([image], ENROLMENT_FLOORS)
+        (view,), _ = self._look([image], ENROLMENT_FLOORS, mirror=True)
         if isinstance(view, ProbeFault):
             return view
         return ReferenceDraft(
@@ -139,9 +143,9 @@ class FaceEngine:
         self.pad_manifest = manifest
 
     def _look(
-        self, images: Sequence[bytes], floors: Floors | None
+        self, images: Sequence[bytes], floors: Floors | None, *, mirror: bool
     ) -> tuple[list[FrameView | ProbeFault], dict[str, float]]:
         timings = dict.fromkeys(TIMINGS, 0.0)
-        views = [view_frame(image, self._limits, self._parts, floors, timings)
+        views = [view_frame(image, self._limits, self._parts, floors, timings, mirror=mirror)
                  for image in images]
         return views, timings

@@ -26,7 +26,7 @@ class Form(msgspec.Struct, frozen=True):
     defaults: Parameters = Parameters()
 
 
-_ARCFACE = Parameters(mean=127.5, std=127.5, colour="rgb", mirror_range=(0.4, 0.85),
+_ARCFACE = Parameters(mean=127.5, std=127.5, colour="rgb", mirror=False, mirror_range=(0.4, 0.85),
                       same_person_min=0.3)
 _GRID = Parameters(search_sides=(320, 640, 1_280), enough_px=64, refine_side=192)
 

@@ -45,6 +45,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         overlap_max: Larger overlap with a better face drops one.
         box_scale, box_shift: The square that the landmarks start from: side as a multiple of the
             box' longer side, centre moved down by that many sides.
+        mirror: Whether a capture's mirror image is embedded, too: steadier, at twice the time.
+            Enrolment always does.
         mirror_range: Cosines between a face's features and its mirror's that count as quality
             0 and 1.
         same_person_min: Frames of one burst whose cosine is smaller aren't of one person.
@@ -63,6 +65,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     overlap_max: Rate | None = None
     box_scale: Annotated[float, Meta(gt=0.0, le=4.0)] | None = None
     box_shift: Annotated[float, Meta(ge=-1.0, le=1.0)] | None = None
+    mirror: bool | None = None
     mirror_range: tuple[Cosine, Cosine] | None = None
     same_person_min: Cosine | None = None
     crop_scale: Annotated[float, Meta(gt=0.0, le=8.0)] | None = None

@@ -68,17 +68,26 @@ class LandmarkModel(Protocol):
 
 
 class EmbedderModel(Protocol):
-    """Turns points into a chip, and the chip into features."""
+    """Turns points into a chip, and the chip into features.
+
+    Attributes:
+        mirror: Whether a capture's mirror image is embedded, too.
+    """
 
     scheme: Scheme
+    mirror: bool
     mirror_range: tuple[float, float]
     side: int
 
     def cut(self, rgb: Rgb, points: Points) -> Rgb:
         """Cut the aligned chip."""
 
-    def embed(self, chip: Rgb) -> tuple[Features, float]:
-        """Give features of the chip and of its mirror, (2, d), and the runtime's seconds."""
+    def embed(self, chip: Rgb, *, mirror: bool) -> tuple[Features, float]:
+        """Give features of the chip, and of its mirror where asked; and the runtime's seconds.
+
+        Returns:
+            Shape (2, d), or (1, d) without the mirror.
+        """
 
 
 class PadModel(Protocol):
@@ -105,7 +114,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_frame(
     image: bytes, limits: ImageLimits, parts: Parts, floors: Floors | None,
-    timings: dict[str, float],
+    timings: dict[str, float], *, mirror: bool,
 ) -> FrameView | ProbeFault:
     """Go from one encoded frame to its one face's features.
 
@@ -115,6 +124,7 @@ def view_frame(
         parts: Models to look with.
         floors: Quality floors; None = a poor face is viewed all the same.
         timings: By name (`TIMINGS`), added to, milliseconds.
+        mirror: Whether the mirror image is embedded even where the pack leaves it out.
 
     Raises:
         ImageError: Not an image we read, damaged, or beyond the bounds.
@@ -134,19 +144,29 @@ def view_frame(
     chip = parts.embedder.cut(rgb, points)
     aligned = time.perf_counter()
     timings["align"] += (aligned - detected) * 1e3
-    output, seconds = parts.embedder.embed(chip)
+    output, seconds = parts.embedder.embed(chip, mirror=mirror or parts.embedder.mirror)
     timings["session_run"] += seconds * 1e3
-    pair: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
-    if not np.isfinite(pair).all():
+    rows: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
+    if not np.isfinite(rows).all():
         return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
     scheme = parts.embedder.scheme
+<<<<<<< HEAD
     components = judge_view(chip, points, scheme, rgb.shape[:2], float(pair[0] @ pair[1]),
+=======
+    components = judge_chip(chip, points, scheme, float(rows[0] @ rows[-1]),
+>>>>>>> packs
                             parts.embedder.mirror_range)
+    if len(rows) == 1:
+        del components["mirror"]
     timings["embed"] += (time.perf_counter() - aligned) * 1e3
     if floors and (weak := first_below(components, floors)):
         return ProbeFault(Reason.FACE_QUALITY_LOW, weak)
+<<<<<<< HEAD
     both = pair[0] + pair[1]
     window = _window(rgb, face)
+=======
+    both = rows.sum(axis=0)
+>>>>>>> packs
     return FrameView(
         box=face, points=points, scheme=scheme, width=rgb.shape[1], height=rgb.shape[0],
         features=both / np.linalg.norm(both), components=components,
@@ -162,6 +182,7 @@ def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
     top = int(np.clip(face.top - margin, 0, height - 1))
     right = int(np.clip(face.right + margin, left + 1, width))
     bottom = int(np.clip(face.bottom + margin, top + 1, height))
+<<<<<<< HEAD
     return left, top, right, bottom
 
 
@@ -170,3 +191,9 @@ def _thumb(rgb: Rgb, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]
     small = cv2.resize(rgb[top:bottom, left:right], (THUMB_SIDE, THUMB_SIDE),
                        interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+=======
+    grey = cv2.cvtColor(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
+                        cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+>>>>>>> packs

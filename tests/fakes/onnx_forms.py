@@ -17,9 +17,9 @@ POINTS = np.array([[-1.5, -1.0], [1.5, -1.0], [0.0, 0.5], [-1.0, 2.0], [1.0, 2.0
 """Five points in strides of 8 from the face's middle."""
 
 
-def _save(path: Path, nodes, inputs, outputs, weights) -> Path:
+def _save(path: Path, nodes, inputs, outputs, weights, opset=OPSET) -> Path:
     graph = helper.make_graph(nodes, "form", inputs, outputs, weights)
-    model = helper.make_model(graph, opset_imports=OPSET, ir_version=10)
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     return path
@@ -154,24 +154,25 @@ def arcface(path: Path, *, dimensions: int = 512, batch: int | None = None,
 def arcface_of_dlib(path: Path, embedder: Path) -> Path:
     """Wrap the default pack's network: ArcFace's chip is moved onto dlib's inside the graph."""
     inner = onnx.load(str(embedder))
+    # The first two nodes mirror what is given: here the caller does.
+    body = list(inner.graph.node)[2:]
+    body[0].input[0] = "pixels"
     nodes = [
         helper.make_node("Mul", ["planes", "std"], ["spread"]),
         helper.make_node("Add", ["spread", "mean"], ["grey"]),
-        helper.make_node("Resize", ["grey", "", "", "sizes"], ["large"], mode="linear"),
+        helper.make_node("Resize", ["grey", "", "scales"], ["large"], mode="linear"),
         helper.make_node("Pad", ["large", "pads"], ["padded"], mode="edge"),
         helper.make_node("Slice", ["padded", "begin", "end", "axes"], ["cut"]),
         helper.make_node("Transpose", ["cut"], ["rows"], perm=[0, 2, 3, 1]),
         helper.make_node("Round", ["rows"], ["whole"]),
         helper.make_node("Clip", ["whole", "none", "most"], ["held"]),
         helper.make_node("Cast", ["held"], ["pixels"], to=TensorProto.UINT8),
-        *inner.graph.node,
-        # The network mirrors what it is given itself; the caller's own mirror is already there.
-        helper.make_node("Split", ["features"], ["one", "other"], axis=0),
-        helper.make_node("Identity", ["one"], ["embedding"]),
+        *body,
+        helper.make_node("Identity", ["features"], ["embedding"]),
     ]
     weights = [
         _constant("std", [127.5]), _constant("mean", [127.5]),
-        _constant("sizes", [2, 3, 167, 167], np.int64),
+        _constant("scales", [1, 1, 167 / 112, 167 / 112]),
         _constant("pads", [0, 0, 0, 0, 0, 0, 20, 0], np.int64),
         _constant("begin", [30, 9], np.int64), _constant("end", [180, 159], np.int64),
         _constant("axes", [2, 3], np.int64), _constant("none", np.float32(0)),
@@ -179,6 +180,58 @@ def arcface_of_dlib(path: Path, embedder: Path) -> Path:
     ]
     return _save(
         path, nodes,
-        [helper.make_tensor_value_info("planes", TensorProto.FLOAT, [2, 3, 112, 112])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [2, 128])], weights,
+        [helper.make_tensor_value_info("planes", TensorProto.FLOAT, ["n", 3, 112, 112])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 128])], weights,
+    )
+
+
+def scrfd_of_yunet(path: Path, yunet_file: Path) -> Path:
+    """Wrap a YuNet file: its tensors become SCRFD's inside the graph."""
+    inner = onnx.load(str(yunet_file))
+    given = inner.graph.input[0].name
+    nodes = [
+        helper.make_node("Mul", ["planes", "std"], ["spread"]),
+        helper.make_node("Add", ["spread", "mean"], ["rgb"]),
+        helper.make_node("Gather", ["rgb", "reversed"], [given], axis=1),
+        *inner.graph.node,
+    ]
+    weights = [_constant("std", [128.0]), _constant("mean", [127.5]),
+               _constant("reversed", [2, 1, 0], np.int64), _constant("half", [0.5]),
+               _constant("nothing", [0.0]), *inner.graph.initializer]
+    for name, rows in (("one", 1), ("four", 4), ("ten", 10)):
+        weights.append(_constant(name, [1, -1, rows], np.int64))
+    for index, (begin, end) in enumerate(((0, 2), (2, 4))):
+        weights += [_constant(f"from{index}", [begin], np.int64),
+                    _constant(f"to{index}", [end], np.int64)]
+    weights.append(_constant("last", [2], np.int64))
+    names = {}
+    for stride in (8, 16, 32):
+        nodes += [
+            helper.make_node("Mul", [f"cls_{stride}", f"obj_{stride}"], [f"both{stride}"]),
+            helper.make_node("Sqrt", [f"both{stride}"], [f"sure{stride}"]),
+            # The second entry of each cell never fires.
+            helper.make_node("Mul", [f"sure{stride}", "nothing"], [f"never{stride}"]),
+            helper.make_node("Concat", [f"sure{stride}", f"never{stride}"], [f"two{stride}"],
+                             axis=2),
+            helper.make_node("Slice", [f"bbox_{stride}", "from0", "to0", "last"], [f"mid{stride}"]),
+            helper.make_node("Slice", [f"bbox_{stride}", "from1", "to1", "last"], [f"log{stride}"]),
+            helper.make_node("Exp", [f"log{stride}"], [f"size{stride}"]),
+            helper.make_node("Mul", [f"size{stride}", "half"], [f"reach{stride}"]),
+            helper.make_node("Sub", [f"reach{stride}", f"mid{stride}"], [f"before{stride}"]),
+            helper.make_node("Add", [f"reach{stride}", f"mid{stride}"], [f"after{stride}"]),
+            helper.make_node("Concat", [f"before{stride}", f"after{stride}"] * 2,
+                             [f"boxes{stride}"], axis=2),
+            helper.make_node("Concat", [f"kps_{stride}"] * 2, [f"points{stride}"], axis=2),
+        ]
+        for order, (part, shape) in enumerate((("two", "one"), ("boxes", "four"),
+                                               ("points", "ten"))):
+            names[order, stride] = f"{part}{stride}out"
+            nodes.append(helper.make_node("Reshape", [f"{part}{stride}", shape],
+                                          [names[order, stride]]))
+    widths = (1, 4, 10)
+    return _save(
+        path, nodes,
+        [helper.make_tensor_value_info("planes", TensorProto.FLOAT, [1, 3, "height", "width"])],
+        [helper.make_tensor_value_info(names[key], TensorProto.FLOAT, [1, None, widths[key[0]]])
+         for key in sorted(names)], weights, inner.opset_import,
     )
