@@ -13,8 +13,8 @@ help:            ## Say what there is
 .venv/.test: requirements-test.lock requirements-build.lock pyproject.toml deploy/setup.sh
 	sh deploy/setup.sh test
 
-run: .venv/.run  ## Show Kanhe at work on real input, then stay up with its pages open (ONCE=1: exit)
-	$(BIN)/kanhe demo $(if $(ONCE),--once)
+run: .venv/.run  ## Show Kanhe at work on real input, then stay up with its pages open (ONCE=1: exit; HOST=0.0.0.0: for other devices too)
+	$(BIN)/kanhe demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST))
 
 test: .venv/.test  ## Everything that must hold: lint, types, arrows, benchmarks once, tests
 	$(BIN)/ruff check .

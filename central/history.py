@@ -96,7 +96,8 @@ def _page(
     query = select(JournalEntry).where(*wheres)
     if before:
         at_ms, log, index = _place(before)
-        query = query.where(or_(
+        # The bound by itself lets a database begin inside its index.
+        query = query.where(JournalEntry.at_ms <= at_ms, or_(
             JournalEntry.at_ms < at_ms,
             and_(JournalEntry.at_ms == at_ms, JournalEntry.log < log),
             and_(JournalEntry.at_ms == at_ms, JournalEntry.log == log,

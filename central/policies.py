@@ -1,5 +1,6 @@
 """Scene policies: versioned, the highest version in force, every change in the feed."""
 
+import re
 from importlib.resources import files
 
 import msgspec
@@ -13,6 +14,7 @@ from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
 
 STEPS_BACK_MAX = 60
 STEPS_AHEAD_MAX = 60
+SCENE_NAME = re.compile(r"[a-z0-9_]{1,31}\.[a-z0-9_]{1,31}")
 
 
 class PolicyChange(msgspec.Struct, frozen=True):
@@ -70,6 +72,8 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
     Raises:
         Invalid: What is wrong with it.
     """
+    if not SCENE_NAME.fullmatch(scene):
+        raise Invalid("a scene's name is like hotel.checkin: a-z, 0-9, _, and one dot")
     try:
         raw = msgspec.json.decode(body)
         if not isinstance(raw, dict):

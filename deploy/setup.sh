@@ -24,6 +24,7 @@ check_parts() {
         part wrk "command -v wrk" "the HTTP benchmark prints valid:false"
         part chromium "command -v chromium || command -v chromium-browser || command -v google-chrome" \
             "the tests that open pages in a browser are skipped"
+        part fonts-wqy-microhei "fc-list :lang=zh | grep -q ." "screenshots show no Chinese"
     fi
 }
 

@@ -4,7 +4,8 @@ import msgspec
 from aiohttp import web
 
 from central import history, policies
-from central.errors import Invalid
+from central.errors import Conflict, Invalid
+from central.store import Transaction
 from central.web.site import Site, go
 from edge.access.accounts import Role
 from edge.access.sessions import Session
@@ -28,6 +29,7 @@ class RecordPages:
         page = self._site.page
         return [
             web.get("/scenes", page(look, self.scenes)),
+            web.post("/scenes", page(act, self.add_scene)),
             web.get("/scenes/{scene}", page(look, self.scene)),
             web.post("/scenes/{scene}", page(act, self.set_scene)),
             web.get("/journal", page(look, self.journal)),
@@ -38,6 +40,21 @@ class RecordPages:
         """`GET /scenes`."""
         found = await self._site.run(session, policies.list_policies)
         return self._site.render(request, session, "scenes.html", policies=found)
+
+    async def add_scene(self, request: web.Request, session: Session) -> web.Response:
+        """`POST /scenes`: a new scene with the rules of another, to be changed from there."""
+        form = await self._site.form(request)
+        scene, like = form.get("scene", "").strip(), form.get("like", "")
+
+        def work(tx: Transaction) -> None:
+            if any(policy.scene == scene for policy in policies.list_policies(tx)):
+                raise Conflict(f"there is a scene {scene} already")
+            body = msgspec.to_builtins(policies.get_policy(tx, like)) | {
+                "title": {"zh": form.get("title_zh", ""), "en": form.get("title_en", "")}}
+            policies.set_policy(tx, scene, msgspec.json.encode(body), f"new, like {like}")
+
+        await self._site.run(session, work)
+        return go(f"/scenes/{scene}")
 
     async def scene(self, request: web.Request, session: Session) -> web.Response:
         """`GET /scenes/{scene}`: the policy as a form, and its versions."""

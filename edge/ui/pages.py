@@ -8,10 +8,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from aiohttp import web
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    PackageLoader,
+    StrictUndefined,
+    pass_context,
+)
+from jinja2.runtime import Context
 
 from edge.ui.assets import Assets
 from edge.ui.headers import PAGE_HEADERS
+from edge.ui.names import field_name, names_of, type_name
 
 LANGUAGE_COOKIE = "kanhe-lang"
 LANGUAGE_S = 400 * 86_400
@@ -35,16 +43,18 @@ class Pages:
             loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )
-        self._environment.filters["when"] = _when
-        self._environment.filters["day"] = _day
-        self._environment.filters["age"] = _age
+        self._environment.filters |= {
+            "when": _when, "day": _day, "age": _age, "type_name": _type_name,
+            "field_name": _field_name,
+        }
         self._service = service
 
     def text(self, request: web.Request, template: str, values: dict[str, object]) -> str:
         """Render a template to text."""
         lang = language(request)
         context: dict[str, object] = {
-            "t": _chooser(lang), "lang": lang, "asset": self.assets.url, "path": request.path,
+            "t": _chooser(lang), "lang": lang, "names": names_of(LANGUAGES.index(lang)),
+            "asset": self.assets.url, "path": request.path,
             "service": self._service[LANGUAGES.index(lang)], "session": None, "csrf": "",
             "here": request.path_qs,
         }
@@ -114,11 +124,27 @@ def _day(unix_s: float | None) -> str:
     return "—" if unix_s is None else _when(unix_s)[:10]
 
 
-def _age(seconds: float | None) -> str:
+@pass_context
+def _age(context: Context, seconds: float | None) -> str:
     """Show an age in the largest unit that says enough."""
     if seconds is None:
         return "—"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    column = _column(context)
+    for size, *units in ((86_400, "天", "d"), (3_600, "小时", "h"), (60, "分", "min")):
         if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"
+            return f"{int(seconds // size)} {units[column]}"
+    return f"{int(seconds)} {('秒', 's')[column]}"
+
+
+@pass_context
+def _type_name(context: Context, value: str) -> str:
+    return type_name(value, _column(context))
+
+
+@pass_context
+def _field_name(context: Context, value: str) -> str:
+    return field_name(value, _column(context))
+
+
+def _column(context: Context) -> int:
+    return LANGUAGES.index(context["lang"])

@@ -22,6 +22,7 @@ from edge.access.tls import client_context
 from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
+from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
@@ -38,12 +39,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--insecure", action="store_true",
                      help="serve clear HTTP, beyond loopback too: everybody there can listen")
     run.set_defaults(run=run_platform)
+    authority = nouns.add_parser("authority", help="the local authority that devices install")
+    add_authority_arguments(authority)
+    authority.set_defaults(run=run_authority)
     account = nouns.add_parser("account", help="who signs in to the platform's pages")
     add_account_arguments(account)
     _add_reach(account)
     account.set_defaults(run=run_account)
     for noun, verb, positional, options, call in _ADMIN:
-        group = nouns.choices.get(noun) or nouns.add_parser(noun, help=f"{noun}s")
+        group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
         verbs = _verbs_of(group)
         command = verbs.add_parser(verb)
         for name in positional:
@@ -60,6 +64,14 @@ def _add_reach(command: argparse.ArgumentParser) -> None:
     command.add_argument("--token-file", type=Path, default=keys / "admin.token")
     command.add_argument("--authority", type=Path, metavar="FILE",
                          help="certificate (PEM) of the platform's local authority")
+
+
+def run_authority(args: argparse.Namespace) -> int:
+    """Show the local authority: its fingerprint, and where devices install it from."""
+    from central.app import wire_of
+
+    config = load_central_config(args.config)
+    return show_authority(wire_of(config, insecure=False), config.port, args.out)
 
 
 def run_account(args: argparse.Namespace) -> int:
@@ -134,6 +146,12 @@ def _revoke(what: str) -> Callable[[argparse.Namespace], _Call]:
     return lambda a: ("DELETE", f"/v1/{what}/{quote(a.id)}?reason={quote(a.reason)}", b"")
 
 
+_NOUNS = {
+    "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
+    "policy": "scenes and their rules", "node": "enrol and revoke nodes",
+    "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
+    "status": "what the platform holds",
+}
 _REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
 _Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
 _ADMIN: tuple[_Row, ...] = (

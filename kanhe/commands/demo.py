@@ -32,6 +32,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--once", action="store_true", help="end after the table")
     parser.add_argument("--folder", type=Path, metavar="DIR",
                         help="keep the city here (an empty folder); default: a temporary one")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="where both listen; 0.0.0.0 lets a real phone and tablet of this "
+                             "network join, over TLS")
     parser.set_defaults(run=run_demo)
 
 
@@ -47,16 +50,16 @@ def run_demo(args: argparse.Namespace) -> int:
             print(f"kanhe: {args.folder} isn't empty: give the demo a folder of its own",
                   file=sys.stderr)
             return 1
-        return asyncio.run(_play(args.folder, packs, once=args.once))
+        return asyncio.run(_play(args.folder, packs, args.host, once=args.once))
     with tempfile.TemporaryDirectory(prefix="kanhe-demo-") as folder:
-        return asyncio.run(_play(Path(folder), packs, once=args.once))
+        return asyncio.run(_play(Path(folder), packs, args.host, once=args.once))
 
 
 def _interrupt(_: int, __: object) -> None:
     raise KeyboardInterrupt
 
 
-async def _play(folder: Path, packs: Path, *, once: bool) -> int:
+async def _play(folder: Path, packs: Path, host: str, *, once: bool) -> int:
     from edge.models.convert import ensure_default_pack
     from kanhe.demo.city import City
     from kanhe.demo.story import CALL_S_MAX, Story
@@ -65,7 +68,7 @@ async def _play(folder: Path, packs: Path, *, once: bool) -> int:
     start = time.monotonic()
     _say("making the default face pack, if it isn't there yet …")
     ensure_default_pack(packs, show_progress)
-    city = City(folder, packs)
+    city = City(folder, packs, host)
     try:
         _say("starting the central platform …")
         await city.start_central()
@@ -80,7 +83,9 @@ async def _play(folder: Path, packs: Path, *, once: bool) -> int:
         table.head()
         headers = {"Authorization": f"Bearer {city.gate_credential}"}
         timeout = aiohttp.ClientTimeout(CALL_S_MAX)
-        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        connector = aiohttp.TCPConnector(ssl=city.tls("edge"))
+        async with aiohttp.ClientSession(
+                headers=headers, timeout=timeout, connector=connector) as session:
             await Story(city, table, session).play()
         wrong = table.unexpected
         print(f"\n{len(table.rows) - len(wrong)} as expected, {len(wrong)} not", flush=True)
@@ -98,7 +103,8 @@ async def _stay(city: "City", folder: Path) -> None:
     from kanhe.demo.people import PEOPLE, load_portrait
 
     person = PEOPLE[0]
-    central = city.central.url if city.central else ""
+    node, central = city.seen(city.node_url), city.seen(city.central_url)
+    insecure = "" if node.startswith("http:") else " -k"
     passwords = {name: secrets.token_urlsafe(9) for name, _ in SIGN_INS}
     for name, role in SIGN_INS:
         await city.add_account(name, role, passwords[name])
@@ -106,8 +112,11 @@ async def _stay(city: "City", folder: Path) -> None:
     signs = "\n".join(f"            {name:10} {passwords[name]}   {role}"
                       for name, role in SIGN_INS)
     (folder / "face.jpg").write_bytes(face_frame(load_portrait(person), seed=1))
+    if node.startswith("https:"):
+        print(f"\nOther devices install the two authorities once: {node}/authority and "
+              f"{central}/authority")
     print(f"""
-Console   {city.node_url}/            the operator's; first a supervisor locks it at /desk
+Console   {node}/            the operator's; first a supervisor locks it at /desk
 Wallet    {central}/wallet/#{pairing}
             pairs this browser with {person.name}'s credentials, once
 Platform  {central}/                  administration
@@ -123,7 +132,8 @@ console see the wallet's window ("Use a window"); when it asks for the face, dro
 Then revoke the card at the platform (Holders) and show the next code.
 
 Try it:
-  curl -s {city.node_url}/v1/verifications -H 'Authorization: Bearer {city.gate_credential}' \\
+  curl -s{insecure} {city.node_url}/v1/verifications \\
+    -H 'Authorization: Bearer {city.gate_credential}' \\
     -F scene=hotel.checkin -F request_id=$(date +%s%N) \\
     -F code_image=@{folder}/phone.jpg -F face_image=@{folder}/face.jpg
 

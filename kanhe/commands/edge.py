@@ -14,13 +14,13 @@ import msgspec
 import orjson
 import uvloop
 
-from edge.access.addresses import local_addresses
-from edge.access.tls import client_context, is_loopback
+from edge.access.tls import client_context
 from edge.config import EdgeConfig, load_config
 from edge.errors import ConfigError
 from edge.front import accounts_of, wire_of
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, keep_account
+from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.progress import show_progress
 
 
@@ -43,12 +43,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run.add_argument("--insecure", action="store_true",
                      help="serve clear HTTP, beyond loopback too: everybody there can listen")
     authority = actions.add_parser("authority", help="the local authority that devices install")
-    authority.add_argument("--out", type=Path, metavar="FILE", help="write its certificate (PEM)")
+    add_authority_arguments(authority)
     authority.set_defaults(run=run_authority)
     account = actions.add_parser("account", help="who signs in to this node's pages")
     add_account_arguments(account)
     account.set_defaults(run=run_account)
-    for action in (run, enrol, check, authority, account):
+    for action in (run, enrol, check, account):
         action.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
 
 
@@ -136,18 +136,7 @@ def read_link(link: str) -> tuple[str, str, str]:
 def run_authority(args: argparse.Namespace) -> int:
     """Show the local authority: its fingerprint, and where devices install it from."""
     config = load_config(args.config, os.environ)
-    wire = wire_of(config, insecure=False)
-    if wire.authority is None:
-        raise ConfigError("this node serves without a local authority: see tls.mode")
-    if args.out is not None:
-        args.out.write_bytes(wire.authority.pem)
-    import segno
-
-    names = [name for name in local_addresses() if not is_loopback(name)] or ["127.0.0.1"]
-    address = f"https://{names[0]}:{config.listen.port}/authority"
-    segno.make(address, micro=False).terminal(sys.stderr, compact=True)
-    sys.stdout.buffer.write(orjson.dumps({"pin": wire.authority.pin, "install": address}) + b"\n")
-    return 0
+    return show_authority(wire_of(config, insecure=False), config.listen.port, args.out)
 
 
 def run_account(args: argparse.Namespace) -> int:

@@ -2,9 +2,11 @@
 
 - Everything an administrator does goes over the platform's HTTP interface.
 - All files are in one folder; only packs are shared with other runs, since they are made once.
+- Beyond loopback both serve TLS by their own authorities, and are called here by these.
 """
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 import orjson
 import simplejpeg
 
+from edge.access.certificates import server_names
+from edge.access.tls import client_context, is_loopback
 from edge.errors import OperatingError
 from kanhe.commands.central import call
 from kanhe.demo.people import PEOPLE, Person, load_portrait
@@ -21,15 +25,16 @@ from kanhe.demo.wallet import Wallet
 
 SCENES = ("hotel.checkin", "police.roadside", "office.gatehouse", "bank.counter")
 PORTRAIT_QUALITY = 95
+LOOPBACK = "127.0.0.1"
 
 
 class City:
     """What the story plays in."""
 
-    def __init__(self, folder: Path, packs: Path) -> None:
-        """Prepare; nothing is started."""
+    def __init__(self, folder: Path, packs: Path, host: str = LOOPBACK) -> None:
+        """Prepare; nothing is started. Both listen on `host`."""
         self.folder = folder
-        self._packs = packs
+        self._packs, self._host = packs, host
         self._central_port = 8090
         self.central: Service | None = None
         self.node: Service | None = None
@@ -40,26 +45,48 @@ class City:
 
     @property
     def node_url(self) -> str:
-        """The node's address."""
+        """The node's address on this machine."""
         assert self.node is not None
-        return self.node.url
+        return self._reached(self.node.url, LOOPBACK)
+
+    @property
+    def central_url(self) -> str:
+        """The platform's address on this machine."""
+        assert self.central is not None
+        return self._reached(self.central.url, LOOPBACK)
+
+    def seen(self, url: str) -> str:
+        """Give one of the two addresses as other devices of the network reach it."""
+        if is_loopback(self._host):
+            return url
+        others = [name for name in server_names(()) if name[0].isdigit() and not is_loopback(name)]
+        return url.replace(LOOPBACK, others[0]) if others else url
+
+    def tls(self, name: str) -> ssl.SSLContext | bool:
+        """Whom to believe when `central` or `edge` is called."""
+        return True if is_loopback(self._host) else client_context(self._authority(name))
 
     async def start_central(self) -> None:
         """Start the platform and wait until it answers."""
-        config = self._configure("central", f"port = {self._central_port}\n")
+        # The node remembers this address, so a restart must not move.
+        tries = 20 if self.central is None else 1
+        config = self._configure("central", f'host = "{self._host}"\nport = {self._central_port}\n'
+                                            f"port_tries = {tries}\n")
         arguments = ["central", "run", "--config", str(config)]
         self.central = Service("central platform", arguments, self.folder / "central.log")
         url = self.central.wait_ready()
-        # The node remembers this address, so a restart must not move.
         self._central_port = int(url.rpartition(":")[2])
 
     def start_node(self, code: str) -> None:
         """Enrol the node with a one-time code and start it."""
-        assert self.central is not None
-        config = self._configure("edge", "[central]\npoll_s = 20\n")
+        more = f'[listen]\nhost = "{self._host}"\n[central]\npoll_s = 20\n'
+        if not is_loopback(self._host):
+            authority = self.folder / "central" / "tls" / "authority.crt"
+            more += f"authority = {_quoted(authority)}\n"
+        config = self._configure("edge", more)
         arguments = [
             sys.executable, "-m", "kanhe", "edge", "enrol", "--config", str(config),
-            "--url", self.central.url, "--code", code, "--name", "demo desk",
+            "--url", self.central_url, "--code", code, "--name", "demo desk",
         ]
         done = subprocess.run(  # noqa: S603 - our own program
             arguments, capture_output=True, text=True, check=False
@@ -78,13 +105,9 @@ class City:
         self, method: str, path: str, body: object = None, data: bytes = b""
     ) -> dict[str, Any]:
         """Make one administrator's call."""
-        assert self.central is not None
         token = (self.folder / "central" / "keys" / "admin.token").read_text("ascii").strip()
         payload = orjson.dumps(body) if body is not None else data
-        answer: dict[str, Any] = orjson.loads(
-            await call(self.central.url, token, method, path, payload)
-        )
-        return answer
+        return await self._call(token, method, path, payload)
 
     async def found(self) -> None:
         """Register a gate and all holders with photographs, credentials and wallets."""
@@ -136,13 +159,21 @@ class City:
             self.credentials[person.key, type_] = issued["credential_id"]
         self.holders[person.key] = holder_id
         code = await self.admin("POST", f"/v1/holders/{holder_id}/wallet-codes")
-        assert self.central is not None
-        paired = orjson.loads(await call(
-            self.central.url, "", "POST", "/v1/wallets", orjson.dumps({"code": code["code"]})
-        ))
-        self.wallets[person.key] = Wallet(orjson.loads(
-            await call(self.central.url, paired["token"], "GET", "/v1/wallet", b"")
-        ))
+        paired = await self._call("", "POST", "/v1/wallets", orjson.dumps({"code": code["code"]}))
+        self.wallets[person.key] = Wallet(
+            await self._call(paired["token"], "GET", "/v1/wallet", b""))
+
+    async def _call(self, token: str, method: str, path: str, body: bytes) -> dict[str, Any]:
+        authority = None if is_loopback(self._host) else self._authority("central")
+        answer: dict[str, Any] = orjson.loads(await call(
+            self.central_url, token, method, path, body, authority=authority))
+        return answer
+
+    def _authority(self, name: str) -> bytes:
+        return (self.folder / name / "tls" / "authority.crt").read_bytes()
+
+    def _reached(self, url: str, name: str) -> str:
+        return url if is_loopback(self._host) else url.replace(self._host, name)
 
     def _configure(self, name: str, more: str) -> Path:
         path = self.folder / f"{name}.toml"

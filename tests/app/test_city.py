@@ -19,9 +19,10 @@ from kanhe.demo.people import PEOPLE, load_portrait
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_demo_gives_every_expected_answer(face_pack_dir):
+@pytest.mark.parametrize("host", [[], ["--host", "0.0.0.0"]], ids=["loopback", "network"])
+def test_the_demo_gives_every_expected_answer(face_pack_dir, host):
     done = subprocess.run(
-        [sys.executable, "-m", "kanhe", "demo", "--once"], cwd=ROOT, capture_output=True,
+        [sys.executable, "-m", "kanhe", "demo", "--once", *host], cwd=ROOT, capture_output=True,
         text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "22 as expected, 0 not" in done.stdout

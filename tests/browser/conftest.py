@@ -35,7 +35,7 @@ class Stage:
 
     @property
     def central(self) -> str:
-        return self.city.central.url
+        return self.city.central_url
 
     def film(self, *scenes: tuple[str, str, float]) -> Path:
         """Make the fake camera's film of ("code" or "face", person, seconds), live from now on."""
@@ -65,9 +65,11 @@ class Stage:
         return held[key, step]
 
     @asynccontextmanager
-    async def browser(self, *, film: Path | None = None, locale: str = "zh-CN", **options):
+    async def browser(
+        self, *, film: Path | None = None, locale: str = "zh-CN", flags=(), **options):
         """Open a browser with a profile of its own; gives a page."""
-        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required",
+                     *flags]
         if film is not None:
             arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                           f"--use-file-for-fake-video-capture={film}"]

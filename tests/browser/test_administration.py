@@ -27,13 +27,14 @@ async def test_revoked_at_the_platform_is_refused_at_the_console_within_a_second
         await card.locator("input[name=reason]").fill("lost, <script>alert(1)</script>")
         step = await stage.fresh_step(3.0)
         code = stage.city.wallets["shi"].code("driving_licence", step)
-        await card.locator("button.danger").click()
+        async with admin.expect_response(lambda response: "/status" in response.url):
+            await card.locator("button.danger").click()
         start = time.monotonic()
-        await expect(admin.locator(".card:has(h2:text('Driving licence'))").first).to_contain_text(
-            "Revoked")
         await desk.evaluate(SCAN, keys_of(code))
         assert "revoked" in await stage.verdict(desk, "reject")
-        assert time.monotonic() - start < REFUSED_WITHIN_S + 1.0
+        assert time.monotonic() - start < REFUSED_WITHIN_S
+        await expect(admin.locator(".card:has(h2:text('Driving licence'))").first).to_contain_text(
+            "Revoked")
         await admin.goto(stage.central + "/acts")
         assert "credential.revoked" in await admin.inner_text("tbody")
         assert "<script>alert(1)</script>" in await admin.inner_text("tbody")
@@ -70,6 +71,19 @@ async def test_a_policy_is_previewed_and_put_in_force_with_a_reason(stage):
         await page.fill("[name=reason]", "people look away")
         await page.click("button[value=set]")
         assert "v2" in await page.inner_text("main")
+
+
+async def test_a_scene_is_added_with_the_rules_of_another(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/scenes")
+        for name, value in (("scene", "library.desk"), ("title_zh", "图书馆"),
+                            ("title_en", "Library")):
+            await page.fill(f"form.card [name={name}]", value)
+        await page.select_option("[name=like]", "office.gatehouse")
+        await page.click("form.card button")
+        assert "Library" in await page.inner_text("h1")
+        assert await page.input_value("[name=face]") == "off"
 
 
 async def test_nodes_gates_and_journal_are_seen_and_an_operator_isnt_let_in(stage):

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, PEOPLE_BY_KEY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,12 +101,91 @@ async def test_a_picture_guides_and_then_shows_code_and_face(stage, tmp_path):
         await stage.verdict(page, "accept")
 
 
-async def test_no_camera_is_said_in_words(stage):
+@pytest.mark.parametrize(("name", "words"), [
+    ("NotAllowedError", "The camera was refused: allow it"),
+    ("NotFoundError", "No camera was found: use a scanner"),
+    ("NotReadableError", "Another program uses the camera"),
+])
+async def test_a_camera_that_isnt_to_be_had_is_said_in_words(stage, name, words):
     async with stage.browser(locale="en-GB") as page:
+        await page.add_init_script(f"""navigator.mediaDevices.getUserMedia =
+            () => Promise.reject(new DOMException("", "{name}"));""")
         await stage.console(page)
         await page.click("#camera")
-        await expect(page.locator("#guide")).to_contain_text(
-            re.compile("camera.*(refused|found|opened)", re.IGNORECASE))
+        await expect(page.locator("#guide")).to_contain_text(words)
+
+
+async def test_a_camera_that_goes_away_or_to_another_tab_is_said_and_opens_again(stage):
+    async with stage.browser(film=stage.film(("face", "ma", 2)), locale="en-GB") as page:
+        await stage.console(page)
+        await page.click("#camera")
+        await page.wait_for_selector("#frame[data-phase=code]")
+        await page.evaluate("""document.querySelector("#video").srcObject.getTracks()[0]
+            .dispatchEvent(new Event("ended"))""")
+        await expect(page.locator("#guide")).to_contain_text("The camera is gone")
+        await page.click("#camera")
+        await page.wait_for_selector("#frame[data-phase=code]")
+        other = await page.context.new_page()
+        await other.goto(stage.node + "/")
+        await other.click("#camera")
+        await other.wait_for_selector("#frame[data-phase=code]")
+        await expect(page.locator("#guide")).to_contain_text("Another tab has the camera")
+        assert await page.get_attribute("#frame", "data-phase") == "off"
+
+
+async def test_a_late_code_is_a_retry_that_says_what_to_do_and_the_live_one_is_taken(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page, "office.gatehouse")
+        step, wallet = await stage.fresh_step(), stage.city.wallets["shi"]
+        await page.evaluate(SCAN, keys_of(wallet.code("resident_id", step - 4)))
+        assert "show the live one" in await stage.verdict(page, "retry")
+        assert "live code" in await page.inner_text("#next")
+        await page.evaluate(SCAN, keys_of(wallet.code("resident_id", await stage.fresh_step())))
+        await stage.verdict(page, "accept")
+
+
+async def test_what_the_node_refers_a_person_refuses_by_keyboard_alone(stage, tmp_path):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page, "bank.counter")
+        code = stage.city.wallets["shi"].code("resident_id", await stage.fresh_step())
+        await page.evaluate(SCAN, keys_of(code))
+        await stage.verdict(page, "wait")
+        face = tmp_path / "another.jpg"
+        face.write_bytes(face_frame(load_portrait(PEOPLE_BY_KEY["lin"]), seed=4))
+        await page.set_input_files("#file", face)
+        assert "doesn't match" in await stage.verdict(page, "refer")
+        # The words are told to a screen reader at once, and the reason's field has the focus.
+        assert "doesn't match" in await page.get_by_role("alert").inner_text()
+        await expect(page.get_by_label("What you decided on")).to_be_focused()
+        await page.keyboard.type("not the person of the card")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Accept")).to_be_focused()
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert "Refused by the operator" in await stage.verdict(page, "reject")
+        assert "by hand" in await page.inner_text("#last tr:first-child")
+
+
+async def test_a_session_that_ends_between_code_and_face_goes_on_after_signing_in(stage, tmp_path):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.console(page)
+        code = stage.city.wallets["lin"].code("resident_id", await stage.fresh_step())
+        await page.evaluate(SCAN, keys_of(code))
+        await stage.verdict(page, "wait")
+        cookies = [cookie["name"] for cookie in await page.context.cookies()]
+        desk = next(name for name in cookies if "desk" in name)
+        for name in cookies:
+            if name != desk:
+                await page.context.clear_cookies(name=name)
+        await page.click("a.button[href^='/signin']")
+        await page.fill("[name=name]", "wen")
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("main button")
+        assert "Going on with the verification" in await stage.verdict(page, "wait")
+        face = tmp_path / "face.jpg"
+        face.write_bytes(face_frame(load_portrait(PEOPLE_BY_KEY["lin"]), seed=5))
+        await page.set_input_files("#file", face)
+        await stage.verdict(page, "accept")
 
 
 async def test_who_isnt_signed_in_sees_the_form_and_a_session_that_ends_says_so(stage):

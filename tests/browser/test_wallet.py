@@ -127,3 +127,45 @@ async def test_consent_is_withdrawn_and_the_visit_is_seen(stage):
         await expect(page.locator("#consents .visit:first-child")).to_contain_text("Withdrawn")
         await page.click("#consents .visit:first-child button")
         await expect(page.locator("#consents .visit:first-child")).to_contain_text("Agreed")
+
+
+async def test_the_wallet_says_that_its_keys_have_ended(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await page.clock.install()
+        await paired(stage, page, "shi")
+        await page.click(".pass[data-type=resident_id]")
+        await page.wait_for_selector("#codes canvas[data-step]")
+        await page.context.set_offline(True)
+        await page.clock.fast_forward(100 * 3_600_000)
+        await expect(page.locator("#notices")).to_contain_text("The keys have ended")
+        await expect(page.locator("#codes")).to_contain_text("No keys for today")
+        assert not await page.is_visible("#codes canvas")
+
+
+async def test_another_tab_learns_of_pairing_and_unpairing(stage):
+    async with stage.browser(locale="en-GB") as page:
+        other = await page.context.new_page()
+        await other.goto(stage.central + "/wallet/")
+        await other.wait_for_selector("#pair button")
+        await paired(stage, page, "shi")
+        await other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await other.wait_for_selector("#list .pass")
+        page.on("dialog", lambda dialog: dialog.accept())
+        await page.click("summary:has-text('This device')")
+        await page.click("#unpair")
+        await page.wait_for_selector("#pair button")
+        await other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await other.wait_for_selector("#pair button")
+
+
+async def test_the_console_reads_the_wallets_own_window_where_there_is_no_camera(stage):
+    flags = ["--auto-select-tab-capture-source-by-title=Wallet"]
+    async with stage.browser(locale="en-GB", flags=flags) as page:
+        await stage.console(page, "office.gatehouse")
+        wallet = await page.context.new_page()
+        await paired(stage, wallet, "bao")
+        await wallet.click(".pass[data-type=resident_id]")
+        await wallet.wait_for_selector("#codes canvas[data-step]")
+        await stage.fresh_step()
+        await page.click("#window")
+        assert "Accepted" in await stage.verdict(page, "accept")

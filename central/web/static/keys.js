@@ -75,10 +75,15 @@ export class Clock {
 export class Wallet {
   static async open() {
     const wallet = new Wallet();
-    wallet.token = await load("token");
-    wallet.held = await load("held");
     wallet.clock = new Clock(await load("skew"));
+    await wallet.reread();
     return wallet;
+  }
+
+  /** Take up what this device holds: another tab may have paired or unpaired meanwhile. */
+  async reread() {
+    this.token = await load("token");
+    this.held = await load("held");
   }
 
   get paired() {

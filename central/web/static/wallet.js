@@ -2,16 +2,12 @@
 import { COMPACT, SEALED, STEP_S, canSeal, epochOf, makeCode, stepAt } from "./code.js";
 import { Wallet } from "./keys.js";
 import { draw } from "./qr.js";
-import { make, pick, pill, t } from "./words.js";
+import { make, pick, pill, t, typeName } from "./words.js";
 
 const RENEW_MS = 60_000;
 const TICK_MS = 100;
 const TOGETHER_MAX = 3;
 const SOON_S = 12 * 3600;
-const TYPES = {
-  resident_id: ["居民身份证", "Resident ID"], driving_licence: ["驾驶证", "Driving licence"],
-  vehicle_licence: ["行驶证", "Vehicle licence"],
-};
 const STATUS = {
   valid: ["is-good", "accept", "有效", "Valid"], suspended: ["is-warn", "warn", "已暂停", "Suspended"],
   revoked: ["is-bad", "reject", "已撤销", "Revoked"],
@@ -22,7 +18,6 @@ const PURPOSES = {
 };
 
 const $ = (id) => document.getElementById(id);
-const typeName = (type) => (TYPES[type] ? t(...TYPES[type]) : type);
 let wallet;
 let shown = []; // cards whose codes are on the screen
 let drawn = ""; // what is drawn: step, suite and cards
@@ -189,6 +184,8 @@ async function reach(work) {
 }
 
 async function renew() {
+  await wallet.reread();
+  if (!wallet.paired && shown.length) await show([]);
   await reach(() => wallet.clock.measure());
   if (wallet.paired) await reach(() => wallet.renew());
   if (shown.length) {

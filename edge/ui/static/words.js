@@ -3,6 +3,11 @@ const zh = document.documentElement.lang.startsWith("zh");
 export const t = (chinese, english) => (zh ? chinese : english);
 export const pick = (words) => (words ? (zh ? words.zh : words.en) : "");
 
+// Names of the city's things, in the page's language.
+const names = JSON.parse(document.body.dataset.names ?? "{}");
+export const typeName = (type) => names.types?.[type] ?? type;
+export const fieldName = (field) => names.fields?.[field] ?? field;
+
 /** Make an element; text is always text, never markup. */
 export function make(tag, text = "", attributes = {}) {
   const element = document.createElement(tag);

@@ -24,9 +24,9 @@ const PENDING = "kanhe-pending";
 const $ = (id) => document.getElementById(id);
 const faceWanted = document.body.dataset.face !== "off";
 const showings = new Showings();
-const source = new Source($("video"), () => {
+const source = new Source($("video"), (words) => {
   phase("off");
-  guide(t("摄像头断开了：请重新打开", "The camera is gone: turn it on again"));
+  guide(words);
 });
 let open = null; // the verification that waits for a face or a decision: {id, until}
 let busy = false;

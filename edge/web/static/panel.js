@@ -1,5 +1,5 @@
 // The verdict as large words, colour, sign and sound; the shift; the state of the node's trust.
-import { age, make, pick, pill, sign, t } from "./words.js";
+import { age, fieldName, make, pick, pill, sign, t, typeName } from "./words.js";
 import { play } from "./sound.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,16 +13,6 @@ const NEXT = {
   capture_face: ["请持证人看镜头；不愿刷脸可人工核验", "Ask the holder to look at the camera, or decide without the face"],
   challenge: ["请持证人按提示做动作", "Ask the holder to follow the movements"],
   call_operator: ["请核对证件或询问主管，然后在下方作出决定", "Check the papers or ask a supervisor, then decide below"],
-};
-const FIELDS = {
-  name: ["姓名", "Name"], id_number: ["证件号码", "ID number"], birth_date: ["出生", "Born"],
-  licence_number: ["驾驶证号", "Licence number"], vehicle_class: ["准驾车型", "Classes"],
-  plate_number: ["号牌", "Plate"], owner: ["所有人", "Owner"], sex: ["性别", "Sex"],
-  address: ["住址", "Address"], nation: ["民族", "Nation"], valid_until: ["有效期至", "Valid until"],
-};
-const TYPES = {
-  resident_id: ["居民身份证", "Resident ID"], driving_licence: ["驾驶证", "Driving licence"],
-  vehicle_licence: ["行驶证", "Vehicle licence"],
 };
 const WORST = ["accept", "retry", "wait", "refer", "reject"];
 export const both = (table, key) => (table[key] ? t(...table[key]) : key);
@@ -39,9 +29,9 @@ export function showAnswers(answers, silent = false) {
   const list = $("disclosed");
   list.replaceChildren();
   for (const answer of answers) {
-    if (answer.credential) fact(list, t("证照", "Credential"), both(TYPES, answer.credential.type));
+    if (answer.credential) fact(list, t("证照", "Credential"), typeName(answer.credential.type));
     for (const [name, value] of Object.entries(answer.disclosed ?? {}))
-      fact(list, both(FIELDS, name), value);
+      fact(list, fieldName(name), value);
   }
   $("evidence").textContent = evidence(leading);
   $("again").hidden = false;
@@ -72,7 +62,7 @@ function evidence(answer) {
   const parts = [
     e.mode === "online" ? t("在线", "online") : t("离线", "offline"),
     `${t("状态", "status")} ${age(e.status_age_s)}`,
-    `${t("防重放", "replay")} ${e.replay_scope}`,
+    e.replay_scope === "site" ? t("全站防重放", "spent for the site") : t("本节点防重放", "spent for this node"),
   ];
   if (answer.face) parts.push(`${t("比对", "score")} ${answer.face.score.toFixed(3)} / ${answer.face.threshold}`);
   parts.push(`#${answer.receipt.index}`);
@@ -88,7 +78,7 @@ export function showShift(entries) {
     cell.append(pill(look, look, t(...LARGE[look])));
     const person = entry.kind === "decision" ? ` (${t("人工", "by hand")})` : "";
     row.append(make("td", new Date(entry.at_ms).toLocaleTimeString(), { class: "num nowrap" }), cell,
-      make("td", pick(entry.message) + person), make("td", both(TYPES, entry.credential_type)),
+      make("td", pick(entry.message) + person), make("td", typeName(entry.credential_type)),
       make("td", entry.actor));
     return row;
   }));

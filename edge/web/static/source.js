@@ -1,11 +1,15 @@
 // Where frames come from: a camera, a window of this computer, or a picture.
+//
+// - Of several tabs the one that opened its source last has it; the others let go, so that one showing isn't
+//   seen by two.
 import { t } from "./words.js";
 
 const SIDE_MAX = 1280;
 const QUALITY = 0.85;
+const LOCK = "kanhe-source";
 
 export class Source {
-  /** lost: called when a camera or window goes away by itself. */
+  /** lost: told in words when a camera or window goes away by itself. */
   constructor(video, lost) {
     this.video = video;
     this.lost = lost;
@@ -43,12 +47,26 @@ export class Source {
     } catch (error) {
       throw new Error(why(error));
     }
-    for (const track of this.stream.getTracks()) track.addEventListener("ended", () => {
-      this.close();
-      this.lost();
-    });
+    for (const track of this.stream.getTracks()) track.addEventListener("ended", () => this.lose(
+      t("摄像头断开了：请重新打开", "The camera is gone: turn it on again")));
+    this.hold();
     this.video.srcObject = this.stream;
     await this.video.play();
+  }
+
+  /** Take the source over from whichever tab has it, until this one is closed or taken over. */
+  hold() {
+    const stream = this.stream;
+    const released = new Promise((release) => { this.release = release; });
+    navigator.locks.request(LOCK, { steal: true }, () => released).catch(() => {
+      if (this.stream === stream) this.lose(t("摄像头已在另一个标签页打开", "Another tab has the camera now"));
+    });
+  }
+
+  lose(words) {
+    if (!this.live) return;
+    this.close();
+    this.lost(words);
   }
 
   async cameras() {
@@ -59,6 +77,7 @@ export class Source {
   close() {
     const stream = this.stream;
     this.stream = null;
+    this.release?.();
     this.video.srcObject = null;
     for (const track of stream?.getTracks() ?? []) track.stop();
   }
