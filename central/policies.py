@@ -14,6 +14,7 @@ from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
 
 STEPS_BACK_MAX = 60
 STEPS_AHEAD_MAX = 60
+CHALLENGE_S_MIN, CHALLENGE_S_MAX = 5, 120
 SCENE_NAME = re.compile(r"[a-z0-9_]{1,31}\.[a-z0-9_]{1,31}")
 
 
@@ -94,6 +95,8 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
         raise Invalid(f"steps_back is 0 to {STEPS_BACK_MAX}")
     if not 0 <= policy.steps_ahead <= STEPS_AHEAD_MAX:
         raise Invalid(f"steps_ahead is 0 to {STEPS_AHEAD_MAX}")
+    if not CHALLENGE_S_MIN <= policy.challenge_open_s <= CHALLENGE_S_MAX:
+        raise Invalid(f"challenge_open_s is {CHALLENGE_S_MIN} to {CHALLENGE_S_MAX}")
     _put(tx, policy)
     tx.act("policy.set", f"{scene} v{policy.version}", reason)
     return policy

@@ -111,12 +111,8 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-<<<<<<< HEAD
         # A frame below the floors adds nothing to the probe, but shows what the head does.
-        views, timings = self._look(images, None)
-=======
-        views, timings = self._look(images, CAPTURE_FLOORS, mirror=False)
->>>>>>> packs
+        views, timings = self._look(images, None, mirror=False)
         return fuse_views(views, self._rules, timings)
 
     def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:

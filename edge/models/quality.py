@@ -115,8 +115,8 @@ def unify(components: dict[str, float]) -> float:
 
 
 def first_below(components: dict[str, float], floors: Floors) -> str:
-    """Name the first component below its floor, empty if none is."""
+    """Name the first component that is there and below its floor, empty if none is."""
     return next(
         (name for name in Floors.__struct_fields__
-         if not components[name] >= getattr(floors, name)), ""
+         if name in components and not components[name] >= getattr(floors, name)), ""
     )

@@ -146,27 +146,28 @@ def view_frame(
     timings["align"] += (aligned - detected) * 1e3
     output, seconds = parts.embedder.embed(chip, mirror=mirror or parts.embedder.mirror)
     timings["session_run"] += seconds * 1e3
+    view = _judge(rgb, face, points, chip, output, parts, floors)
+    timings["embed"] += (time.perf_counter() - aligned) * 1e3
+    return view
+
+
+def _judge(
+    rgb: Rgb, face: Face, points: Points, chip: Rgb, output: Features, parts: Parts,
+    floors: Floors | None,
+) -> FrameView | ProbeFault:
+    """Judge the quality of a face whose features are there, and its PAD score."""
     rows: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
     if not np.isfinite(rows).all():
         return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
     scheme = parts.embedder.scheme
-<<<<<<< HEAD
-    components = judge_view(chip, points, scheme, rgb.shape[:2], float(pair[0] @ pair[1]),
-=======
-    components = judge_chip(chip, points, scheme, float(rows[0] @ rows[-1]),
->>>>>>> packs
+    components = judge_view(chip, points, scheme, rgb.shape[:2], float(rows[0] @ rows[-1]),
                             parts.embedder.mirror_range)
     if len(rows) == 1:
         del components["mirror"]
-    timings["embed"] += (time.perf_counter() - aligned) * 1e3
     if floors and (weak := first_below(components, floors)):
         return ProbeFault(Reason.FACE_QUALITY_LOW, weak)
-<<<<<<< HEAD
-    both = pair[0] + pair[1]
-    window = _window(rgb, face)
-=======
     both = rows.sum(axis=0)
->>>>>>> packs
+    window = _window(rgb, face)
     return FrameView(
         box=face, points=points, scheme=scheme, width=rgb.shape[1], height=rgb.shape[0],
         features=both / np.linalg.norm(both), components=components,
@@ -182,18 +183,11 @@ def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
     top = int(np.clip(face.top - margin, 0, height - 1))
     right = int(np.clip(face.right + margin, left + 1, width))
     bottom = int(np.clip(face.bottom + margin, top + 1, height))
-<<<<<<< HEAD
     return left, top, right, bottom
 
 
 def _thumb(rgb: Rgb, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
     left, top, right, bottom = window
-    small = cv2.resize(rgb[top:bottom, left:right], (THUMB_SIDE, THUMB_SIDE),
-                       interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-=======
-    grey = cv2.cvtColor(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
-                        cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(rgb[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
->>>>>>> packs

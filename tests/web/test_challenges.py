@@ -69,3 +69,11 @@ async def test_a_gate_that_asks_for_ever_is_told_to_wait(site):  # noqa: F811
     statuses = [(await site.post(CHALLENGES, json={"scene": "face"}))[0] for _ in range(65)]
     assert statuses[:64] == [200] * 64
     assert statuses[64] == 503
+
+
+async def test_the_interface_describes_challenges(site):  # noqa: F811
+    async with site.session.get(site.server.make_url("/openapi.json")) as response:
+        document = await response.json()
+    shown = document["components"]["schemas"]["ChallengeShown"]["properties"]
+    assert set(shown) == {"challenge_id", "actions", "words", "expires_s"}
+    assert "409" in document["paths"]["/v1/challenges"]["post"]["responses"]
