@@ -119,9 +119,7 @@ def view_frame(
     """Go from one encoded frame to its one face's features.
 
     Args:
-        image: JPEG, PNG or WebP.
-        limits: Bounds of the image.
-        parts: Models to look with.
+        image, limits, parts: What to look at, its bounds, and the models to look with.
         floors: Quality floors; None = a poor face is viewed all the same.
         timings: By name (`TIMINGS`), added to, milliseconds.
         mirror: Whether the mirror image is embedded even where the pack leaves it out.
@@ -144,19 +142,18 @@ def view_frame(
     chip = parts.embedder.cut(rgb, points)
     aligned = time.perf_counter()
     timings["align"] += (aligned - detected) * 1e3
-    output, seconds = parts.embedder.embed(chip, mirror=mirror or parts.embedder.mirror)
+    rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
-    view = _judge(rgb, face, points, chip, output, parts, floors)
+    view = _judge(rgb, face, points, chip, rows, parts, floors)
     timings["embed"] += (time.perf_counter() - aligned) * 1e3
     return view
 
 
 def _judge(
-    rgb: Rgb, face: Face, points: Points, chip: Rgb, output: Features, parts: Parts,
+    rgb: Rgb, face: Face, points: Points, chip: Rgb, rows: Features, parts: Parts,
     floors: Floors | None,
 ) -> FrameView | ProbeFault:
     """Judge the quality of a face whose features are there, and its PAD score."""
-    rows: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
     if not np.isfinite(rows).all():
         return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
     scheme = parts.embedder.scheme
@@ -176,6 +173,12 @@ def _judge(
     )
 
 
+def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Features, float]:
+    """Give features of length 1, of the chip and maybe its mirror, and the runtime's seconds."""
+    output, seconds = embedder.embed(chip, mirror=mirror or embedder.mirror)
+    return output / np.linalg.norm(output, axis=1, keepdims=True), seconds
+
+
 def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
     margin = THUMB_MARGIN * face.side
     height, width = rgb.shape[:2]
@@ -188,6 +191,6 @@ def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
 
 def _thumb(rgb: Rgb, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
     left, top, right, bottom = window
-    grey = cv2.cvtColor(rgb[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
+    small = cv2.resize(rgb[top:bottom, left:right], (THUMB_SIDE, THUMB_SIDE),
+                       interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -107,8 +107,9 @@ def _show(name: str, state: str, item: PackManifest | Entry | PackError) -> None
     size = sum(file.bytes for file in item.files) / _MIB
     use = item.licence.title if item.licence.commercial else f"{item.licence.title} (!)"
     print(f"{name:<22}{state:<13}{f'{size:.0f} MiB' if size else '—':<10}{use}")
-    for words in (item.notes.en, item.notes.zh):
-        print(textwrap.indent(textwrap.fill(words, _WIDTH), "    "))
+    # A Chinese character is as wide as two Latin ones.
+    for words, width in ((item.notes.en, _WIDTH), (item.notes.zh, _WIDTH // 2)):
+        print(textwrap.indent(textwrap.fill(words, width), "    "))
     if isinstance(item, PackManifest):
         points = ", ".join(f"FMR {point.fmr:g}: FNMR {point.fnmr:.1%}"
                            for point in item.operating_points)

@@ -8,6 +8,7 @@ import simplejpeg
 from edge.errors import PackError
 from edge.hotpath.holder import Probe, ProbeFault, compare_templates
 from edge.models.assemble import DETECTORS, EMBEDDERS, LANDMARKS
+from edge.models.convert import ensure_default_pack
 from edge.models.embedder import ArcfaceEmbedder
 from edge.models.engine import FaceEngine, ReferenceDraft
 from edge.models.forms import FORMS, check_manifest
@@ -15,8 +16,10 @@ from edge.models.manifest import (
     MANIFEST,
     OperatingPoint,
     Parameters,
+    is_current,
     load_manifest,
 )
+from edge.models.shelf import find_pack
 from edge.models.view import FrameView
 from kanhe.demo.frames import face_frame, faces_frame
 from kanhe.demo.people import PEOPLE, load_portrait
@@ -221,3 +224,22 @@ def test_operating_points_may_stand_in_any_order(tmp_path):
     manifest = load_manifest(toy(tmp_path, operating_points=points))
     check_manifest(manifest)
     assert manifest.operating_point(2e-3).threshold == 0.5
+
+
+def test_a_pack_is_found_by_name_or_by_the_path_of_its_folder(tmp_path):
+    (tmp_path / "shelf" / "one").mkdir(parents=True)
+    (tmp_path / "own").mkdir()
+    toy(tmp_path / "shelf" / "one")
+    toy(tmp_path / "own")
+    assert find_pack(tmp_path / "shelf", "one") == tmp_path / "shelf" / "one"
+    assert find_pack(tmp_path / "shelf", str(tmp_path / "own")) == tmp_path / "own"
+    with pytest.raises(PackError, match="are one"):
+        find_pack(tmp_path / "shelf", "two")
+
+
+def test_a_default_pack_of_an_earlier_format_is_made_anew(tmp_path):
+    (tmp_path / "dlib-v1").mkdir()
+    (tmp_path / "dlib-v1" / MANIFEST).write_text('{"format": 1, "id": "dlib-v1"}')
+    folder = ensure_default_pack(tmp_path)
+    assert is_current(folder)
+    assert FaceEngine(folder).threshold(1e-3) is not None
