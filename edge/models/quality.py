@@ -81,12 +81,17 @@ def judge_view(
 
 def _light(chip: Rgb) -> dict[str, float]:
     grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    mean, deviation = float(grey.mean()), float(grey.std())
+    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
+    _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    black, white = (
+        cv2.countNonZero(cv2.inRange(grey, low, high)) / grey.size
+        for low, high in ((0, BLACK - 1), (WHITE + 1, 255))
+    )
     return {
-        "under_exposure": mean / MEAN_LOW - float((grey < BLACK).mean()),
-        "over_exposure": (255.0 - mean) / (255.0 - MEAN_HIGH) - float((grey > WHITE).mean()),
+        "under_exposure": mean / MEAN_LOW - black,
+        "over_exposure": (255.0 - mean) / (255.0 - MEAN_HIGH) - white,
         "contrast": deviation / CONTRAST_FULL,
-        "sharpness": float(cv2.Laplacian(grey, cv2.CV_32F).var()) / SHARPNESS_FULL,
+        "sharpness": float(edges[0, 0]) ** 2 / SHARPNESS_FULL,
     }
 
 
