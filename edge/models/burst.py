@@ -1,8 +1,9 @@
 """Several frames of one capture become one probe.
 
 - Frames are of one person throughout, or the capture is refused.
-- Features are added, weighted by the frames' quality; frames below the floors (a head turned
-  away by a challenge) add nothing, but their poses and their identity count.
+- Features are added, weighted by the frames' quality. A frame in which the head is only turned
+  away adds nothing, but its pose and its identity count; one that is blurred, dark or cut
+  off shows neither and is passed over.
 - What can be told of liveness without asking anything is told here: the pack's PAD, and
   whether the burst is one still picture.
 """
@@ -16,9 +17,12 @@ import numpy.typing as npt
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.models.pose import estimate_pose
-from edge.models.quality import CAPTURE_FLOORS, Floors, first_below
+from edge.models.quality import CAPTURE_FLOORS, Floors, all_below, first_below
 from edge.models.stills import is_still
 from edge.models.view import Features, FrameView
+
+AWAY = frozenset({"yaw", "pitch", "roll", "mirror"})
+"""What is low in a head that is turned away and otherwise well seen."""
 
 
 class BurstRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,18 +49,20 @@ def fuse_views(
 
     Frames without a usable face are passed over as long as one is usable.
     """
-    seen: list[FrameView] = []
+    found: list[FrameView] = []
     fault = ProbeFault(Reason.FACE_ABSENT)
     for view in views:
         if isinstance(view, FrameView):
-            seen.append(view)
+            found.append(view)
         elif view.reason is Reason.FACE_MULTIPLE:
             return view
         else:
             fault = view
-    usable = [view for view in seen if not first_below(view.components, rules.floors)]
+    below = [all_below(view.components, rules.floors) for view in found]
+    usable = [view for view, names in zip(found, below, strict=True) if not names]
+    seen = [view for view, names in zip(found, below, strict=True) if AWAY.issuperset(names)]
     if not usable:
-        return _told(seen, rules) or fault
+        return _told(found, rules) or fault
     best = max(usable, key=lambda view: view.quality)
     if not _is_one_person(seen, best, rules.same_person_min):
         return ProbeFault(Reason.FACE_MULTIPLE, "burst")
@@ -76,9 +82,9 @@ def to_template(features: Features) -> npt.NDArray[np.int8]:
     return np.asarray(np.rint(features * (127.0 / max(peak, 1e-12))), np.int8)
 
 
-def _told(seen: Sequence[FrameView], rules: BurstRules) -> ProbeFault | None:
+def _told(found: Sequence[FrameView], rules: BurstRules) -> ProbeFault | None:
     """Say what was wrong with the best of frames of which none is usable."""
-    best = max(seen, key=lambda view: view.quality, default=None)
+    best = max(found, key=lambda view: view.quality, default=None)
     if best is None:
         return None
     return ProbeFault(Reason.FACE_QUALITY_LOW, first_below(best.components, rules.floors))

@@ -121,7 +121,10 @@ def unify(components: dict[str, float]) -> float:
 
 def first_below(components: dict[str, float], floors: Floors) -> str:
     """Name the first component that is there and below its floor, empty if none is."""
-    return next(
-        (name for name in Floors.__struct_fields__
-         if name in components and not components[name] >= getattr(floors, name)), ""
-    )
+    return next(iter(all_below(components, floors)), "")
+
+
+def all_below(components: dict[str, float], floors: Floors) -> list[str]:
+    """Name every component that is there and below its floor."""
+    return [name for name in Floors.__struct_fields__
+            if name in components and not components[name] >= getattr(floors, name)]

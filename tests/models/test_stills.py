@@ -131,6 +131,15 @@ def test_identity_is_kept_through_frames_that_arent_compared(scenery):
         assert (found.reason, found.why) == ("face_multiple", "burst")
 
 
+def test_a_blurred_frame_is_passed_over_and_accuses_nobody(scenery):
+    front = view(scenery, 200, 150)
+    blurred = view_of(front, components={**front.components, "sharpness": 0.0}, quality=0.1,
+                      features=likeness(0.3))
+    fused = fuse_views([front, blurred], RULES, {})
+    assert isinstance(fused, Probe)
+    assert (len(fused.track), fused.checks) == (1, {})
+
+
 def test_better_frames_weigh_more(scenery):
     front = view(scenery, 200, 150)
     other = view_of(front, features=likeness(0.95), quality=0.2)
