@@ -67,6 +67,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
             "kanhe_open_verifications": ("Verifications that wait for a face.",
                                          lambda: len(self.verifier.open)),
+            "kanhe_open_challenges": ("Challenges that wait for an answer.",
+                                      lambda: len(self.verifier.challenges)),
         }
 
     def for_central(self) -> NodeReport:

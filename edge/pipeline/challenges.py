@@ -11,7 +11,7 @@
 
 import random
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -55,11 +55,11 @@ class _Open(msgspec.Struct, frozen=True):
 class Challenges:
     """The challenges that may still be answered."""
 
-    def __init__(self, monotonic: Callable[[], float], chance: Random | None = None) -> None:
-        """Begin with none; `chance` is the system's randomness unless a test says otherwise."""
-        self._monotonic = monotonic
-        self._chance = chance or random.SystemRandom()
-        self._open: OrderedDict[str, _Open] = OrderedDict()
+    def __init__(self, monotonic: Callable[[], float], open_max: int = OPEN_MAX) -> None:
+        """Begin with none."""
+        self._monotonic, self._open_max = monotonic, open_max
+        self._chance = random.SystemRandom()
+        self._open: dict[str, _Open] = {}
         self._of_gate: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -76,9 +76,9 @@ class Challenges:
         if policy.challenge == "off" or policy.face == "off":
             raise ChallengeOff("this scene's policy asks for no challenge")
         now = self._monotonic()
-        if len(self._open) >= OPEN_MAX or self._of_gate[gate_id] >= OPEN_PER_GATE_MAX:
+        if self._is_full(gate_id):
             self._forget(now)
-        if len(self._open) >= OPEN_MAX or self._of_gate[gate_id] >= OPEN_PER_GATE_MAX:
+        if self._is_full(gate_id):
             raise CapacityError("too many challenges are open", policy.challenge_open_s)
         challenge_id = secrets.token_hex(ID_BYTES)
         actions = choose_actions(policy.challenge_actions, self._chance)
@@ -110,6 +110,9 @@ class Challenges:
         if item.until_s <= self._monotonic():
             return ProbeFault(Reason.CHALLENGE_EXPIRED)
         return item.actions
+
+    def _is_full(self, gate_id: str) -> bool:
+        return len(self._open) >= self._open_max or self._of_gate[gate_id] >= OPEN_PER_GATE_MAX
 
     def _forget(self, now: float) -> None:
         for challenge_id in [key for key, item in self._open.items() if item.until_s <= now]:

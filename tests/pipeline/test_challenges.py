@@ -223,9 +223,8 @@ def test_a_gate_has_a_bounded_number_open_and_old_ones_make_room():
     assert isinstance(challenges.spend(kept.challenge_id, "g2", POLICY), ProbeFault)
 
 
-def test_all_gates_together_have_a_bound(monkeypatch):
-    monkeypatch.setattr("edge.pipeline.challenges.OPEN_MAX", 10)
-    challenges = Challenges(lambda: 0.0)
+def test_all_gates_together_have_a_bound():
+    challenges = Challenges(lambda: 0.0, open_max=10)
     for gate in range(10):
         challenges.give(f"g{gate}", POLICY)
     with pytest.raises(CapacityError):
