@@ -97,6 +97,8 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
         raise Invalid(f"steps_ahead is 0 to {STEPS_AHEAD_MAX}")
     if not CHALLENGE_S_MIN <= policy.challenge_open_s <= CHALLENGE_S_MAX:
         raise Invalid(f"challenge_open_s is {CHALLENGE_S_MIN} to {CHALLENGE_S_MAX}")
+    if policy.reference_age_max_days is not None and policy.reference_age_max_days < 1:
+        raise Invalid("reference_age_max_days is 1 or more, or null for no bound")
     _put(tx, policy)
     tx.act("policy.set", f"{scene} v{policy.version}", reason)
     return policy

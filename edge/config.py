@@ -134,6 +134,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         face_pack: Id of the pack in use, or the path of its folder.
         pad_pack: The pack whose PAD models are used beside it, likewise; empty = the face pack's
             own, if it has any.
+        face_pack_previous: Pack to go on with until as many references of `face_pack` are held.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
@@ -141,6 +142,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     packs_dir: Path | None = None
     face_pack: str = "dlib-v1"
     pad_pack: str = ""
+    face_pack_previous: str = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     listen: Listen = Listen()
     tls: Tls = Tls()

@@ -1,14 +1,19 @@
 """The one owner of LMDB: environments, transactions, errors.
 
+- An environment belongs to one process at a time (a lock that ends with the process).
 - Foreign errors become `StoreError` here, with what to do.
 - A full map grows up to its bound and the write is tried again.
 - Not here: what the tables mean.
 """
 
 import errno
-from collections.abc import Callable
+import fcntl
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import lmdb
 
@@ -16,6 +21,8 @@ from edge.errors import StoreError
 
 _T = TypeVar("_T")
 READERS_MAX = 126
+CHUNK_ITEMS = 4_096
+OWNER_FILE, DATA_FILE, COMPACT_FOLDER = "owner", "data.mdb", "compact"
 MAP_GROWTH = 2
 
 
@@ -36,6 +43,10 @@ class Transaction(Protocol):
 
     def drop(self, db: object, delete: bool) -> None:
         """Empty a table."""
+        ...
+
+    def cursor(self, *, db: object) -> Any:  # noqa: ANN401 - the driver's own
+        """Open a cursor on a table."""
         ...
 
 
@@ -66,14 +77,13 @@ class Environment:
         """
         self._path = path
         self._map_bytes_max = map_bytes_max
+        self._owner = -1
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._env = lmdb.open(
-                str(path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
-                sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
-            )
-            self.tables = {name: self._env.open_db(name) for name in tables}
+            self._own()
+            self._open(tables, map_bytes, durable)
         except (lmdb.Error, OSError) as error:
+            self._disown()
             raise self._translate(error, "opened") from error
 
     def get(self, table: bytes, key: bytes) -> bytes | None:
@@ -92,6 +102,42 @@ class Environment:
                 return list(txn.cursor())
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
+
+    def chunks(
+        self, table: bytes, *, values: bool = True, txn: Transaction | None = None
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Read a table of any size piece by piece, in the order of keys.
+
+        Args:
+            table: Its name.
+            values: Whether values are read; otherwise they are empty.
+            txn: To read within, which may rewrite what was read; otherwise each piece is as it was
+                at one moment, and between two of them others may write.
+        """
+        last: bytes | None = None
+        while True:
+            chunk = self._chunk(table, last, values, txn)
+            if chunk:
+                yield chunk
+            if len(chunk) < CHUNK_ITEMS:
+                return
+            last = chunk[-1][0]
+
+    def _chunk(
+        self, table: bytes, last: bytes | None, values: bool, txn: Transaction | None
+    ) -> list[tuple[bytes, bytes]]:
+        if txn is None:
+            try:
+                with self._env.begin() as own:
+                    return self._chunk(table, last, values, cast(Transaction, own))
+            except lmdb.Error as error:
+                raise self._translate(error, "read") from error
+        with txn.cursor(db=self.tables[table]) as cursor:
+            # No key lies between one and the same with a zero byte behind it.
+            if not (cursor.first() if last is None else cursor.set_range(last + b"\0")):
+                return []
+            keys = itertools.islice(cursor.iternext(keys=True, values=values), CHUNK_ITEMS)
+            return list(keys) if values else [(key, b"") for key in keys]
 
     def count(self, table: bytes) -> int:
         """Count a table's entries."""
@@ -123,9 +169,60 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "written") from error
 
+    def compact(self) -> None:
+        """Rewrite the file without what was deleted or replaced; nobody may be inside.
+
+        Atomic: a kill leaves the old file or the new one. What the old one's blocks held is the
+        disk's to forget.
+
+        Raises:
+            StoreError: The file stays as it was.
+        """
+        part = self._path / COMPACT_FOLDER
+        data = part / DATA_FILE
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(mode=0o700)
+            self._env.copy(str(part), compact=True)
+            with data.open("rb+") as file:
+                os.fsync(file.fileno())
+            size, tables = int(self._env.info()["map_size"]), tuple(self.tables)
+            self._env.close()
+            data.replace(self._path / DATA_FILE)
+            self._open(tables, size, self._durable)
+            self.flush()
+            shutil.rmtree(part)
+        except (lmdb.Error, OSError) as error:
+            raise self._translate(error, "rewritten without what was replaced") from error
+
     def close(self) -> None:
         """Close the environment; nobody may be inside it."""
         self._env.close()
+        self._disown()
+
+    def _open(self, tables: tuple[bytes, ...], map_bytes: int, durable: bool) -> None:
+        self._durable = durable
+        self._env = lmdb.open(
+            str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
+            sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
+        )
+        self.tables = {name: self._env.open_db(name) for name in tables}
+
+    def _own(self) -> None:
+        """Be the only one: a node answers from what it read, so nobody else may write."""
+        self._owner = os.open(self._path / OWNER_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._disown()
+            raise StoreError(
+                f"{self._path} is in use by another process: stop the node that runs on it"
+            ) from None
+
+    def _disown(self) -> None:
+        if self._owner >= 0:
+            os.close(self._owner)
+            self._owner = -1
 
     def _grow(self, error: lmdb.Error) -> None:
         size = int(self._env.info()["map_size"])

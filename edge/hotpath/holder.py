@@ -3,7 +3,8 @@
 - Values in, verdict out; features come from a model pack, thresholds from its
   operating points, decisions from the scene's policy.
 - Comparison is the cosine of int8 templates (scaled by their own maximum, so no
-  scale is stored).
+  scale is stored), with what rounding left over where it is kept (edge.hotpath.renewal).
+- A probe is compared only in the space of the reference: same pack, same generation.
 - Not here: detection, alignment, embedding (edge.models).
 """
 
@@ -16,11 +17,15 @@ import numpy.typing as npt
 
 from edge.hotpath.liveness import Pose
 from edge.hotpath.reasons import Decision, Reason
+from edge.hotpath.renewal import whole
 from edge.hotpath.verdict import Verdict, verdict
 from edge.protocol.journal import FaceEvidence
 from edge.protocol.records import ReferenceRecord, ScenePolicy
 
 Template = npt.NDArray[np.int8]
+VERIFICATION, IDENTIFICATION = "verification", "identification"
+"""What a holder may agree to: the comparison with a code shown, and being known without one."""
+DAY_S = 86_400
 
 STRONG_CHECKS = ("passive", "challenge")
 """One of these must have been made where a policy requires PAD; that a burst isn't a still
@@ -38,6 +43,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         checks: What was checked of liveness (`passive`, `still`, `challenge`), and whether it was
             passed.
         track: The head's pose in each frame that shows the face, in their order.
+        fine: What rounding left over, int8, shape (d,), once it is in stored space.
+        generation: Of the stored space it is in; 0 = as the pack made it.
         timings_ms: `decode`, `detect`, `align`, `embed`, `session_run` of this probe.
     """
 
@@ -47,6 +54,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     components: dict[str, float]
     checks: dict[str, bool] = {}
     track: tuple[Pose, ...] = ()
+    fine: Template | None = None
+    generation: int = 0
     timings_ms: dict[str, float] = {}
 
 
@@ -61,12 +70,34 @@ class ProbeFault(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def compare_templates(a: Template, b: Template) -> float:
-    """Give the cosine of two int8 templates of the same shape, −1 to 1."""
-    x = a.astype(np.float32)
-    y = b.astype(np.float32)
+def compare_templates(
+    a: Template | npt.NDArray[np.float32], b: Template | npt.NDArray[np.float32]
+) -> float:
+    """Give the cosine of two templates of the same shape, −1 to 1."""
+    x = a.astype(np.float32, copy=False)
+    y = b.astype(np.float32, copy=False)
     norm = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / norm if norm > 0.0 else 0.0
+
+
+def admits(purpose: str, wanted: str) -> bool:
+    """Tell whether a reference given for `purpose` may be used for `wanted`.
+
+    Who agreed to be known without a code agreed to the comparison with one, not the other way.
+    """
+    return purpose in {wanted, IDENTIFICATION}
+
+
+def why_unusable(reference: ReferenceRecord | None, policy: ScenePolicy, now: float) -> str:
+    """Say why a reference may not be used: `none`, `expired`, `purpose`; empty if it may."""
+    if reference is None:
+        return "none"
+    if reference.expires_s is not None and now >= reference.expires_s:
+        return "expired"
+    days = policy.reference_age_max_days
+    if days is not None and now >= reference.created_s + days * DAY_S:
+        return "expired"
+    return "" if admits(reference.purpose, policy.purpose) else "purpose"
 
 
 def check_holder(
@@ -95,13 +126,14 @@ def check_holder(
     # 2. An attack outweighs any score; where a check is demanded, none means can't tell.
     checks = checks_of(probe, policy)
     attack = _check_liveness(checks, policy)
-    # 3. A reference of this pack and length that may still be used.
-    stored = _usable(reference, probe, now)
-    if stored is None:
+    # 3. A reference of this pack, space and length that may still be used for this.
+    if reference is None or not _fits(reference, probe) or why_unusable(reference, policy, now):
         return attack or verdict(Reason.REFERENCE_MISSING), None
+    stored = np.frombuffer(reference.template, np.int8)
     # 4. The score is above the threshold.
     threshold, fmr = point
-    score = compare_templates(stored, probe.template)
+    left_over = np.frombuffer(reference.fine, np.int8) if reference.fine else None
+    score = compare_templates(whole(stored, left_over), whole(probe.template, probe.fine))
     evidence = FaceEvidence(
         score=round(score, 4), threshold=threshold, fmr=fmr, model=probe.pack,
         pad=_in_a_word(checks), pad_checks=tuple(checks),
@@ -119,8 +151,13 @@ def checks_of(probe: Probe, policy: ScenePolicy) -> dict[str, bool]:
             if policy.pad != "off" or name == "challenge"}
 
 
-def why_of(found: Verdict, probe: Probe, policy: ScenePolicy) -> str:
-    """Name the check behind a verdict on liveness, empty for any other verdict."""
+def why_of(
+    found: Verdict, probe: Probe, reference: ReferenceRecord | None, policy: ScenePolicy,
+    now: float,
+) -> str:
+    """Name what is behind a verdict on a holder, empty where its reason says it all."""
+    if found.reason is Reason.REFERENCE_MISSING:
+        return why_unusable(reference, policy, now)
     if found.reason is Reason.CHALLENGE_EXPIRED:
         return "challenge_missing"
     if found.reason not in (Reason.ATTACK_DETECTED, Reason.CHALLENGE_FAILED):
@@ -141,15 +178,12 @@ def _check_liveness(checks: Mapping[str, bool], policy: ScenePolicy) -> Verdict 
     return None
 
 
-def _usable(
-    reference: ReferenceRecord | None, probe: Probe, now: float
-) -> Template | None:
-    if reference is None or reference.pack != probe.pack:
-        return None
-    if reference.expires_s is not None and now >= reference.expires_s:
-        return None
-    stored = np.frombuffer(reference.template, np.int8)
-    return stored if stored.shape == probe.template.shape else None
+def _fits(reference: ReferenceRecord, probe: Probe) -> bool:
+    """Tell whether a reference is of the probe's pack, space and length."""
+    return (
+        (reference.pack, reference.generation) == (probe.pack, probe.generation)
+        and len(reference.template) == probe.template.size
+    )
 
 
 def _in_a_word(checks: Mapping[str, bool]) -> Literal["passed", "failed", "not_checked"]:

@@ -46,6 +46,7 @@ class MmodDetector:
                 or isinstance(shape[1], int) or isinstance(shape[2], int)):
             raise PackError(f"{path.name}: a uint8 input (n, height, width, 3) of any size was "
                             f"expected, it has {self._runner.input_type} {shape}")
+        self._runner.trial(np.zeros((1, SIDE_MIN, SIDE_MIN, 3), np.uint8))
         given = parameters
         assert given.search_sides and given.enough_px is not None
         self.search_sides, self.enough_px = given.search_sides, given.enough_px

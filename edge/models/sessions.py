@@ -88,6 +88,17 @@ class Runner:
                             "the form that the pack's manifest says") from error
         return outputs, time.perf_counter() - start
 
+    def trial(self, values: Array) -> list[Array]:
+        """Run once and give the outputs.
+
+        Raises:
+            PackError: The model can't take this input, or gives what isn't numbers.
+        """
+        outputs, _ = self.run_all(values)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise PackError(f"{self.name} gives values that aren't numbers: its weights are bad")
+        return outputs
+
     def run(self, values: Array) -> tuple[Array, float]:
         """Run once and give the first output, and the seconds that the runtime took."""
         outputs, seconds = self.run_all(values)

@@ -243,11 +243,12 @@ class Verifier:
             return verdict(probe.reason)
         assert case.credential is not None
         reference = self._cache.reference(case.credential.holder_id, probe.pack)
+        probe = self._cache.protect_probe(probe, reference)
         point = self._face.threshold(case.policy.fmr_max)
         if point is None and case.policy.pack_override:
             point = self._face.strictest()
         found, case.face = check_holder(reference, probe, point, case.policy, now=case.now)
-        case.why = why_of(found, probe, case.policy)
+        case.why = why_of(found, probe, reference, case.policy, case.now)
         case.end("face")
         return found
 

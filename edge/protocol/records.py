@@ -61,10 +61,14 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
         holder_id: 16 bytes.
         pack: Id of the model pack that made it; others can't compare it.
         template: int8 features as bytes, length fixed by the pack.
-        created_s: When it was enrolled.
+        created_s: When its photograph was enrolled.
         expires_s: First second it may no longer be used, or None.
-        purpose: What the holder consented to.
-        generation: Generation of the renewable transform; 0 = none.
+        purpose: What the holder consented to: `verification`, or `identification`, which
+            includes it.
+        consent: Number of the consent in the platform's record; 0 = none is named.
+        consent_s: When that consent was given.
+        generation: Of the node's renewable rotation; 0 = none, as the platform sends it.
+        fine: What rounding left over, int8 features as bytes; only at the node.
     """
 
     holder_id: bytes
@@ -73,7 +77,10 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_s: int
     expires_s: int | None = None
     purpose: str = "verification"
+    consent: int = 0
+    consent_s: int = 0
     generation: int = 0
+    fine: bytes = b""
 
 
 class StatusRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +127,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         challenge: Active challenge and response: required, judged if a gate sends one, off.
         challenge_actions: How many actions a challenge has.
         challenge_open_s: How long a challenge may be answered.
+        purpose: What a reference must have been given for to be used here.
+        reference_age_max_days: Oldest reference used here; None = as long as it is valid.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
@@ -143,6 +152,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     challenge: Literal["off", "if_available", "required"] = "off"
     challenge_actions: Literal[1, 2] = 1
     challenge_open_s: int = 20
+    purpose: Literal["verification", "identification"] = "verification"
+    reference_age_max_days: int | None = None
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"

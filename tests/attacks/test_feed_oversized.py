@@ -1,9 +1,11 @@
 """Oversized: more bytes, signatures or changes than any honest answer has."""
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.hotpath.renewal import DIMENSIONS_MAX
 from edge.protocol.feed import (
     CHANGES_MAX,
     ENVELOPE_BYTES_MAX,
@@ -13,14 +15,16 @@ from edge.protocol.feed import (
     DropPolicy,
     DropReference,
     PutGate,
+    PutReference,
     SealedEpoch,
 )
-from edge.protocol.records import GateRecord
+from edge.protocol.records import GateRecord, ReferenceRecord
 from edge.sync.envelope import Refusal, Rule
 from tests.attacks.feed_story import GRANTED, NODE, NOW_S, enrolled, refused
 from tests.fakes.feed_forge import Forge
 
 SEAL = bytes(range(32))
+REFERENCE = ReferenceRecord(holder_id=bytes(16), pack="p", template=b"t", created_s=1)
 
 
 def test_envelope_over_the_bound_is_refused_unparsed():
@@ -71,9 +75,12 @@ def test_ids_and_hashes_of_another_length_are_refused():
         PutGate(GateRecord(gate_id="g", secret_hash=b"", scenes=())),
         PutGate(GateRecord(gate_id="", secret_hash=bytes(32), scenes=())),
         DropPolicy(""), DropPolicy("x" * 129), DropReference(bytes(16), "x" * 129),
+        PutReference(msgspec.structs.replace(REFERENCE, template=b"")),
+        PutReference(msgspec.structs.replace(REFERENCE, template=bytes(DIMENSIONS_MAX + 1))),
     ):
         with refused(Rule.CONTENT):
             enrolled(forge).changes(forge.batch(0, change), NOW_S)
+    enrolled(forge).changes(forge.batch(0, PutReference(REFERENCE)), NOW_S)
 
 
 @settings(max_examples=200, deadline=None)

@@ -191,7 +191,8 @@ async def test_policies_are_versioned_and_checked(desk):
     changed = (await desk.call("PUT", path, {**policy, "steps_back": 2}))[1]
     assert (changed["version"], changed["steps_back"]) == (policy["version"] + 1, 2)
     for wrong in ({"accepts": ["nothing"]}, {"steps_back": 99}, {"odd": 1},
-                  {"challenge_open_s": 0}, {"challenge_actions": 3}, {"challenge": "maybe"}):
+                  {"challenge_open_s": 0}, {"challenge_actions": 3}, {"challenge": "maybe"},
+                  {"reference_age_max_days": 0}):
         assert (await desk.call("PUT", path, {**policy, **wrong}))[0] == 422
 
 

@@ -57,7 +57,7 @@ def _fixed_row(stride: int, part: str, values, repeats: int) -> list:
 
 
 def scrfd(path: Path, *, batched: bool = True, points: bool = True, side: int | None = None,
-          nan: bool = False) -> Path:
+          nan: bool = False, anchors: int = 2) -> Path:
     """Write SCRFD's form: scores, boxes and points of three strides, two entries a cell."""
     nodes, weights, outputs = [], {}, {}
     for stride in (8, 16, 32):
@@ -72,18 +72,19 @@ def scrfd(path: Path, *, batched: bool = True, points: bool = True, side: int | 
         if nan:
             rows["box"][0] = float("nan")
         for part, values in rows.items():
-            made, row = _fixed_row(stride, part, values, 2)
+            made, row = _fixed_row(stride, part, values, anchors)
             nodes += made
             more += row
         # Each cell's score twice in turn, as two anchors.
-        nodes.append(helper.make_node("Concat", [f"cells{stride}"] * 2, [f"two{stride}"], axis=2))
+        nodes.append(helper.make_node("Concat", [f"cells{stride}"] * anchors, [f"two{stride}"],
+                                      axis=2))
         nodes.append(helper.make_node("Reshape", [f"two{stride}", "column"], [f"scores{stride}"]))
         weights |= {item.name: item for item in more}
         for order, part in enumerate(["scores", "boxall", "kpsall"][: 3 if points else 2]):
             name = {"scores": f"scores{stride}", "boxall": f"box{stride}all",
                     "kpsall": f"kps{stride}all"}[part]
             outputs[order, stride] = (name, (1, 4, 10)[order])
-    extra = [_constant("nothing", [0.0]), _constant("times2", [1, 2, 1], np.int64)]
+    extra = [_constant("nothing", [0.0]), _constant(f"times{anchors}", [1, anchors, 1], np.int64)]
     names = []
     for key in sorted(outputs):
         name, width = outputs[key]

@@ -78,9 +78,14 @@ def test_a_fixed_input_is_searched_once_at_its_own_size(tmp_path):
     assert face.left == pytest.approx(96, abs=8)
 
 
-def test_boxes_that_are_not_numbers_are_no_faces(tmp_path):
-    detector = ScrfdDetector(onnx_forms.scrfd(tmp_path / "det.onnx", nan=True), SCRFD_FORM)
-    assert detector.detect(squares((200, 100)), 640)[0] == []
+def test_weights_that_are_not_numbers_are_refused(tmp_path):
+    with pytest.raises(PackError, match="aren't numbers"):
+        ScrfdDetector(onnx_forms.scrfd(tmp_path / "det.onnx", nan=True), SCRFD_FORM)
+
+
+def test_a_model_with_another_number_of_entries_a_cell_is_refused(tmp_path):
+    with pytest.raises(PackError, match="doesn't fit stride 8"):
+        ScrfdDetector(onnx_forms.scrfd(tmp_path / "det.onnx", anchors=1), SCRFD_FORM)
 
 
 @pytest.mark.parametrize("write", [

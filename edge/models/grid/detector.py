@@ -27,6 +27,7 @@ ANCHORS = 2
 ROWS_MAX = 2_048
 """Candidates kept before suppression; a model that fires everywhere finds nothing more."""
 FACES_MAX = 64
+_TRIAL_SIDE = 64
 
 Floats = npt.NDArray[np.float32]
 Tensors = Sequence[Floats]
@@ -68,6 +69,26 @@ class GridDetector:
         self.enough_px = given.enough_px
         self.refine_side = 0 if self._fixed else given.refine_side or 0
         self.has_points = True
+
+    def _try(self, widths: Sequence[int], entries: int) -> None:
+        """Run once and hold the tensors against the form.
+
+        Args:
+            widths: Values an entry, tensor by tensor in the decoder's order.
+            entries: Of a cell.
+
+        Raises:
+            PackError: A tensor is of another size, or its values aren't numbers.
+        """
+        wide, tall = self._fixed or (_TRIAL_SIDE, _TRIAL_SIDE)
+        outputs = self._runner.trial(np.zeros((1, 3, tall, wide), np.float32))
+        for place, width in enumerate(widths):
+            stride = STRIDES[place % len(STRIDES)]
+            size = (wide // stride) * (tall // stride) * entries * width
+            found = outputs[self._order[place]]
+            if found.size != size or found.dtype != np.float32:
+                raise PackError(f"{self._runner.name}: output {place} of {found.dtype} "
+                                f"{found.shape} doesn't fit stride {stride}")
 
     def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side, never enlarged."""
@@ -124,6 +145,7 @@ class ScrfdDetector(GridDetector):
         ):
             raise PackError(f"{path.name} isn't SCRFD with three strides: outputs {shapes}")
         self.has_points = len(shapes) == 9
+        self._try(widths[: len(shapes)], ANCHORS)
 
 
 class YunetDetector(GridDetector):
@@ -142,6 +164,7 @@ class YunetDetector(GridDetector):
         if sorted(names) != sorted(wanted):
             raise PackError(f"{path.name} isn't YuNet: outputs {', '.join(names)}")
         self._order = [names.index(name) for name in wanted]
+        self._try([1] * 6 + [4] * 3 + [10] * 3, 1)
 
 
 def scrfd_rows(tensors: Tensors, width: int, score_min: float, scale: float) -> Floats:
