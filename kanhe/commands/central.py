@@ -107,11 +107,12 @@ def run_platform(args: argparse.Namespace) -> int:
     from central.app import run_central
     from edge.models.convert import PACK_ID, ensure_default_pack
     from edge.models.engine import FaceEngine
+    from edge.models.shelf import find_pack
 
     def open_pack(pack: str) -> FaceEngine:
         if pack == PACK_ID:
             return FaceEngine(ensure_default_pack(config.packs_folder, show_progress))
-        return FaceEngine(config.packs_folder / pack)
+        return FaceEngine(find_pack(config.packs_folder, pack))
 
     face = open_pack(config.face_pack)
 
