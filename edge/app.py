@@ -110,7 +110,7 @@ class Node:
         self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
-        self._clock = SystemClock(lambda: self._trust and self._trust.central_clock_skew_s)
+        self._clock = SystemClock(lambda: self._trust.central_clock_skew_s if self._trust else None)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
             publish=self._publish, now=self._clock.now_s,
