@@ -29,14 +29,13 @@ from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
-from edge.models.engine import FaceEngine
 from edge.parts import (
     image_limits_of,
     open_client,
+    open_face,
     open_guard,
     open_journal,
     open_store,
-    ready_pack,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
@@ -73,17 +72,14 @@ class Node:
         self._key, self._store = open_store(config)
         self._client = open_client(config, self._store)
         image_limits = image_limits_of(config)
-        self._pack_folder = ready_pack(config, self._store, progress)
-        self._face = FaceEngine(self._pack_folder, image_limits)
+        self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = open_journal(config, self._key)
         self._guard = open_guard(config, self._key, self._store, self._journal)
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
-        self._clock = SystemClock(
-            lambda: self._trust.central_clock_skew_s if self._trust else None
-        )
+        self._clock = SystemClock(lambda: self._trust.central_clock_skew_s if self._trust else None)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
             publish=self._publish, now=self._clock.now_s,

@@ -133,6 +133,8 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         data_dir: Folder of key, cache, guard and journal.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
         face_pack: Id of the pack in use, or the path of its folder.
+        pad_pack: The pack whose PAD models are used beside it, likewise; empty = the face pack's
+            own, if it has any.
         face_pack_previous: Pack to go on with until as many references of `face_pack` are held.
         log_level: `debug`, `info`, `warning` or `error`.
     """
@@ -140,6 +142,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     data_dir: Path = Path("var/edge")
     packs_dir: Path | None = None
     face_pack: str = DEFAULT_PACK
+    pad_pack: str = ""
     face_pack_previous: str = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     listen: Listen = Listen()

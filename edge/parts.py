@@ -17,6 +17,7 @@ from edge.errors import ConfigError
 from edge.faces import pack_to_serve
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
+from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
 from edge.protocol.kh1 import step_at
@@ -67,16 +68,20 @@ def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLConte
     return client_context(pem)
 
 
-def ready_pack(config: EdgeConfig, store: LmdbStore, progress: Progress) -> Path:
-    """Give the folder of the face pack to serve with, making the default one if it isn't there.
+def open_face(
+    config: EdgeConfig, store: LmdbStore, progress: Progress
+) -> tuple[Path, FaceEngine]:
+    """Open the face pack to serve with, making the default one if it isn't there; and its folder.
 
     Raises:
-        PackError: There is no such pack.
+        PackError: There is no such pack, or it is damaged.
     """
     pack = pack_to_serve(config.face_pack, config.face_pack_previous, store.references_held)
     if pack == PACK_ID:
         ensure_default_pack(config.packs_folder, progress)
-    return find_pack(config.packs_folder, pack)
+    folder = find_pack(config.packs_folder, pack)
+    pad = find_pack(config.packs_folder, config.pad_pack) if config.pad_pack else None
+    return folder, FaceEngine(folder, image_limits_of(config), pad_folder=pad)
 
 
 def image_limits_of(config: EdgeConfig) -> ImageLimits:

@@ -103,6 +103,8 @@ def _of_work(report: Report) -> list[Reading]:
                 lambda: [((name,), pool.oldest_s) for name, pool in pools.items()]),
         reading("kanhe_open_verifications", "Verifications that wait for a face.",
                 lambda: len(report.verifier.open)),
+        reading("kanhe_open_challenges", "Challenges that wait for an answer.",
+                lambda: len(report.verifier.challenges)),
         reading("kanhe_answers_kept", "Answers kept for a repeated request.",
                 lambda: len(report.verifier.answers)),
         Reading("kanhe_cache_entries", "What the node holds of the city.", ("table",),

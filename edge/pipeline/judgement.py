@@ -34,6 +34,7 @@ class Judgement(msgspec.Struct, kw_only=True):
     trust: Trust
     now: float
     kind: str = "verification"
+    challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
     expired: AuthenticPresentation | None = None
     credential: CredentialRecord | None = None

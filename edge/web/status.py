@@ -11,13 +11,14 @@ from edge.protocol.records import Words
 
 
 class PackShown(msgspec.Struct, frozen=True):
-    """The face pack in use, and what it is good for."""
+    """The face pack in use, and what it is good for; `pad` is the pack that finds attacks."""
 
     id: str
     title: str
     licence: str
     embedder: str
     notes: Words
+    pad: str = ""
 
 
 class SceneFace(msgspec.Struct, frozen=True, kw_only=True):
