@@ -160,7 +160,7 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),
-        face=_engine() if faces else unused,
+        face=_engine() if faces else unused, rates=unused,
         code_pool=code_pool, face_pool=face_pool, observer=metrics,
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,

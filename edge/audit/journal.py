@@ -23,7 +23,6 @@ from edge.audit.checkpoint import CheckpointBook, replace
 from edge.audit.recovery import recover
 from edge.audit.room import Room
 from edge.audit.writer import Waiting, Writer, WriterBounds
-from edge.config import Journal as JournalConfig
 from edge.errors import CapacityError, JournalError
 from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
 from edge.protocol.journal import (
@@ -119,6 +118,14 @@ class FileJournal:
     def countersigned(self) -> int:
         """Index of the first record that no counter-signed checkpoint covers."""
         return self._book.countersigned
+
+    @property
+    def unshipped_bytes(self) -> int:
+        """About how many bytes of records the central platform may not hold."""
+        try:
+            return self._segments.bytes_from(self._acknowledged)
+        except OSError:
+            return 0
 
     @property
     def failure(self) -> str:
@@ -253,14 +260,6 @@ class FileJournal:
         self._writer.finish()
         self._segments.close()
         os.close(self._lock_fd)
-
-
-def open_journal(folder: Path, config: JournalConfig, key: Ed25519PrivateKey) -> FileJournal:
-    """Open a node's journal with the bounds of its configuration; raises as `FileJournal`."""
-    return FileJournal(folder, key, JournalOptions(
-        segment_bytes=config.segment_bytes, retire_age_s=config.retire_days * 86_400,
-        checkpoint_age_s=config.checkpoint_s, disk_bytes_max=config.disk_bytes_max,
-        disk_reserve_bytes=config.disk_reserve_bytes))
 
 
 def _lock(folder: Path) -> int:

@@ -93,12 +93,9 @@ class LmdbStore:
     ) -> tuple[CredentialRecord | None, StatusRecord | None]:
         """Give a credential, and its status if it is anything but valid, as of one moment."""
         key = self._hide(credential_id)
-        credential, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
-        return (
-            None if credential is None else self._opened(
-                _CREDENTIALS, key, credential, self._credential),
-            None if status is None else self._opened(_STATUS, key, status, self._status),
-        )
+        sealed, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
+        return (self._opened(_CREDENTIALS, key, sealed, self._credential),
+                self._opened(_STATUS, key, status, self._status))
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""
@@ -109,6 +106,10 @@ class LmdbStore:
     ) -> Iterator[tuple[bytes, ReferenceRecord]]:
         """Give every reference of a pack that may be used for a purpose, by holder id."""
         return self._references.each(pack, purpose)
+
+    def rank(self, holder_id: bytes) -> bytes:
+        """Give a holder's place in the order of `references`, which no id tells."""
+        return self._hide(holder_id)
 
     @property
     def generation(self) -> int:
@@ -166,6 +167,11 @@ class LmdbStore:
         """Count credentials, references and exceptions of status."""
         tables = (_CREDENTIALS, _REFERENCES, _STATUS)
         return {table.decode(): self._env.count(table) for table in tables}
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the store takes on the disk."""
+        return self._env.bytes_used
 
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""
@@ -269,12 +275,14 @@ class LmdbStore:
     def _load(
         self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]
     ) -> _T | None:
-        sealed = self._env.get(table, key)
-        return None if sealed is None else self._opened(table, key, sealed, decoder)
+        return self._opened(table, key, self._env.get(table, key), decoder)
 
     def _opened(
-        self, table: bytes, key: bytes, sealed: bytes, decoder: msgspec.msgpack.Decoder[_T]
-    ) -> _T:
+        self, table: bytes, key: bytes, sealed: bytes | None,
+        decoder: msgspec.msgpack.Decoder[_T],
+    ) -> _T | None:
+        if sealed is None:
+            return None
         return self._decoded(table, self._seals[table].open(key, sealed), decoder)
 
     def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import RequestConflict
+from edge.pipeline.calls import DeadlineMissed, RequestConflict
 from edge.protocol.journal import Receipt, VerificationRecord
 
 KEPT_S = 600.0
@@ -106,6 +106,18 @@ class RecentAnswers:
             if entry.expires_s > now and len(self._entries) <= self._kept_max:
                 return
             del self._entries[key]
+
+
+def in_time(outcome: Outcome, deadline_s: float, now_s: float) -> Outcome:
+    """Give an answer if it isn't late; both times are monotonic.
+
+    Raises:
+        DeadlineMissed: Its gate may have given up on it. The verdict is journalled and kept: the
+            same request_id gets it.
+    """
+    if now_s > deadline_s:
+        raise DeadlineMissed("the answer came too late: ask again with the same request_id")
+    return outcome
 
 
 def _fail(waited_for: "asyncio.Future[Outcome]", error: BaseException) -> None:

@@ -4,9 +4,10 @@ import time
 
 import msgspec
 
-from edge.hotpath.presentation import AuthenticPresentation
+from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
+from edge.pipeline.calls import SceneForbidden, SceneUnknown
 from edge.pipeline.ports import Clock, ReplayGuard
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
@@ -16,6 +17,9 @@ from edge.protocol.records import (
     Status,
     StatusRecord,
 )
+
+STEP_MAX = 2**32
+"""A step has four bytes."""
 
 
 class Judgement(msgspec.Struct, kw_only=True, gc=False):
@@ -30,7 +34,9 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     trust: Trust
     now: float
     kind: str = "verification"
+    challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
+    expired: AuthenticPresentation | None = None
     credential: CredentialRecord | None = None
     status: StatusRecord | None = None
     face: FaceEvidence | None = None
@@ -49,9 +55,15 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         self.timings_ms[stage] = (now - self.mark) * 1e3
         self.mark = now
 
+    def keep_expired(self, text: str) -> None:
+        """Take note of which code came too late, for the record only: nothing is judged by it."""
+        window = DriftWindow(STEP_MAX, 0, self.policy.suites)
+        found = check_presentation(text, self.now, self.trust.keys, window)
+        self.expired = found if isinstance(found, AuthenticPresentation) else None
+
     def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
         """Give the journal's record of a verdict."""
-        authentic, credential = self.authentic, self.credential
+        authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
         return VerificationRecord(
             verification_id=self.verification_id,
@@ -70,6 +82,20 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
+
+
+def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
+    """Give the policy of a scene that a gate may name.
+
+    Raises:
+        CallError: This node has no such scene, or it isn't this gate's.
+    """
+    policy = trust.policies.get(scene)
+    if policy is None:
+        raise SceneUnknown("this node has no such scene")
+    if scene not in gate.scenes:
+        raise SceneForbidden("the scene isn't this gate's")
+    return policy
 
 
 def evidence_of(

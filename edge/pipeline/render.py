@@ -47,6 +47,9 @@ def render(
     # A decision that a policy chose instead of the default has its own next step.
     if record.decision == "refer":
         following = "call_operator"
+    elif following == "capture_face" and policy is not None and policy.challenge == "required":
+        # A face without a challenge would only be asked for one.
+        following = "challenge"
     return Answer(
         verification_id=record.verification_id, decision=record.decision, reason=record.reason,
         message=words, next=following, credential=shown,

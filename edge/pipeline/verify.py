@@ -12,29 +12,25 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
 from edge.hotpath.credential import check_credential
-from edge.hotpath.holder import ProbeFault, check_holder, why_unusable
+from edge.hotpath.holder import Probe, ProbeFault, check_holder, why_of
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
-from edge.hotpath.reasons import REASONS, Reason, Stage
+from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
 from edge.pipeline.answer import Outcome, encode_answer
-from edge.pipeline.answers import RecentAnswers
-from edge.pipeline.calls import (
-    CaptureCall,
-    DeadlineMissed,
-    SceneForbidden,
-    SceneUnknown,
-    VerificationCall,
-)
+from edge.pipeline.answers import RecentAnswers, in_time
+from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.judgement import Judgement
+from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
     Clock,
     CodeReader,
     CredentialCache,
+    ErrorRates,
     FaceEngine,
     Journal,
     Observer,
@@ -60,6 +56,7 @@ class Verifier:
         journal: Journal,
         reader: CodeReader,
         face: FaceEngine,
+        rates: ErrorRates,
         code_pool: WorkerPool,
         face_pool: WorkerPool,
         observer: Observer,
@@ -70,17 +67,28 @@ class Verifier:
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
-        self._journal, self._reader, self._face = journal, reader, face
+        self._journal, self._reader = journal, reader
+        self._face, self._rates = face, rates
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
         self._image_limits = image_limits
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self.open = OpenVerifications()
+        self.challenges = Challenges(monotonic)
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
         """Give the policies of the scenes that a gate may name here."""
         policies = self._trust().policies
         return [policies[scene] for scene in gate.scenes if scene in policies]
+
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Answer one `POST /v1/challenges`.
+
+        Raises:
+            CallError: Scene unknown, not this gate's, or without challenges.
+            CapacityError: Too many are open.
+        """
+        return self.challenges.give(gate.gate_id, policy_of(self._trust(), gate, scene))
 
     async def verify(self, call: VerificationCall) -> Outcome:
         """Answer one `POST /v1/verifications`.
@@ -90,7 +98,7 @@ class Verifier:
             OperatingError: Journal, store, capacity or an image.
         """
         trust = self._trust()
-        policy = self._policy(trust, call.gate, call.scene)
+        policy = policy_of(trust, call.gate, call.scene)
         key = request_key(call.gate.gate_id, call.request_id)
         digest = body_digest(
             call.scene, call.presentation or "", call.challenge_id or "",
@@ -99,10 +107,10 @@ class Verifier:
         case = Judgement(
             verification_id=self._new_id(), gate=call.gate, scene=call.scene,
             request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor,
+            actor=call.actor, challenge_id=call.challenge_id,
         )
         outcome = await self.answers.once(key, digest, lambda: self._verify(call, case))
-        return self._in_time(outcome, call.deadline_s)
+        return in_time(outcome, call.deadline_s, self._monotonic())
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -111,16 +119,7 @@ class Verifier:
             call.verification_id, "", call.challenge_id or "", [], call.face_images
         )
         outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
-        return self._in_time(outcome, call.deadline_s)
-
-    def _in_time(self, outcome: Outcome, deadline_s: float) -> Outcome:
-        """Keep an answer back that comes too late: its gate may have given up on it.
-
-        It is journalled, and kept: the same request_id gets it.
-        """
-        if self._monotonic() > deadline_s:
-            raise DeadlineMissed("the answer came too late: ask again with the same request_id")
-        return outcome
+        return in_time(outcome, call.deadline_s, self._monotonic())
 
     async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
@@ -166,8 +165,8 @@ class Verifier:
         case = Judgement(
             verification_id=call.verification_id, gate=call.gate, scene=item.scene,
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
-            policy=self._policy(trust, call.gate, item.scene), now=self._clock.now_s(),
-            authentic=item.authentic, actor=call.actor,
+            policy=policy_of(trust, call.gate, item.scene), now=self._clock.now_s(),
+            authentic=item.authentic, actor=call.actor, challenge_id=call.challenge_id,
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
@@ -186,7 +185,7 @@ class Verifier:
         item: OpenVerification | None,
     ) -> Outcome:
         found = await self._check_face(case, images, deadline_s)
-        if REASONS[found.reason].stage is not Stage.CAPTURE:
+        if found.decision is not Decision.RETRY:
             self.open.close(case.verification_id)
         elif item is None:
             assert case.authentic is not None
@@ -217,6 +216,8 @@ class Verifier:
         window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
         found = check_presentation(text, case.now, case.trust.keys, window)
         if isinstance(found, Verdict):
+            if found.reason is Reason.STEP_EXPIRED:
+                case.keep_expired(text)
             return found
         case.authentic = found
         return None
@@ -244,12 +245,7 @@ class Verifier:
         if not images:
             return verdict(Reason.FACE_ABSENT)
         case.begin()
-        try:
-            probe = await self._face_pool.run(
-                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
-        except ImageError:
-            # The code is spent, so a picture that turns out damaged is a retry, not an error.
-            probe = ProbeFault(Reason.FACE_ABSENT, "damaged")
+        probe = await self._probe(case, images, deadline_s)
         if isinstance(probe, ProbeFault):
             case.end("face")
             case.why = probe.why
@@ -257,14 +253,26 @@ class Verifier:
         assert case.credential is not None
         reference = self._cache.reference(case.credential.holder_id, probe.pack)
         probe = self._cache.protect_probe(probe, reference)
-        point = self._face.threshold(case.policy.fmr_max)
-        if point is None and case.policy.pack_override:
-            point = self._face.strictest()
-        found, case.face = check_holder(reference, probe, point, case.policy, now=case.now)
-        if found.reason is Reason.REFERENCE_MISSING:
-            case.why = why_unusable(reference, case.policy, case.now)
+        comparison = self._rates.comparison(case.policy, probe, reference)
+        found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
+        case.why = why_of(found, probe, reference, case.policy, case.now)
         case.end("face")
         return found
+
+    async def _probe(
+        self, case: Judgement, images: Sequence[bytes], deadline_s: float
+    ) -> Probe | ProbeFault:
+        """Spend the challenge, if there is one, and look at the burst that answers it."""
+        actions = self.challenges.spend(case.challenge_id, case.gate.gate_id, case.policy)
+        if isinstance(actions, ProbeFault):
+            return actions
+        try:
+            probe = await self._face_pool.run(
+                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
+        except ImageError:
+            # The code is spent, so a picture that turns out damaged is a retry, not an error.
+            return ProbeFault(Reason.FACE_ABSENT, "damaged")
+        return answer_challenge(probe, actions)
 
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
@@ -282,14 +290,6 @@ class Verifier:
             credential = self._cache.credential(record.credential_id)
         policy = self._trust().policies.get(record.scene)
         return Outcome(encode_answer(render(record, receipt, credential, policy)))
-
-    def _policy(self, trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
-        policy = trust.policies.get(scene)
-        if policy is None:
-            raise SceneUnknown("this node has no such scene")
-        if scene not in gate.scenes:
-            raise SceneForbidden("the scene isn't this gate's")
-        return policy
 
     def _check_images(self, images: Iterable[bytes]) -> None:
         """Hold faces against the bounds by their headers, before anything is spent."""

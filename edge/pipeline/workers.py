@@ -11,6 +11,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from edge.config import Workers
 from edge.errors import CapacityError
 from edge.pipeline.calls import DeadlineMissed
 
@@ -36,6 +38,7 @@ class _Job(NamedTuple):
     owner: str
     deadline_s: float
     work: Callable[[], Any]
+    since_s: float
     future: "asyncio.Future[Any]"
 
 
@@ -58,6 +61,17 @@ class WorkerPool:
         self._queues: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._waiting = self._running = 0
         self._takes_s = 0.0
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self._waiting_max
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the first of those that haven't begun has waited, seconds."""
+        oldest = min((queue[0].since_s for queue in self._queues.values()), default=math.inf)
+        return max(0.0, time.monotonic() - oldest)
 
     @property
     def waiting(self) -> int:
@@ -85,7 +99,8 @@ class WorkerPool:
         if self._full:
             self._displace(owner)
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(owner, deque()).append(_Job(owner, deadline_s, work, future))
+        self._queues.setdefault(owner, deque()).append(_Job(
+            owner, deadline_s, work, time.monotonic(), future))
         self._waiting += 1
         self._begin()
         return await future
@@ -187,6 +202,14 @@ class WorkerPool:
         self._queues.clear()
         self._waiting = 0
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def open_pools(workers: Workers) -> tuple[WorkerPool, WorkerPool]:
+    """Give the pools of codes and of faces."""
+    return (
+        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
+        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max, FACE_NICENESS),
+    )
 
 
 def _stand_back(niceness: int) -> None:

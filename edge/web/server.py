@@ -14,23 +14,31 @@ from aiohttp import web
 
 from edge.access.listening import Connections
 from edge.config import Limits
-from edge.hotpath.reasons import Reason
-from edge.hotpath.words import message_for
-from edge.metrics import CONTENT_TYPE, NodeMetrics
+from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
+from edge.pipeline.challenges import ChallengeShown
 from edge.pipeline.looks import CodeLook, FaceLook
-from edge.pipeline.rates import GateRates
+from edge.pipeline.pace import GatePace
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
-from edge.protocol.records import GateRecord, ScenePolicy, Words
+from edge.protocol.records import GateRecord, ScenePolicy
 from edge.ui.pages import Pages
-from edge.web.bodies import Fields, read_code, read_decision, read_fields, read_frame, read_json
+from edge.web.bodies import (
+    Fields,
+    read_challenge,
+    read_code,
+    read_decision,
+    read_fields,
+    read_frame,
+    read_json,
+)
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
 from edge.web.raw import RawResponses, server_timing
+from edge.web.shift import show_shift
 from edge.web.short import connections
 from edge.web.status import NodeStatus
 
@@ -44,6 +52,10 @@ class Verifies(Protocol):
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer a capture."""
+        ...
+
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Give a challenge."""
         ...
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
@@ -71,26 +83,6 @@ class Looks(Protocol):
         ...
 
 
-class ShiftShown(msgspec.Struct, frozen=True):
-    """The last answers of a gate."""
-
-    verifications: tuple["ShiftRow", ...]
-
-
-class ShiftRow(msgspec.Struct, frozen=True):
-    """One answer with its words, as the list of a shift shows it."""
-
-    verification_id: str
-    kind: str
-    at_ms: int
-    scene: str
-    decision: str
-    reason: str
-    credential_type: str
-    actor: str
-    message: Words
-
-
 class Server:
     """The node's handlers."""
 
@@ -111,7 +103,7 @@ class Server:
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._gates, self._raw = callers.gates, RawResponses()
-        self._rates = GateRates(limits.gate_rate_per_s, limits.gate_burst)
+        self._pace = GatePace(limits.gate_rate_per_s, limits.gate_burst)
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -129,6 +121,7 @@ class Server:
             web.get("/v1/verifications", self.shift),
             web.post("/v1/verifications/{id}/captures", self.captures),
             web.post("/v1/verifications/{id}/decision", self.decision),
+            web.post("/v1/challenges", self.challenges),
             web.post("/v1/frames", self.frames),
             web.get("/v1/scenes", self.scenes),
             web.get("/v1/status", self.status),
@@ -147,7 +140,7 @@ class Server:
     async def quick(self, gate: GateRecord, body: bytes) -> bytes:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
-            self._rates.take(gate.gate_id)
+            self._pace.take(gate.gate_id)
             code = read_code(body)
             if code is None:
                 outcome = await self._verify(gate, "", read_json(body, self._limits))
@@ -175,7 +168,7 @@ class Server:
     async def _admitted(self, request: web.Request) -> Caller:
         """Give who calls, within the rate of its gate, before the body is read."""
         caller = await self._caller(request)
-        self._rates.take(caller.gate.gate_id)
+        self._pace.take(caller.gate.gate_id)
         return caller
 
     async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
@@ -213,6 +206,12 @@ class Server:
             accept=body.decision == "accept", note=body.reason, actor=actor,
         )))
 
+    async def challenges(self, request: web.Request) -> web.Response:
+        """`POST /v1/challenges`."""
+        gate, _ = await self._caller(request)
+        body = await read_challenge(request, self._limits)
+        return self._json(self._encode(self._verifier.challenge(gate, body.scene)))
+
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
         owner = (await self._admitted(request)).gate.gate_id
@@ -233,13 +232,7 @@ class Server:
         text = request.query.get("limit", "30")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= ENTRIES_MAX:
             raise Problem(422, f"limit is 1 to {ENTRIES_MAX}")
-        rows = tuple(
-            ShiftRow(record.verification_id, record.kind, record.at_ms, record.scene,
-                     record.decision, record.reason, record.credential_type, record.actor,
-                     message_for(Reason(record.reason), record.why))
-            for record in self._shift(gate.gate_id, int(text))
-        )
-        return self._json(self._encode(ShiftShown(rows)))
+        return self._json(self._encode(show_shift(self._shift(gate.gate_id, int(text)))))
 
     async def scenes(self, request: web.Request) -> web.Response:
         """`GET /v1/scenes`."""
@@ -269,9 +262,10 @@ class Server:
         words = "ready" if status.ready else "\n".join(status.not_ready)
         return web.Response(text=words + "\n", status=200 if status.ready else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
         """`GET /metrics`."""
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+        body, kind = self._metrics.page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""

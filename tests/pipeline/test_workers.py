@@ -9,7 +9,7 @@ import pytest
 
 from edge.errors import CapacityError
 from edge.pipeline.calls import DeadlineMissed
-from edge.pipeline.rates import GateRates, RateExceeded
+from edge.pipeline.pace import GatePace, RateExceeded
 from edge.pipeline.workers import WorkerPool
 from tests.pipeline.desk import OWNER, Desk
 
@@ -134,18 +134,18 @@ async def test_threads_of_faces_stand_back_behind_the_event_loop():
 @pytest.mark.parametrize("at_s,allowed", [(0.99, False), (1.0, True), (1.01, True)])
 def test_a_rate_gives_back_one_call_after_its_time(at_s, allowed):
     now = [100.0]
-    rates = GateRates(1.0, 3, lambda: now[0])
+    pace = GatePace(1.0, 3, lambda: now[0])
     for _ in range(3):
-        rates.take("a")
+        pace.take("a")
     with pytest.raises(RateExceeded) as refused:
-        rates.take("a")
+        pace.take("a")
     assert refused.value.retry_after_s == pytest.approx(1.0)
-    rates.take("b")
+    pace.take("b")
     now[0] += at_s
     if allowed:
-        rates.take("a")
+        pace.take("a")
     with pytest.raises(RateExceeded):
-        rates.take("a")
+        pace.take("a")
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ class RateExceeded(CapacityError):
     """429: this gate calls more often than it may."""
 
 
-class GateRates:
-    """The rates of all gates."""
+class GatePace:
+    """The pace of all gates."""
 
     def __init__(
         self, rate_per_s: float, burst: int, monotonic: Callable[[], float] = time.monotonic
