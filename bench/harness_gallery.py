@@ -107,6 +107,8 @@ def to_rows(features: Floats) -> Rows:
 
 def measure(name: str, population: Population, small: bool) -> Result:
     """Run one gallery measure."""
+    # Its idle threads would otherwise go on spinning on the cores that ours is measured on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import faiss
 
     faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))

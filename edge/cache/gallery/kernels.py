@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 Slots = npt.NDArray[np.int64]
 Table = npt.NDArray[np.uint32]
 
-BLOCK = 1024
+BLOCK = 512
 """Rows estimated at once; its sums stay in the first cache."""
 STRIDE = 32
 """Rows whose estimates are looked through only if the largest of them matters."""
@@ -100,26 +100,43 @@ def _insert(scores: Floats, slots: Slots, score: float, slot: int) -> None:
     scores[at], slots[at] = score, slot
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
-def _estimate(
-    codes: Words, planes: Words, step: float, total: int, slack: float,
-    factors: Floats, bases: Floats, sums: Slots, out: Floats,
-) -> None:
-    """Give the highest cosine less query · mean that each coded row of a block may have."""
-    count = out.shape[0]
-    for i in range(count):
-        sums[i] = 0
-    for w in range(codes.shape[0]):
-        word = codes[w]
+@numba.njit(cache=True, nogil=True)
+def _candidates(
+    codes: Words, planes: Words, step: float, total: int, slack: float, factors: Floats,
+    bases: Floats, start: int, count: int, worst: float, sums: Slots, highest: Floats,
+    chosen: Slots,
+) -> int:
+    """List the rows of a block whose cosine, less query · mean, may reach `worst`."""
+    for w in range(0, codes.shape[0], 2):
+        # Slices, since an index that might be negative keeps a loop from being vectorised.
+        ones, others = codes[w, start : start + count], codes[w + 1, start : start + count]
         p0, p1, p2, p3 = planes[0, w], planes[1, w], planes[2, w], planes[3, w]
+        q0, q1, q2, q3 = (
+            planes[0, w + 1], planes[1, w + 1], planes[2, w + 1], planes[3, w + 1])
         for i in range(count):
-            x = word[i]
-            sums[i] += _ones(x & p0) + 2 * _ones(x & p1) + 4 * _ones(x & p2) - 8 * _ones(x & p3)
+            x, y = ones[i], others[i]
+            units = (
+                _ones(x & p0) + _ones(y & q0) + 2 * (_ones(x & p1) + _ones(y & q1))
+                + 4 * (_ones(x & p2) + _ones(y & q2)) - 8 * (_ones(x & p3) + _ones(y & q3)))
+            sums[i] = units if w == 0 else sums[i] + units
+    factor, base = factors[start : start + count], bases[start : start + count]
     for i in range(count):
-        out[i] = bases[i] + factors[i] * (step * np.float32(2 * sums[i] - total) + slack)
+        highest[i] = base[i] + factor[i] * (step * np.float32(2 * sums[i] - total) + slack)
+    found = 0
+    for at in range(0, count, STRIDE):
+        stop = min(at + STRIDE, count)
+        hit = False
+        for i in range(at, stop):
+            hit |= highest[i] >= worst
+        if hit:
+            # Without a branch: which row is one can't be foretold.
+            for i in range(at, stop):
+                chosen[found] = start + i
+                found += highest[i] >= worst
+    return found
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
+@numba.njit(cache=True, nogil=True)
 def search_rows(
     rows: Rows, inverses: Floats, codes: Words, factors: Floats, bases: Floats,
     query: Rows, inverse: float, planes: Words, step: float, total: int, slack: float,
@@ -145,34 +162,26 @@ def search_rows(
         How many rows were compared exactly.
     """
     sums, highest = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    # One place more than rows, for the write that is taken back.
+    chosen = np.empty(BLOCK + 1, np.int64)
     last, exact = scores.shape[0] - 1, 0
     scores[:], slots[:] = np.float32(-2.0), -1
     for start in range(begin, end, BLOCK):
-        count = min(BLOCK, end - start)
-        block = slice(start, start + count)
-        _estimate(codes[:, block], planes, step, total, slack, factors[block], bases[block],
-                  sums, highest[:count])
-        worst = bound[0] - offset
-        for at in range(0, count, STRIDE):
-            most = np.float32(-3.0)
-            stop = min(at + STRIDE, count)
-            for i in range(at, stop):
-                most = max(most, highest[i])
-            if most < worst:
-                continue
-            for i in range(at, stop):
-                if highest[i] < worst or highest[i] < np.float32(-3.0):
-                    continue
-                row, dot = rows[start + i], np.int32(0)
-                for k in range(row.shape[0]):
-                    dot += np.int32(row[k]) * np.int32(query[k])
-                exact += 1
-                score = np.float32(dot) * inverses[start + i] * inverse
-                if score > scores[last]:
-                    _insert(scores, slots, score, start + i)
-                    if scores[1] > bound[0]:
-                        bound[0] = scores[1]
-                    worst = bound[0] - offset
+        worst = max(np.float32(bound[0] - offset), np.float32(-4.0))
+        found = _candidates(codes, planes, step, total, slack, factors, bases, start,
+                            min(BLOCK, end - start), worst, sums, highest, chosen)
+        exact += found
+        # The rows are far apart: listed before they are read, several are on their way at once.
+        for at in range(found):
+            slot, dot = chosen[at], np.int32(0)
+            row = rows[slot]
+            for k in range(row.shape[0]):
+                dot += np.int32(row[k]) * np.int32(query[k])
+            score = np.float32(dot) * inverses[slot] * inverse
+            if score > scores[last]:
+                _insert(scores, slots, score, slot)
+                if scores[1] > bound[0]:
+                    bound[0] = scores[1]
     return exact
 
 

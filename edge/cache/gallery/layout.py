@@ -35,7 +35,7 @@ _MARK_AT, _CODED_AT, _MEAN_AT = 128, 256, 512
 
 def padded(dimensions: int) -> int:
     """Give the length of a row as it is stored: whole words of signs."""
-    return -(-dimensions // 64) * 64
+    return -(-dimensions // 128) * 128
 
 
 class Layout:
