@@ -7,8 +7,8 @@ from aiohttp import web
 
 from central.config import CentralConfig
 from central.metrics import CentralMetrics
-from central.platform import Enroller, Platform
-from central.web import admin_routes, node_routes
+from central.platform import Enroller, OpenPack, Platform
+from central.web import admin_routes, node_routes, reference_routes
 from central.web.common import PLATFORM, guard_middleware
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
@@ -53,7 +53,7 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
         client_max_size=platform.config.body_bytes_max,
     )
     app[PLATFORM] = platform
-    app.add_routes([*node_routes.routes(), *admin_routes.routes()])
+    app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])
@@ -64,7 +64,7 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
 
 async def run_central(
     config: CentralConfig, face: Enroller, ready: Callable[[str], None], stop: asyncio.Event,
-    *, insecure: bool = False,
+    *, insecure: bool = False, open_pack: OpenPack | None = None,
 ) -> None:
     """Run a platform until `stop` is set; `ready` is told its address.
 
@@ -72,7 +72,7 @@ async def run_central(
         OperatingError: It can't start.
     """
     wire = wire_of(config, insecure=insecure)
-    platform = Platform(config, face)
+    platform = Platform(config, face, open_pack=open_pack)
     await platform.start()
     try:
         listening = bind(config.host, config.port, config.port_tries)

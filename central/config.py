@@ -23,6 +23,7 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         host, port: Where it answers; port 0 = any free one.
         port_tries: How many following ports are tried when it is taken.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
+        face_pack: Id of the pack that photographs are enrolled with.
         log: Name of the feed.
         epochs_ahead_days: Key epochs are made this far ahead.
         node_ahead_days: Masters are delivered to nodes this far ahead: the longer, the longer
@@ -42,6 +43,7 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8090
     port_tries: Annotated[int, Meta(ge=1, le=1000)] = 20
     packs_dir: Path | None = None
+    face_pack: str = "dlib-v1"
     log: str = "ningbo"
     epochs_ahead_days: _Days = 7
     node_ahead_days: _Days = 1

@@ -2,6 +2,8 @@
 
 - No reference of a face leaves the platform without consent; when it is withdrawn, nodes drop the
   reference, and gates that ask for a face refer to a person instead.
+- Purpose and consent travel with a reference: who agrees to be known by the face alone lets nodes
+  search for it, who only agrees to the comparison doesn't.
 - Rows are only ever added: the history of a consent is part of the record.
 """
 
@@ -11,6 +13,7 @@ from sqlalchemy import func, select
 from central.errors import Invalid
 from central.schema import Consent, Photograph
 from central.store import Transaction
+from edge.hotpath.holder import IDENTIFICATION, VERIFICATION
 from edge.protocol.feed import DropReference, PutReference
 from edge.protocol.records import ReferenceRecord, Words
 
@@ -77,18 +80,27 @@ def set_consent(
         holder_id=holder_id, purpose=purpose, given=given, at_s=tx.now_s, how=how.strip()))
     tx.session.flush()
     tx.act(f"consent.{'give' if given else 'withdraw'}", holder_id.hex(), f"{purpose}: {how}")
-    if purpose == FACE_VERIFICATION:
+    compared = is_given(tx, holder_id, FACE_VERIFICATION)
+    if purpose == FACE_VERIFICATION or compared:
         for row in tx.session.scalars(
             select(Photograph).where(Photograph.holder_id == holder_id)
         ):
-            _publish(tx, row, given=given)
+            _publish(tx, row, given=compared)
 
 
-def reference_of(holder_id: bytes, pack: str, template: bytes, created_s: int) -> ReferenceRecord:
-    """Give a reference as nodes hold it."""
+def reference_of(
+    tx: Transaction, holder_id: bytes, pack: str, template: bytes, created_s: int
+) -> ReferenceRecord:
+    """Give a reference as nodes hold it, with what its holder agreed to."""
+    searched = _latest(tx, holder_id, FACE_IDENTIFICATION)
+    known = searched is not None and searched.given
+    consent = searched if known else _latest(tx, holder_id, FACE_VERIFICATION)
+    assert consent is not None, "a reference needs a consent"
     return ReferenceRecord(
         holder_id=holder_id, pack=pack, template=template, created_s=created_s,
         expires_s=created_s + REFERENCE_LIFE_S,
+        purpose=IDENTIFICATION if known else VERIFICATION, consent=consent.number,
+        consent_s=consent.at_s,
     )
 
 
@@ -104,7 +116,7 @@ def _publish(tx: Transaction, row: Photograph, *, given: bool) -> None:
         return
     place = f"photograph/{row.holder_id.hex()}/{row.pack}"
     template = tx.keys.open(place, row.template)
-    tx.publish(PutReference(reference_of(row.holder_id, row.pack, template, row.created_s)))
+    tx.publish(PutReference(reference_of(tx, row.holder_id, row.pack, template, row.created_s)))
 
 
 def _latest(tx: Transaction, holder_id: bytes, purpose: str) -> Consent | None:

@@ -18,11 +18,12 @@ import msgspec
 
 from central import epochs, feed, policies
 from central.config import CentralConfig
-from central.errors import Invalid, Unauthorised
+from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
+from central.reenrol import Job, Reenrolment
 from central.schema import Counter, Node
 from central.store import Database, Transaction
-from edge.errors import KeyFileError
+from edge.errors import KeyFileError, PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
 from edge.protocol.feed import ChangeBatch
@@ -46,13 +47,24 @@ class Enroller(Protocol):
         ...
 
 
+OpenPack = Callable[[str], Enroller]
+"""Opens another pack by its id; blocking, raises PackError."""
+
+
 class Platform:
     """One running central platform, without its HTTP surface."""
 
     def __init__(
-        self, config: CentralConfig, face: Enroller, now: Callable[[], float] = time.time
+        self, config: CentralConfig, face: Enroller, now: Callable[[], float] = time.time,
+        open_pack: OpenPack | None = None,
     ) -> None:
         """Open keys and database.
+
+        Args:
+            config: The platform's.
+            face: Enrols photographs.
+            now: Gives Unix seconds.
+            open_pack: Opens the pack that references are to be made for.
 
         Raises:
             OperatingError: One of them can't be opened.
@@ -61,6 +73,8 @@ class Platform:
         self.keys = PlatformKeys(config.data_dir / "keys")
         url = config.database_url or f"sqlite:///{config.data_dir / 'central.db'}"
         self.database = Database(url, self.keys, now)
+        self.references = Reenrolment(self.database)
+        self._open_pack = open_pack
         self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
@@ -75,6 +89,7 @@ class Platform:
 
     async def stop(self) -> None:
         """Stop and close."""
+        await self.references.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -120,6 +135,39 @@ class Platform:
             detail = f" ({draft.why})" if draft.why else ""
             raise Invalid(f"the photograph can't be enrolled: {draft.reason.value}{detail}")
         return draft
+
+    async def make_references(self, pack: str) -> Job:
+        """Begin to make references of a pack for every holder who has none of it.
+
+        Raises:
+            Conflict: A pass is under way.
+            Invalid: The pack can't be opened.
+        """
+        loop = asyncio.get_running_loop()
+        face = self._face
+        if pack != face.pack_id:
+            if self._open_pack is None:
+                raise Invalid(f"pack: this platform enrols with {face.pack_id} only")
+            try:
+                face = await loop.run_in_executor(None, self._open_pack, pack)
+            except PackError as error:
+                raise Invalid(f"pack: {error}") from error
+
+        async def draft(image: bytes) -> ReferenceDraft | ProbeFault:
+            return await loop.run_in_executor(
+                self._faces, face.make_reference_template, image)
+
+        return self.references.begin(face.pack_id, "make", draft)
+
+    def drop_references(self, pack: str) -> Job:
+        """Begin to drop a pack's references of every holder who has one of another pack.
+
+        Raises:
+            Conflict: A pass is under way, or photographs are enrolled with this pack.
+        """
+        if pack == self.pack_id:
+            raise Conflict("photographs are enrolled with this pack: change face_pack first")
+        return self.references.begin(pack, "drop", None)
 
     @property
     def pack_id(self) -> str:

@@ -159,7 +159,7 @@ def put_photograph(
         holder_id=holder.id, pack=pack, image=tx.keys.seal(place, image),
         template=tx.keys.seal(place, template), quality=f"{quality:.3f}", created_s=tx.now_s,
     ))
-    tx.publish(PutReference(consents.reference_of(holder.id, pack, template, tx.now_s)))
+    tx.publish(PutReference(consents.reference_of(tx, holder.id, pack, template, tx.now_s)))
     tx.act("holder.photograph", holder_id, f"quality {quality:.2f}")
 
 

@@ -25,6 +25,7 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
+from edge.faces import FaceWatch, pack_to_serve
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
@@ -88,12 +89,14 @@ class Node:
                 f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
                 f"folder {config.data_dir}"
             )
-        if config.face_pack == PACK_ID:
+        pack = pack_to_serve(
+            config.face_pack, config.face_pack_previous, self._store.references_held)
+        if pack == PACK_ID:
             ensure_default_pack(config.packs_folder, progress)
         image_limits = ImageLimits(
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
-        self._face = FaceEngine(config.packs_folder / config.face_pack, image_limits)
+        self._face = FaceEngine(config.packs_folder / pack, image_limits)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(
@@ -104,6 +107,7 @@ class Node:
         self._guard = self._open_guard()
         self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
         self._trust: Trust | None = None
+        self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._clock = SystemClock(
             lambda: self._trust.central_clock_skew_s if self._trust else None
         )
@@ -133,8 +137,9 @@ class Node:
         report = Report(
             trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
-            zbar=self._zbar, started_s=self._started_s,
+            pack_wanted=self.config.face_pack, code_pool=self._code_pool,
+            face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar,
+            started_s=self._started_s,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -211,11 +216,13 @@ class Node:
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
+        self._faces.look()
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""
         check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
         self._face.warm()
+        self._store.warm(self._face.pack_id, self._face.manifest.dimensions)
         self._zbar.warm()
 
     def _open_guard(self) -> LmdbReplayGuard:
@@ -241,7 +248,8 @@ class Node:
                 self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
 
     def _versions(self) -> dict[str, str | int | float]:
-        return {"version": node_version(), "pack": self._face.pack_id}
+        return {"version": node_version(), "pack": self._face.pack_id,
+                "reference_generation": self._store.generation}
 
     def _central_tls(self, url: str) -> ssl.SSLContext | None:
         """Whom to believe at the central platform: its own authority, or the system's roots."""

@@ -132,12 +132,14 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         data_dir: Folder of key, cache, guard and journal.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
         face_pack: Id of the pack in use.
+        face_pack_previous: Pack to go on with until as many references of `face_pack` are held.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
     data_dir: Path = Path("var/edge")
     packs_dir: Path | None = None
     face_pack: str = "dlib-v1"
+    face_pack_previous: str = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     listen: Listen = Listen()
     tls: Tls = Tls()

@@ -14,6 +14,7 @@ from edge.cache.guard import LmdbReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.faces import judge_faces, pack_change
 from edge.hotpath.trust import Trust
 from edge.metrics import Gauges
 from edge.models.engine import FaceEngine
@@ -42,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     follower: Follower
     shipper: Shipper
     face: FaceEngine
+    pack_wanted: str
     code_pool: WorkerPool
     face_pool: WorkerPool
     verifier: Verifier
@@ -63,6 +65,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             "kanhe_journal_unshipped": (
                 "Records that the central platform may not hold.",
                 lambda: self.journal.size - self.journal.acknowledged),
+            "kanhe_faces_held": ("Holders whose face is held.", lambda: self.store.faces),
+            "kanhe_references_generation": ("Generation of the references.",
+                                            lambda: self.store.generation),
             "kanhe_waiting_codes": ("Frames that wait.", lambda: self.code_pool.waiting),
             "kanhe_waiting_faces": ("Captures that wait.", lambda: self.face_pool.waiting),
             "kanhe_open_verifications": ("Verifications that wait for a face.",
@@ -76,7 +81,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             version=status.version, ready=status.ready, problems=status.not_ready,
             clock=status.clock, cursor=self.trust().cursor, keys_age_s=status.keys_age_s,
             status_age_s=status.status_age_s, face_pack=status.pack.id,
-            scenes_unfit=status.scenes_unfit, held=dict(status.held),
+            scenes_unfit=status.scenes_unfit, held={**status.held, "faces": status.faces.held},
             unshipped=self.journal.size - self.journal.acknowledged, uptime_s=status.uptime_s,
         )
 
@@ -105,6 +110,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence,
                            self.face.embedder_file, manifest.notes),
+            pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
+            faces=judge_faces(self.store.faces),
+            references={"generation": self.store.generation, **self.store.references_held},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
                      "records": self.journal.waiting},
             journal={"log": self.journal.log, "size": self.journal.size,

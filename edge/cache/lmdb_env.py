@@ -1,15 +1,18 @@
 """The one owner of LMDB: environments, transactions, errors.
 
+- An environment belongs to one process at a time (a lock that ends with the process).
 - Foreign errors become `StoreError` here, with what to do.
 - A full map grows up to its bound and the write is tried again.
 - Not here: what the tables mean.
 """
 
 import errno
+import fcntl
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import lmdb
 
@@ -17,7 +20,8 @@ from edge.errors import StoreError
 
 _T = TypeVar("_T")
 READERS_MAX = 126
-SCAN_CHUNK = 4_096
+CHUNK_ITEMS = 4_096
+OWNER_FILE = "owner"
 MAP_GROWTH = 2
 
 
@@ -38,6 +42,10 @@ class Transaction(Protocol):
 
     def drop(self, db: object, delete: bool) -> None:
         """Empty a table."""
+        ...
+
+    def cursor(self, *, db: object) -> Any:  # noqa: ANN401 - the driver's own
+        """Open a cursor on a table."""
         ...
 
 
@@ -68,14 +76,17 @@ class Environment:
         """
         self._path = path
         self._map_bytes_max = map_bytes_max
+        self._owner = -1
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._own()
             self._env = lmdb.open(
                 str(path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
                 sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
             )
             self.tables = {name: self._env.open_db(name) for name in tables}
         except (lmdb.Error, OSError) as error:
+            self._disown()
             raise self._translate(error, "opened") from error
 
     def get(self, table: bytes, key: bytes) -> bytes | None:
@@ -95,33 +106,41 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
-    def scan(self, table: bytes, *, values: bool = True) -> Iterator[tuple[bytes, bytes]]:
-        """Read a table of any size in chunks, in the order of keys.
+    def chunks(
+        self, table: bytes, *, values: bool = True, txn: Transaction | None = None
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Read a table of any size piece by piece, in the order of keys.
 
-        Each chunk is as it was at one moment; between chunks others may write. Without `values`
-        only keys are read, and every value is empty.
+        Args:
+            table: Its name.
+            values: Whether values are read; otherwise they are empty.
+            txn: To read within, which may rewrite what was read; otherwise each piece is as it was
+                at one moment, and between two of them others may write.
         """
         last: bytes | None = None
         while True:
-            chunk = self._chunk(table, last, values)
-            yield from chunk
-            if len(chunk) < SCAN_CHUNK:
+            chunk = self._chunk(table, last, values, txn)
+            if chunk:
+                yield chunk
+            if len(chunk) < CHUNK_ITEMS:
                 return
             last = chunk[-1][0]
 
     def _chunk(
-        self, table: bytes, last: bytes | None, values: bool
+        self, table: bytes, last: bytes | None, values: bool, txn: Transaction | None
     ) -> list[tuple[bytes, bytes]]:
-        try:
-            with self._env.begin(db=self.tables[table]) as txn, txn.cursor() as cursor:
-                # No key lies between one and the same with a zero byte behind it.
-                if not (cursor.first() if last is None else cursor.set_range(last + b"\0")):
-                    return []
-                items = cursor.iternext(keys=True, values=True) if values else (
-                    (key, b"") for key in cursor.iternext(keys=True, values=False))
-                return list(itertools.islice(items, SCAN_CHUNK))
-        except lmdb.Error as error:
-            raise self._translate(error, "read") from error
+        if txn is None:
+            try:
+                with self._env.begin() as own:
+                    return self._chunk(table, last, values, cast(Transaction, own))
+            except lmdb.Error as error:
+                raise self._translate(error, "read") from error
+        with txn.cursor(db=self.tables[table]) as cursor:
+            # No key lies between one and the same with a zero byte behind it.
+            if not (cursor.first() if last is None else cursor.set_range(last + b"\0")):
+                return []
+            keys = itertools.islice(cursor.iternext(keys=True, values=values), CHUNK_ITEMS)
+            return list(keys) if values else [(key, b"") for key in keys]
 
     def count(self, table: bytes) -> int:
         """Count a table's entries."""
@@ -156,6 +175,23 @@ class Environment:
     def close(self) -> None:
         """Close the environment; nobody may be inside it."""
         self._env.close()
+        self._disown()
+
+    def _own(self) -> None:
+        """Be the only one: a node answers from what it read, so nobody else may write."""
+        self._owner = os.open(self._path / OWNER_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._disown()
+            raise StoreError(
+                f"{self._path} is in use by another process: stop the node that runs on it"
+            ) from None
+
+    def _disown(self) -> None:
+        if self._owner >= 0:
+            os.close(self._owner)
+            self._owner = -1
 
     def _grow(self, error: lmdb.Error) -> None:
         size = int(self._env.info()["map_size"])

@@ -1,18 +1,42 @@
-"""References as the rooms beside the store see them.
+"""The references at rest: protected, counted, renewed, and told to the rooms beside.
 
-- A sink is told of every reference after the transaction that changed it, in the feed's order: an
-  index in memory that reads the store once at the start and then listens is never behind.
-- Rows are in stored space (`edge.hotpath.renewal`), all of one generation.
-- Not here: the tables (edge.cache.store).
+- The platform sends templates as their pack makes them. Here they are rotated by the site's secret
+  (`edge.hotpath.renewal`) before they are stored: none is at rest as it came.
+- The secret is random, of one generation, sealed in the store. Renewal draws the next one and
+  rotates every reference in one transaction, which ends the old secret: whenever it is killed, all
+  is of one generation.
+- A sink is told after the transaction that changed a reference, in the feed's order.
+- Not here: which pack's comparison counts, and how (edge.hotpath.holder).
 """
 
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-PURPOSE_IDENTIFICATION = "identification"
-PURPOSE_VERIFICATION = "verification"
+from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.sealing import Derive, IdHider, Sealer
+from edge.errors import StoreError
+from edge.hotpath import renewal
+from edge.hotpath.holder import Template, admits
+from edge.protocol.feed import DropReference, PutReference
+from edge.protocol.records import ReferenceRecord
+
+TABLE = b"references"
+SITE_KEY = b"references.site"
+"""In the store's table of small values; sync's names have no such prefix."""
+ID_BYTES = 16
+ROTATIONS_MAX = 8
+"""Kept at once: packs in use, by length."""
+Progress = Callable[[int, int, str], None]
+"""Hears of long work: done, of how many, doing what."""
+_SITE = msgspec.msgpack.Decoder(tuple[int, bytes])
+_RECORD = msgspec.msgpack.Decoder(ReferenceRecord)
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class ReferenceSink(Protocol):
@@ -31,9 +55,226 @@ class ReferenceSink(Protocol):
         ...
 
 
-def admits(purpose: str, wanted: str) -> bool:
-    """Tell whether a reference given for `purpose` may be used for `wanted`.
+class Protector:
+    """One generation of the site's secret, and the rotations made of it."""
 
-    Who agreed to be known without a code agreed to the comparison with one, not the other way.
-    """
-    return purpose in {wanted, PURPOSE_IDENTIFICATION}
+    def __init__(self, generation: int, secret: bytes) -> None:
+        """Hold a secret; generation 0 is none, and protects nothing."""
+        self.generation, self._secret = generation, secret
+        self._rotations: dict[tuple[str, int], renewal.Values] = {}
+
+    def rotation(self, pack: str, dimensions: int) -> renewal.Values:
+        """Give the rotation for a pack's templates."""
+        key = (pack, dimensions)
+        found = self._rotations.get(key)
+        if found is None:
+            if len(self._rotations) >= ROTATIONS_MAX:
+                self._rotations.pop(next(iter(self._rotations)))
+            found = renewal.derive_rotation(self._secret, pack, dimensions)
+            self._rotations[key] = found
+        return found
+
+    def protected(self, record: ReferenceRecord) -> ReferenceRecord:
+        """Give a reference as it is stored, of one as the platform sends it."""
+        template = np.frombuffer(record.template, np.int8)
+        coarse, fine = renewal.protect(template, self.rotation(record.pack, len(template)))
+        return msgspec.structs.replace(
+            record, template=coarse.tobytes(), fine=fine.tobytes(), generation=self.generation)
+
+    def renewed(self, records: Sequence[ReferenceRecord], old: "Protector") -> list[bytes]:
+        """Give the stored form of references of one pack and length, renewed from `old`."""
+        pack, dimensions = records[0].pack, len(records[0].template)
+        coarse = _rows([record.template for record in records], dimensions)
+        fine, before = None, None
+        if old.generation:
+            fine = _rows([record.fine for record in records], dimensions)
+            before = old.rotation(pack, dimensions)
+        matrix = renewal.renewal_matrix(before, self.rotation(pack, dimensions))
+        coarse, fine = renewal.renew(coarse, fine, matrix)
+        return [
+            _encode(msgspec.structs.replace(
+                record, template=coarse[row].tobytes(), fine=fine[row].tobytes(),
+                generation=self.generation))
+            for row, record in enumerate(records)
+        ]
+
+    def __repr__(self) -> str:
+        """Show the generation only."""
+        return f"Protector(generation={self.generation})"
+
+
+class References:
+    """The store's table of references."""
+
+    def __init__(self, env: Environment, derive: Derive, meta: bytes) -> None:
+        """Take up the site's secret, making the first one where there is none.
+
+        Args:
+            env: The store's, with this table and `meta`.
+            derive: The node's key derivation.
+            meta: Table that keeps the sealed secret.
+
+        Raises:
+            StoreError: It can't be read or made.
+        """
+        self._env, self._meta = env, meta
+        self._seal, self._seal_meta = Sealer(TABLE, derive), Sealer(meta, derive)
+        self._hide = IdHider(derive).hide
+        self._sinks: list[tuple[ReferenceSink, str]] = []
+        self.held: Counter[str] = Counter()
+        self.faces = 0
+        self._count()
+        self._changed: list[ReferenceRecord | DropReference] = []
+        self._growth: Counter[str] = Counter()
+        self._new_faces = 0
+        sealed = env.get(meta, SITE_KEY)
+        if sealed is None:
+            self._protector = Protector(0, b"")
+            self.renew(lambda *_: None)
+        else:
+            self._protector = Protector(*_SITE.decode(self._seal_meta.open(SITE_KEY, sealed)))
+
+    @property
+    def generation(self) -> int:
+        """The generation that every reference is of."""
+        return self._protector.generation
+
+    def get(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
+        """Look one up, in stored space."""
+        key = self._key(holder_id, pack)
+        sealed = self._env.get(TABLE, key)
+        return None if sealed is None else self._opened(key, sealed)
+
+    def each(self, pack: str, purpose: str) -> Iterator[tuple[bytes, ReferenceRecord]]:
+        """Give every reference of a pack that may be used for a purpose, by holder id."""
+        name = pack.encode()
+        for chunk in self._env.chunks(TABLE):
+            for key, sealed in chunk:
+                if key[ID_BYTES:] == name:
+                    record = self._opened(key, sealed)
+                    if admits(record.purpose, purpose):
+                        yield record.holder_id, record
+
+    def protect(self, template: Template, pack: str, generation: int) -> tuple[Template, Template]:
+        """Rotate a template into the space of stored references; both planes.
+
+        Raises:
+            StoreError: References aren't of that generation any more.
+        """
+        if generation != self.generation:
+            raise StoreError(
+                "the references were renewed by another process: restart the node")
+        return renewal.protect(template, self._protector.rotation(pack, len(template)))
+
+    def warm(self, pack: str, dimensions: int) -> None:
+        """Make the rotation of a pack's templates."""
+        self._protector.rotation(pack, dimensions)
+
+    def begin(self) -> None:
+        """Forget what a transaction that came to nothing had changed."""
+        self._changed, self._growth, self._new_faces = [], Counter(), 0
+
+    def apply(self, txn: Transaction, change: PutReference | DropReference) -> None:
+        """Write one change; `committed` makes it known."""
+        table = self._env.tables[TABLE]
+        if isinstance(change, PutReference):
+            record = self._protector.protected(change.reference)
+            key = self._key(record.holder_id, record.pack)
+            if txn.get(key, db=table) is None:
+                self._grow(txn, key, record.pack, 1)
+            txn.put(key, self._seal.seal(key, _encode(record)), db=table)
+            self._changed.append(record)
+        else:
+            key = self._key(change.holder_id, change.pack)
+            if txn.delete(key, db=table):
+                self._grow(txn, key, change.pack, -1)
+            self._changed.append(change)
+
+    def committed(self) -> None:
+        """Count what was changed since `begin`, and tell the sinks."""
+        self.held.update(self._growth)
+        self.faces += self._new_faces
+        changed = self._changed
+        self.begin()
+        for item in changed:
+            for sink, purpose in self._sinks:
+                if isinstance(item, ReferenceRecord) and admits(item.purpose, purpose):
+                    sink.put(item.holder_id, item.pack, np.frombuffer(item.template, np.int8))
+                else:
+                    sink.drop(item.holder_id, item.pack)
+
+    def add_sink(self, sink: ReferenceSink, purpose: str) -> None:
+        """Tell a sink from now on of the references that may be used for a purpose."""
+        self._sinks.append((sink, purpose))
+
+    def renew(self, progress: Progress) -> int:
+        """Draw the next secret and bring every reference to it; give how many.
+
+        One transaction: a kill at any time leaves all of them in the old generation or all in the
+        new one. The old secret is overwritten by it.
+
+        Raises:
+            StoreError: Nothing was changed.
+        """
+        old, new = self._protector, Protector(
+            self.generation + 1, os.urandom(renewal.SECRET_BYTES))
+        total = self._env.count(TABLE)
+
+        def work(txn: Transaction) -> int:
+            done = 0
+            for chunk in self._env.chunks(TABLE, txn=txn):
+                records = {key: self._opened(key, sealed) for key, sealed in chunk}
+                for key, data in _renewed(records, old, new):
+                    txn.put(key, self._seal.seal(key, data), db=self._env.tables[TABLE])
+                done += len(chunk)
+                progress(done, total, "renewing references")
+            site = self._seal_meta.seal(SITE_KEY, _encode((new.generation, new._secret)))
+            txn.put(SITE_KEY, site, db=self._env.tables[self._meta])
+            return done
+
+        done = self._env.write(work)
+        self._protector = new
+        return done
+
+    def _count(self) -> None:
+        """Count references by pack, and the holders that have any."""
+        last = b""
+        for chunk in self._env.chunks(TABLE, values=False):
+            for key, _ in chunk:
+                self.held[key[ID_BYTES:].decode()] += 1
+                self.faces += key[:ID_BYTES] != last
+                last = key[:ID_BYTES]
+
+    def _grow(self, txn: Transaction, key: bytes, pack: str, by: int) -> None:
+        table = self._env.tables[TABLE]
+        others = (self.held.keys() | self._growth.keys()) - {pack}
+        self._growth[pack] += by
+        if all(txn.get(key[:ID_BYTES] + name.encode(), db=table) is None for name in others):
+            self._new_faces += by
+
+    def _key(self, holder_id: bytes, pack: str) -> bytes:
+        return self._hide(holder_id) + pack.encode()
+
+    def _opened(self, key: bytes, sealed: bytes) -> ReferenceRecord:
+        try:
+            return _RECORD.decode(self._seal.open(key, sealed))
+        except msgspec.MsgspecError:
+            # No cause is kept: the decoder's words could quote the record.
+            raise StoreError("an entry of the table references can't be read") from None
+
+
+def _renewed(
+    records: Mapping[bytes, ReferenceRecord], old: Protector, new: Protector
+) -> Iterator[tuple[bytes, bytes]]:
+    """Renew records of any packs and lengths, those alike together."""
+    alike: dict[tuple[str, int], list[bytes]] = {}
+    for key, record in records.items():
+        if record.generation != old.generation:
+            raise StoreError("a reference is of another generation than the site's secret")
+        alike.setdefault((record.pack, len(record.template)), []).append(key)
+    for keys in alike.values():
+        yield from zip(keys, new.renewed([records[key] for key in keys], old), strict=True)
+
+
+def _rows(templates: Sequence[bytes], dimensions: int) -> Template:
+    return np.frombuffer(b"".join(templates), np.int8).reshape(-1, dimensions)

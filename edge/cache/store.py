@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import numpy as np
 
 from edge.cache.lmdb_env import Environment, Transaction
-from edge.cache.references import PURPOSE_VERIFICATION, ReferenceSink, admits
+from edge.cache.references import TABLE as _REFERENCES
+from edge.cache.references import Progress, References, ReferenceSink
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
+from edge.hotpath.holder import VERIFICATION, Probe, Template
 from edge.protocol.feed import (
     Change,
     DropCredential,
@@ -42,11 +43,10 @@ MAP_BYTES = MAP_BYTES_MAX
 """The map is address space, not disk: it begins at its bound, because it may only grow while
 nobody reads."""
 
-_CREDENTIALS, _REFERENCES, _STATUS = b"credentials", b"references", b"status"
+_CREDENTIALS, _STATUS = b"credentials", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
 TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = b"cursor"
-ID_BYTES = 16
 _T = TypeVar("_T")
 
 
@@ -73,9 +73,12 @@ class LmdbStore:
         self._hide = IdHider(derive).hide
         self._encode = msgspec.msgpack.Encoder().encode
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
-        self._reference = msgspec.msgpack.Decoder(ReferenceRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
-        self._sinks: list[tuple[ReferenceSink, str]] = []
+        try:
+            self._references = References(self._env, derive, _META)
+        except StoreError:
+            self._env.close()
+            raise
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
@@ -86,27 +89,63 @@ class LmdbStore:
         return self._load(_STATUS, self._hide(credential_id), self._status)
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
-        """Look up the reference of a holder for one pack."""
-        return self._load(_REFERENCES, self._hide(holder_id) + pack.encode(), self._reference)
+        """Look up the reference of a holder for one pack, in stored space."""
+        return self._references.get(holder_id, pack)
 
     def references(
-        self, pack: str, purpose: str = PURPOSE_VERIFICATION
+        self, pack: str, purpose: str = VERIFICATION
     ) -> Iterator[tuple[bytes, ReferenceRecord]]:
         """Give every reference of a pack that may be used for a purpose, by holder id."""
-        name = pack.encode()
-        for key, sealed in self._env.scan(_REFERENCES):
-            if key[ID_BYTES:] == name:
-                data = self._seals[_REFERENCES].open(key, sealed)
-                record = self._decoded(_REFERENCES, data, self._reference)
-                if admits(record.purpose, purpose):
-                    yield record.holder_id, record
+        return self._references.each(pack, purpose)
 
-    def add_sink(self, sink: ReferenceSink, purpose: str = PURPOSE_VERIFICATION) -> None:
+    @property
+    def generation(self) -> int:
+        """The generation that every reference held is of."""
+        return self._references.generation
+
+    def protect(self, template: Template, pack: str, generation: int) -> Template:
+        """Give a template as galleries and cohorts hold theirs; see the port."""
+        return self._references.protect(template, pack, generation)[0]
+
+    def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
+        """Bring a probe into the space of a reference; see the port."""
+        if reference is None:
+            return probe
+        generation = reference.generation
+        coarse, fine = self._references.protect(probe.template, probe.pack, generation)
+        return msgspec.structs.replace(
+            probe, template=coarse, fine=fine, generation=generation)
+
+    def warm(self, pack: str, dimensions: int) -> None:
+        """Make the rotation of a pack's templates, which the first probe would wait for."""
+        self._references.warm(pack, dimensions)
+
+    def renew_references(self, progress: Progress) -> int:
+        """Bring every reference to a new generation and end the old one; give how many.
+
+        For a store that nobody else has open: what was read of it before is of no use any more.
+
+        Raises:
+            StoreError: Nothing was changed.
+        """
+        return self._references.renew(progress)
+
+    def add_sink(self, sink: ReferenceSink, purpose: str = VERIFICATION) -> None:
         """Tell a sink from now on of the references that may be used for a purpose.
 
         A reference that may no longer be is dropped there.
         """
-        self._sinks.append((sink, purpose))
+        self._references.add_sink(sink, purpose)
+
+    @property
+    def faces(self) -> int:
+        """How many holders' faces are held, whatever the pack."""
+        return self._references.faces
+
+    @property
+    def references_held(self) -> Mapping[str, int]:
+        """How many references are held, by pack."""
+        return self._references.held
 
     def counts(self) -> dict[str, int]:
         """Count credentials, references and exceptions of status."""
@@ -146,12 +185,13 @@ class LmdbStore:
         values = {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")}
 
         def work(txn: Transaction) -> None:
+            self._references.begin()
             for change in changes:
                 self._apply_one(txn, change)
             self._put_meta(txn, values)
 
         self._env.write(work)
-        self._tell(changes)
+        self._references.committed()
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction."""
@@ -177,20 +217,6 @@ class LmdbStore:
         """Close the store."""
         self._env.close()
 
-    def _tell(self, changes: Sequence[Change]) -> None:
-        """Tell the sinks what was changed."""
-        for change in changes:
-            for sink, purpose in self._sinks:
-                if isinstance(change, DropReference):
-                    sink.drop(change.holder_id, change.pack)
-                elif isinstance(change, PutReference):
-                    record = change.reference
-                    if admits(record.purpose, purpose):
-                        row = np.frombuffer(record.template, np.int8)
-                        sink.put(record.holder_id, record.pack, row)
-                    else:
-                        sink.drop(record.holder_id, record.pack)
-
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
@@ -198,12 +224,8 @@ class LmdbStore:
         elif isinstance(change, DropCredential):
             self._delete(txn, _CREDENTIALS, self._hide(change.credential_id))
             self._delete(txn, _STATUS, self._hide(change.credential_id))
-        elif isinstance(change, PutReference):
-            reference = change.reference
-            key = self._hide(reference.holder_id) + reference.pack.encode()
-            self._put(txn, _REFERENCES, key, reference)
-        elif isinstance(change, DropReference):
-            self._delete(txn, _REFERENCES, self._hide(change.holder_id) + change.pack.encode())
+        elif isinstance(change, PutReference | DropReference):
+            self._references.apply(txn, change)
         elif isinstance(change, PutStatus):
             key = self._hide(change.status.credential_id)
             if change.status.status is Status.VALID:

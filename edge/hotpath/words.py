@@ -15,11 +15,20 @@ FACE_WORDS: dict[str, Words] = {
 }
 """By the quality component or fault that a probe names."""
 
+REFERENCE_WORDS: dict[str, Words] = {
+    "expired": Words(
+        "人脸底照已过期，需重新登记", "The reference is too old: it must be enrolled anew"),
+    "purpose": Words("持有人未同意此用途", "The holder hasn't agreed to this use of the face"),
+}
+"""By why a reference that is held may not be used."""
+
 
 def message_for(reason: Reason, why: str) -> Words:
     """Give the words for a reason and its detail."""
     if reason is Reason.CODE_UNREADABLE and why in Why._value2member_map_:
         return WHY_WORDS[Why(why)]
+    if reason is Reason.REFERENCE_MISSING and why in REFERENCE_WORDS:
+        return REFERENCE_WORDS[why]
     if why in FACE_WORDS:
         return FACE_WORDS[why]
     row = REASONS[reason]

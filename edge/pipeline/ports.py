@@ -8,7 +8,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.holder import Probe, ProbeFault, Template
 from edge.hotpath.qr.reading import CodeReading
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
@@ -84,7 +84,27 @@ class CredentialCache(Protocol):
         ...
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
-        """Look up the reference of a holder for one pack."""
+        """Look up the reference of a holder for one pack, in stored space."""
+        ...
+
+    def protect(self, template: Template, pack: str, generation: int) -> Template:
+        """Give a template as stored rows are: rotated into that generation's space, int8.
+
+        For searches and cohorts; two such rows compare to a few thousandths.
+
+        Raises:
+            StoreError: References aren't of that generation any more.
+        """
+        ...
+
+    def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
+        """Bring a probe into the space of a reference; without one it stays as it is.
+
+        `template` becomes what `protect` gives; with `fine` it compares exactly.
+
+        Raises:
+            StoreError: The reference is of another generation than those held now.
+        """
         ...
 
 

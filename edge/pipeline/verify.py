@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
 from edge.hotpath.credential import check_credential
-from edge.hotpath.holder import ProbeFault, check_holder
+from edge.hotpath.holder import ProbeFault, check_holder, why_unusable
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
 from edge.hotpath.reasons import REASONS, Reason, Stage
@@ -236,10 +236,13 @@ class Verifier:
             return verdict(probe.reason)
         assert case.credential is not None
         reference = self._cache.reference(case.credential.holder_id, probe.pack)
+        probe = self._cache.protect_probe(probe, reference)
         point = self._face.threshold(case.policy.fmr_max)
         if point is None and case.policy.pack_override:
             point = self._face.strictest()
         found, case.face = check_holder(reference, probe, point, case.policy, now=case.now)
+        if found.reason is Reason.REFERENCE_MISSING:
+            case.why = why_unusable(reference, case.policy, case.now)
         case.end("face")
         return found
 

@@ -61,10 +61,14 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
         holder_id: 16 bytes.
         pack: Id of the model pack that made it; others can't compare it.
         template: int8 features as bytes, length fixed by the pack.
-        created_s: When it was enrolled.
+        created_s: When its photograph was enrolled.
         expires_s: First second it may no longer be used, or None.
-        purpose: What the holder consented to.
-        generation: Generation of the renewable transform; 0 = none.
+        purpose: What the holder consented to: `verification`, or `identification`, which
+            includes it.
+        consent: Number of the consent in the platform's record; 0 = none is named.
+        consent_s: When that consent was given.
+        generation: Of the node's renewable rotation; 0 = none, as the platform sends it.
+        fine: What rounding left over, int8 features as bytes; only at the node.
     """
 
     holder_id: bytes
@@ -73,7 +77,10 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_s: int
     expires_s: int | None = None
     purpose: str = "verification"
+    consent: int = 0
+    consent_s: int = 0
     generation: int = 0
+    fine: bytes = b""
 
 
 class StatusRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +123,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         pack_override: The words that justify using a pack that can't meet `fmr_max`.
         no_match, attack: Decision on those reasons (`reject` or `refer`).
         pad: Presentation attack detection: required, if a pack is installed, off.
+        purpose: What a reference must have been given for to be used here.
+        reference_age_max_days: Oldest reference used here; None = as long as it is valid.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
@@ -136,6 +145,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     no_match: Literal["reject", "refer"] = "reject"
     attack: Literal["reject", "refer"] = "reject"
     pad: Literal["required", "if_available", "off"] = "if_available"
+    purpose: Literal["verification", "identification"] = "verification"
+    reference_age_max_days: int | None = None
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"

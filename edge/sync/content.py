@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 
+from edge.hotpath.renewal import DIMENSIONS_MAX
 from edge.protocol.feed import (
     CHANGES_MAX,
     EPOCHS_MAX,
@@ -64,7 +65,8 @@ def _fits(change: Change) -> bool:
         case DropCredential(credential_id=credential_id):
             return _id(credential_id)
         case PutReference(reference=reference):
-            return _id(reference.holder_id) and _name(reference.pack)
+            return (_id(reference.holder_id) and _name(reference.pack)
+                    and 1 <= len(reference.template) <= DIMENSIONS_MAX)
         case DropReference(holder_id=holder_id, pack=pack):
             return _id(holder_id) and _name(pack)
         case PutStatus(status=status):

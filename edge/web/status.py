@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from edge.faces import Faces
 from edge.protocol.records import Words
 
 
@@ -24,6 +25,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ready: Whether it verifies; `not_ready` says why not.
         scenes_unfit: Scenes whose error rate the face pack can't meet.
+        faces: How many holders' faces are held, against the number to file from.
+        pack_change: How a change of pack goes, in words; empty where there is none.
+        references: Generation of the references, and how many by pack.
     """
 
     version: str
@@ -40,6 +44,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
     held: Mapping[str, int]
     pack: PackShown
+    pack_change: str
+    faces: Faces
+    references: Mapping[str, int]
     waiting: Mapping[str, int]
     journal: Mapping[str, int | str]
     feed: Mapping[str, int | float | str | None]

@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from kanhe.accounts import add_account_arguments, read_password
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
+JOB_LOOK_S = 0.5
 _Call = tuple[str, str, bytes]
 """Method, path, body."""
 
@@ -42,6 +44,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_account_arguments(account)
     _add_reach(account)
     account.set_defaults(run=run_account)
+    references = nouns.add_parser("references", help="references of a face pack")
+    for verb in ("make", "drop"):
+        command = _verbs_of(references).add_parser(verb)
+        command.add_argument("--pack", required=True, help="id of the pack")
+        _add_reach(command)
+        command.set_defaults(run=run_references)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=f"{noun}s")
         verbs = _verbs_of(group)
@@ -85,10 +93,15 @@ def run_platform(args: argparse.Namespace) -> int:
     set_up_logs(config.log_level)
     os.environ.setdefault("NUMBA_CACHE_DIR", str((config.packs_folder / "kernels").resolve()))
     from central.app import run_central
-    from edge.models.convert import ensure_default_pack
+    from edge.models.convert import PACK_ID, ensure_default_pack
     from edge.models.engine import FaceEngine
 
-    face = FaceEngine(ensure_default_pack(config.packs_folder, show_progress))
+    def open_pack(pack: str) -> FaceEngine:
+        if pack == PACK_ID:
+            return FaceEngine(ensure_default_pack(config.packs_folder, show_progress))
+        return FaceEngine(config.packs_folder / pack)
+
+    face = open_pack(config.face_pack)
 
     def ready(url: str) -> None:
         line = {"event": "ready", "url": url,
@@ -101,7 +114,8 @@ def run_platform(args: argparse.Namespace) -> int:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        await run_central(config, face, ready, stop, insecure=args.insecure)
+        await run_central(config, face, ready, stop, insecure=args.insecure,
+                          open_pack=open_pack)
 
     uvloop.run(main())
     return 0
@@ -168,9 +182,31 @@ _ADMIN: tuple[_Row, ...] = (
     ("wallet", "code", ("holder_id",), (),
      lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
     ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
+    ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),
     ("status", "show", (), (), lambda _: _json("GET", "/v1/status")),
 )
 """Noun, verb, positional arguments, options, and the call they make."""
+
+
+def run_references(args: argparse.Namespace) -> int:
+    """Make or drop the references of a pack and wait until that is done."""
+    path = f"/v1/references/{quote(args.pack, safe='')}/{args.verb}"
+    token = _file(str(args.token_file)).decode("ascii", "replace").strip()
+    authority = args.authority.read_bytes() if args.authority else None
+
+    async def main() -> bytes:
+        ask = functools.partial(call, args.url, token, authority=authority)
+        await ask("POST", path, b"")
+        while True:
+            job = orjson.loads(await ask("GET", "/v1/references", b""))["job"]
+            show_progress(job["done"], job["total"], f"{job['act']} {job['pack']}")
+            if job["state"] != "running":
+                return orjson.dumps(job)
+            await asyncio.sleep(JOB_LOOK_S)
+
+    answer = asyncio.run(main())
+    sys.stdout.buffer.write(answer + b"\n")
+    return 0 if orjson.loads(answer)["state"] == "done" else 1
 
 
 def _admin_runner(

@@ -25,7 +25,7 @@ from kanhe.progress import show_progress
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `edge run`, `edge enrol` and `edge check-config`."""
+    """Add the actions of `edge`."""
     parser = subparsers.add_parser("edge", help="the verification node")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = actions.add_parser("run", help="run the node until it is told to stop")
@@ -48,7 +48,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     account = actions.add_parser("account", help="who signs in to this node's pages")
     add_account_arguments(account)
     account.set_defaults(run=run_account)
-    for action in (run, enrol, check, authority, account):
+    renew = actions.add_parser(
+        "renew-references", help="protect every reference anew, so that a stolen copy is of no use")
+    renew.set_defaults(run=run_renew_references)
+    for action in (run, enrol, check, authority, account, renew):
         action.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
 
 
@@ -117,6 +120,27 @@ def run_enrol(args: argparse.Namespace) -> int:
 
     node_id = uvloop.run(main())
     sys.stdout.buffer.write(orjson.dumps({"event": "enrolled", "node_id": node_id}) + b"\n")
+    return 0
+
+
+def run_renew_references(args: argparse.Namespace) -> int:
+    """Bring all references to a new generation; the node must be stopped, nothing else is needed.
+
+    Raises:
+        OperatingError: Nothing was changed; the message says why.
+    """
+    config = _prepare(args)
+    from edge.app import open_store
+
+    if not (config.data_dir / "cache").is_dir():
+        raise ConfigError(f"{config.data_dir} is no node's data folder: say --config")
+    _, store = open_store(config)
+    try:
+        count = store.renew_references(show_progress)
+        line = {"event": "references_renewed", "references": count, "generation": store.generation}
+    finally:
+        store.close()
+    sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     return 0
 
 

@@ -7,13 +7,7 @@ import pytest
 from edge.cache.store import LmdbStore
 from edge.errors import KeyFileError, StoreError
 from edge.node_key import NodeKey, load_or_create_node_key
-from edge.protocol.feed import (
-    DropCredential,
-    DropReference,
-    PutCredential,
-    PutReference,
-    PutStatus,
-)
+from edge.protocol.feed import DropCredential, PutCredential, PutReference, PutStatus
 from edge.protocol.records import (
     CredentialRecord,
     EpochKeys,
@@ -41,7 +35,9 @@ def test_a_batch_and_its_cursor_come_back_together(store):
     reference = ReferenceRecord(holder_id=bytes(16), pack="p", template=b"t" * 128, created_s=1)
     store.apply([PutCredential(ANN), PutReference(reference)], 2, {"mark": b"m"})
     assert store.credential(ANN.credential_id) == ANN
-    assert store.reference(bytes(16), "p") == reference
+    held = store.reference(bytes(16), "p")
+    assert msgspec.structs.replace(
+        held, template=reference.template, fine=b"", generation=0) == reference
     assert store.reference(bytes(16), "q") is None
     assert (store.cursor(), store.meta("mark")) == (2, b"m")
 
@@ -93,11 +89,8 @@ def test_an_entry_put_in_anothers_place_is_refused(store, tmp_path):
 def test_another_nodes_key_opens_nothing(store, tmp_path):
     store.apply([PutCredential(ANN)], 1, {})
     store.close()
-    other = LmdbStore(tmp_path / "cache", NodeKey(bytes([8] * 32)).derive)
-    assert other.credential(ANN.credential_id) is None
-    with pytest.raises(StoreError):
-        other.meta("cursor")
-    other.close()
+    with pytest.raises(StoreError, match="another node's key"):
+        LmdbStore(tmp_path / "cache", NodeKey(bytes([8] * 32)).derive)
 
 
 def test_a_full_map_grows_up_to_its_bound(tmp_path):
@@ -130,50 +123,3 @@ def test_a_key_file_is_made_once_private_and_damage_is_said(tmp_path):
     path.write_bytes(b"short")
     with pytest.raises(KeyFileError, match="damaged"):
         load_or_create_node_key(path)
-
-
-class Listener:
-    def __init__(self):
-        self.heard = []
-
-    def put(self, holder_id, pack, row):
-        self.heard.append(("put", holder_id, pack, row.shape))
-
-    def drop(self, holder_id, pack):
-        self.heard.append(("drop", holder_id, pack))
-
-
-def reference(n, pack="p", purpose="verification"):
-    return ReferenceRecord(holder_id=n.to_bytes(16, "big"), pack=pack, template=b"t" * 128,
-                           created_s=1, purpose=purpose)
-
-
-def test_references_of_a_pack_come_with_their_holders(store):
-    put = [PutReference(reference(n, pack)) for n in range(9_000) for pack in ("p", "q")]
-    store.apply(put, len(put), {})
-    found = dict(store.references("q"))
-    assert set(found) == {n.to_bytes(16, "big") for n in range(9_000)}
-    assert {record.pack for record in found.values()} == {"q"}
-    assert not list(store.references("none"))
-
-
-def test_sinks_hear_of_references_in_order_and_by_purpose(store):
-    both, one = Listener(), Listener()
-    store.add_sink(both)
-    store.add_sink(one, "identification")
-    holder = (1).to_bytes(16, "big")
-    store.apply([PutReference(reference(1, purpose="identification"))], 1, {})
-    store.apply([PutReference(reference(1)), DropReference(holder, "p")], 3, {})
-    put, drop = ("put", holder, "p", (128,)), ("drop", holder, "p")
-    assert both.heard == [put, put, drop]
-    assert one.heard == [put, drop, drop]
-    assert [n for n, _ in store.references("p", "identification")] == []
-
-
-def test_a_sink_hears_nothing_of_what_was_not_written(store):
-    listener = Listener()
-    store.add_sink(listener)
-    store.close()
-    with pytest.raises(StoreError):
-        store.apply([PutReference(reference(1))], 1, {})
-    assert not listener.heard
