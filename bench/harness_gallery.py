@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,13 +97,13 @@ def power_spectrum(dimensions: int, effective: float) -> npt.NDArray[np.float64]
         variances = ranks**-middle
         variances /= variances.sum()
         low, high = (middle, high) if 1 / (variances**2).sum() > effective else (low, middle)
-    return variances
+    return np.asarray(variances, np.float64)
 
 
 def to_rows(features: Floats) -> Rows:
     """Make int8 templates as the pack does: each scaled by its own maximum."""
     peak = np.abs(features).max(axis=1, keepdims=True)
-    return np.rint(features * (127.0 / peak)).astype(np.int8)
+    return np.asarray(np.rint(features * (127.0 / peak)), np.int8)
 
 
 def measure(name: str, population: Population, small: bool) -> Result:
@@ -234,11 +235,11 @@ def _updates(gallery: Gallery, people: People, count: int, settings: dict[str, A
     puts, drops = [], []
     for number, row in enumerate(rows):
         id_ = _id((1 << 40) + number)
-        puts.append(_timed(lambda id_=id_, row=row: gallery.put(id_, PACK, row)))
+        puts.append(_timed(partial(gallery.put, id_, PACK, row)))
         seen = number % 50 == 0
         if seen and gallery.search(row)[0][0][0] != id_:
             raise AssertionError("an inserted reference isn't found by the next search")
-        drops.append(_timed(lambda id_=id_: gallery.drop(id_, PACK)))
+        drops.append(_timed(partial(gallery.drop, id_, PACK)))
         if seen and gallery.search(row)[0][0][0] == id_:
             raise AssertionError("a deleted reference is found by the next search")
     for name, times in (("insert", puts), ("delete", drops)):

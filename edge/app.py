@@ -9,14 +9,12 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from edge.access.listening import Wire, bind, serve
-from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
@@ -26,11 +24,12 @@ from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
 from edge.faces import FaceWatch, pack_to_serve
-from edge.front import Front, wire_of
+from edge.front import Front, central_tls, wire_of
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
+from edge.identifying import NodeGallery
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
@@ -97,6 +96,7 @@ class Node:
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
         self._face = FaceEngine(config.packs_folder / pack, image_limits)
+        self._gallery = NodeGallery(config.data_dir, self._key.derive, self._store, self._face)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(
@@ -105,7 +105,8 @@ class Node:
                            retire_age_s=config.journal.retire_days * 86_400),
         )
         self._guard = self._open_guard()
-        self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
+        self._client = CentralClient(url, token=enrolment.token, tls=central_tls(
+            config, url, self._store.meta(META_CENTRAL_AUTHORITY)))
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._clock = SystemClock(
@@ -122,6 +123,11 @@ class Node:
         self.metrics = NodeMetrics(node_version())
         self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
+        self._identifier = self._gallery.identifier(
+            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            image_limits=image_limits, answers=self.verifier.answers,
+        )
         self._build_answering(reader)
 
     def _build_answering(self, reader: FrameReader) -> None:
@@ -179,6 +185,7 @@ class Node:
             OperatingError: The store or the journal can't be taken up.
         """
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
@@ -196,6 +203,7 @@ class Node:
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
+        await self._gallery.close()
         self._zbar.close()
         self._journal.close()
         self._guard.close()
@@ -211,12 +219,14 @@ class Node:
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
+            identifier=self._identifier,
         )
         return server.application(front.pages, front.routes)
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
         self._faces.look()
+        self._gallery.settle(trust.cursor)
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""
@@ -250,17 +260,6 @@ class Node:
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-    def _central_tls(self, url: str) -> ssl.SSLContext | None:
-        """Whom to believe at the central platform: its own authority, or the system's roots."""
-        if not url.startswith("https:"):
-            return None
-        path = self.config.central.authority
-        try:
-            pem = path.read_bytes() if path else self._store.meta(META_CENTRAL_AUTHORITY)
-        except OSError as error:
-            raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
-        return client_context(pem)
 
 
 def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:

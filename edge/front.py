@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import ssl
 import time
 from collections.abc import Callable, Mapping
 
@@ -16,7 +17,9 @@ from edge.access.authority_page import AuthorityPage
 from edge.access.listening import Wire
 from edge.access.sessions import Sessions
 from edge.access.signin import Note, SignIn
+from edge.access.tls import client_context
 from edge.config import EdgeConfig
+from edge.errors import ConfigError
 from edge.node_key import NodeKey
 from edge.protocol.records import GateRecord, ScenePolicy
 from edge.ui.pages import Pages
@@ -41,6 +44,26 @@ def wire_of(config: EdgeConfig, *, insecure: bool) -> Wire:
         OperatingError: The configuration or the certificates can't be used.
     """
     return Wire(config.tls, config.listen.host, config.data_dir / TLS_FOLDER, insecure=insecure)
+
+
+def central_tls(config: EdgeConfig, url: str, learnt: bytes | None) -> ssl.SSLContext | None:
+    """Say whom to believe at the central platform.
+
+    Args:
+        config: The node's.
+        url: The platform's.
+        learnt: PEM of its own authority, if enrolment learnt one; else the system's roots.
+
+    Raises:
+        ConfigError: The authority that the configuration names can't be read.
+    """
+    if not url.startswith("https:"):
+        return None
+    path = config.central.authority
+    try:
+        return client_context(path.read_bytes() if path else learnt)
+    except OSError as error:
+        raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
 
 
 class Front:

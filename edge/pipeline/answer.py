@@ -32,6 +32,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     face: FaceEvidence | None
     evidence: Evidence
     receipt: Receipt
+    otherwise: str | None = None
+    """A step that is open as well as `next`, since a face is never the only way."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

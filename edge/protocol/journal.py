@@ -24,6 +24,10 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     fmr: float
     model: str
     pad: Literal["passed", "failed", "not_checked"]
+    gallery: int | None = None
+    """References searched, of an identification."""
+    margin: float | None = None
+    """Of an identification: how far the second best was behind; None where there was none."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,14 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge_id: str | None = None
 
 
+class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/identifications`."""
+
+    scene: str
+    request_id: str
+    face_image: str
+
+
 class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/decision`."""
 
@@ -65,6 +73,7 @@ class Fields(msgspec.Struct):
 
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
+_IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
 
@@ -81,6 +90,27 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     if kind == "multipart/form-data":
         return await _in_time(_from_multipart(request, limits, capture=capture), limits)
     raise Problem(415, "send application/json or multipart/form-data")
+
+
+async def read_identification(request: web.Request, limits: Limits) -> Fields:
+    """Read the body of an identification: a scene and a face, no code.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type == "application/json":
+        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
+        fields = Fields({"request_id": body.request_id, "scene": body.scene},
+                        face_images=(_decoded_image(body.face_image),))
+        return _checked(fields, limits, capture=True)
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "send application/json or multipart/form-data")
+    fields = await _in_time(_from_multipart(request, limits, capture=True), limits)
+    if "scene" not in fields.texts:
+        raise Problem(422, "scene is required")
+    if len(fields.texts) > 2 or fields.code_image is not None:
+        raise Problem(422, "an identification is of scene, request_id and face_image only")
+    return fields
 
 
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
@@ -134,11 +164,15 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
         texts["challenge_id"] = body.challenge_id
     fields = Fields(texts)
     if body.face_image is not None:
-        try:
-            fields.face_images = (base64.b64decode(body.face_image, validate=True),)
-        except (binascii.Error, ValueError):
-            raise Problem(422, "face_image isn't base64") from None
+        fields.face_images = (_decoded_image(body.face_image),)
     return _checked(fields, limits, capture=capture)
+
+
+def _decoded_image(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem(422, "face_image isn't base64") from None
 
 
 def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from edge.pipeline.answer import Answer
-from edge.web.bodies import CaptureJson, VerificationJson
+from edge.web.bodies import CaptureJson, IdentificationJson, VerificationJson
 from edge.web.status import NodeStatus
 
 
@@ -47,11 +47,12 @@ _FILE = {"type": "string", "format": "binary"}
 
 def build_openapi(version: str) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document."""
-    structs = (Answer, VerificationJson, CaptureJson, NodeStatus, Scenes, ProblemBody)
+    structs = (Answer, VerificationJson, CaptureJson, IdentificationJson, NodeStatus, Scenes,
+               ProblemBody)
     refs, schemas = msgspec.json.schema_components(
         structs, ref_template="#/components/schemas/{name}"
     )
-    answer, verification, capture, status, scenes, problem = refs
+    answer, verification, capture, identification, status, scenes, problem = refs
     faces = {"type": "array", "items": _FILE}
     texts = {"type": "string"}
     verify = _post(
@@ -64,6 +65,11 @@ def build_openapi(version: str) -> dict[str, Any]:
         {"request_id": texts, "challenge_id": texts, "face_image": faces},
         ["request_id", "face_image"],
     )
+    identify = _post(
+        "Whose face this is, in scenes whose policy allows it", identification, answer, problem,
+        {"scene": texts, "request_id": texts, "face_image": faces},
+        ["scene", "request_id", "face_image"],
+    )
     later["parameters"] = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     ]
@@ -74,6 +80,7 @@ def build_openapi(version: str) -> dict[str, Any]:
         "paths": {
             "/v1/verifications": {"post": verify},
             "/v1/verifications/{id}/captures": {"post": later},
+            "/v1/identifications": {"post": identify},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
             **{

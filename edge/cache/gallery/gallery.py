@@ -214,6 +214,11 @@ class Gallery:
             file.bases[:used][free] = FREE
             file.coded = len(live)
 
+    def warm(self) -> None:
+        """Compile what the first change and the first search would wait for."""
+        self._encode(0, 0)
+        self.search(np.ones(self._file.dimensions, np.int8))
+
     def close(self) -> None:
         """Bring it to the disk and let go of it."""
         self._pool.shutdown(wait=True)

@@ -8,7 +8,8 @@
 - Cached on disk; each has a plain twin below it that its test compares it with.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -32,14 +33,16 @@ FREE = np.float32(-np.inf)
 """The base of a slot without a row: no estimate of it reaches anything."""
 
 
-@intrinsic
-def _ones(_: Any, word: Any) -> Any:  # noqa: ANN401 - numba's own types
-    """Count the ones of a 64-bit word, as the processor's own instruction."""
+def _generate_ones(_: Any, word: Any) -> Any:  # noqa: ANN401 - numba's own types
+    """Count the ones of a 64-bit word, by the processor's own instruction where it has one."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:  # noqa: ANN401
         return builder.ctpop(args[0])
 
     return types.int64(word), generate
+
+
+_ones = cast(Callable[[np.uint64], int], intrinsic(_generate_ones))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -91,7 +94,7 @@ def encode_rows_plain(
 
 
 @numba.njit(cache=True, nogil=True)
-def _insert(scores: Floats, slots: Slots, score: float, slot: int) -> None:
+def _insert(scores: Floats, slots: Slots, score: np.float32, slot: int) -> None:
     """Put a score in its place among the best, which are in descending order."""
     at = scores.shape[0] - 1
     while at > 0 and scores[at - 1] < score:
@@ -102,9 +105,9 @@ def _insert(scores: Floats, slots: Slots, score: float, slot: int) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _candidates(
-    codes: Words, planes: Words, step: float, total: int, slack: float, factors: Floats,
-    bases: Floats, start: int, count: int, worst: float, sums: Slots, highest: Floats,
-    chosen: Slots,
+    codes: Words, planes: Words, step: np.float32, total: int, slack: np.float32,
+    factors: Floats, bases: Floats, start: int, count: int, worst: np.float32, sums: Slots,
+    highest: Floats, chosen: Slots,
 ) -> int:
     """List the rows of a block whose cosine, less query · mean, may reach `worst`."""
     for w in range(0, codes.shape[0], 2):
@@ -139,8 +142,8 @@ def _candidates(
 @numba.njit(cache=True, nogil=True)
 def search_rows(
     rows: Rows, inverses: Floats, codes: Words, factors: Floats, bases: Floats,
-    query: Rows, inverse: float, planes: Words, step: float, total: int, slack: float,
-    offset: float, begin: int, end: int, bound: Floats, scores: Floats, slots: Slots,
+    query: Rows, inverse: np.float32, planes: Words, step: np.float32, total: int, slack: np.float32,
+    offset: np.float32, begin: int, end: int, bound: Floats, scores: Floats, slots: Slots,
 ) -> int:
     """Find the rows `begin … end-1` of the highest cosine with a query.
 
@@ -180,13 +183,12 @@ def search_rows(
             score = np.float32(dot) * inverses[slot] * inverse
             if score > scores[last]:
                 _insert(scores, slots, score, slot)
-                if scores[1] > bound[0]:
-                    bound[0] = scores[1]
+                bound[0] = max(bound[0], scores[1])
     return exact
 
 
 def search_rows_plain(
-    rows: Rows, inverses: Floats, bases: Floats, query: Rows, inverse: float,
+    rows: Rows, inverses: Floats, bases: Floats, query: Rows, inverse: np.float32,
     begin: int, end: int, scores: Floats, slots: Slots,
 ) -> None:
     """Find the same best by comparing every row exactly."""

@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ ROWS_MAX = 1 << 22
 CHUNK_ROWS = 4_096
 """Rows for which disk is promised at once."""
 MARK_BYTES = 64
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _HEADER = struct.Struct("<16s64sIII")
 """Magic, pack, dimensions, slots in the map, slots in use."""
 _USED_AT = _HEADER.size - 4
@@ -72,12 +74,11 @@ class Layout:
             self._map = mmap.mmap(self._fd, starts[-1])
         except OSError as error:
             raise StoreError(f"{path} can't be mapped: {error.strerror}") from error
-        column = self._column
-        self.ids: Words = column(0, np.uint64, 2)
-        self.rows: Rows = column(1, np.int8, width)
-        self.inverses: Floats = column(2, np.float32, 0)
-        self.factors: Floats = column(3, np.float32, 0)
-        self.bases: Floats = column(4, np.float32, 0)
+        self.ids: Words = self._column(0, np.uint64).reshape(self.rows_max, 2)
+        self.rows: Rows = self._column(1, np.int8).reshape(self.rows_max, width)
+        self.inverses: Floats = self._column(2, np.float32)
+        self.factors: Floats = self._column(3, np.float32)
+        self.bases: Floats = self._column(4, np.float32)
         self.codes: Words = np.frombuffer(
             self._map, np.uint64, words * self.rows_max, starts[5]).reshape(words, self.rows_max)
         self.mean: Floats = np.frombuffer(self._map, np.float32, width, _MEAN_AT)
@@ -141,6 +142,6 @@ class Layout:
         """Let go of the file; the map ends with its last array."""
         os.close(self._fd)
 
-    def _column(self, number: int, dtype: npt.DTypeLike, wide: int) -> npt.NDArray[np.generic]:
-        flat = np.frombuffer(self._map, dtype, self.rows_max * max(1, wide), self._starts[number])
-        return flat.reshape(self.rows_max, wide) if wide else flat
+    def _column(self, number: int, dtype: type[_Scalar]) -> npt.NDArray[_Scalar]:
+        count = self._columns[number] * self.rows_max // np.dtype(dtype).itemsize
+        return np.frombuffer(self._map, dtype, count, self._starts[number])
