@@ -142,8 +142,9 @@ def _candidates(
 @numba.njit(cache=True, nogil=True)
 def search_rows(
     rows: Rows, inverses: Floats, codes: Words, factors: Floats, bases: Floats,
-    query: Rows, inverse: np.float32, planes: Words, step: np.float32, total: int, slack: np.float32,
-    offset: np.float32, begin: int, end: int, bound: Floats, scores: Floats, slots: Slots,
+    query: Rows, inverse: np.float32, planes: Words, step: np.float32, total: int,
+    slack: np.float32, offset: np.float32, begin: int, end: int, bound: Floats,
+    scores: Floats, slots: Slots,
 ) -> int:
     """Find the rows `begin … end-1` of the highest cosine with a query.
 
