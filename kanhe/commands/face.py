@@ -1,4 +1,4 @@
-"""`kanhe face compare` and `face pairs`: what a pack says of pictures."""
+"""`kanhe face compare`, `face pairs` and `face identify`: what a pack says of pictures."""
 
 import argparse
 import csv
@@ -13,6 +13,7 @@ from edge.errors import ConfigError, ImageError
 from edge.hotpath.holder import Probe, ProbeFault, compare_templates
 from edge.models.convert import PACK_ID
 from edge.models.engine import FaceEngine
+from kanhe.identify import add_action
 from kanhe.packs import open_pack
 from kanhe.progress import show_progress
 
@@ -35,6 +36,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pairs.add_argument("--root", type=Path, metavar="DIR", help="folder that paths begin in")
     pairs.add_argument("--out", type=Path, metavar="F", help="write the rows here")
     pairs.set_defaults(run=run_pairs)
+    add_action(actions)
     for action in (compare, pairs):
         action.add_argument("--pack", default=PACK_ID, metavar="P")
 

@@ -30,7 +30,8 @@ def id_of(number: int) -> bytes:
 
 @pytest.fixture
 def gallery(tmp_path):
-    gallery = Gallery(tmp_path / "gallery", PACK, D, derive, boot_id=b"boot", threads=2)
+    gallery = Gallery(tmp_path / "gallery", PACK, D, derive, boot_id=b"boot", threads=2,
+                      rows_max=1 << 15)
     yield gallery
     gallery.close()
 
@@ -104,18 +105,18 @@ def test_an_index_finds_what_is_left_after_any_removals():
 
 def test_the_best_is_that_of_comparing_every_row(gallery):
     people = People(CLUSTERED, 5)
-    rows = people.rows(20_000)
+    rows = people.rows(10_000)
     filled(gallery, rows)
-    chosen = np.arange(0, 20_000, 40)
+    chosen = np.arange(0, 10_000, 40)
     units = rows / np.linalg.norm(rows.astype(np.float32), axis=1, keepdims=True)
     wrong = 0
     for probe in people.probes(rows[chosen]):
         cosines = units @ (probe / np.linalg.norm(probe.astype(np.float32)))
         best = np.sort(cosines)[::-1][:2]
         answer, searched = gallery.search(probe)
-        assert searched == 20_000
+        assert searched == 10_000
         wrong += not np.allclose([score for _, score in answer], best, atol=2e-6)
-    assert wrong <= 1  # of 500; the measure has 10,000
+    assert wrong <= 1  # of 250; the measure has 10,000
 
 
 def test_a_change_is_seen_by_the_next_search(gallery):
@@ -287,7 +288,7 @@ def test_searches_and_changes_at_once_give_answers_of_their_moment(gallery):
 
 
 def test_killed_in_the_middle_it_is_filled_to_exactly_what_the_store_has(tmp_path):
-    for delay_s in (0.02, 0.07, 0.15):
+    for delay_s in (0.02, 0.1):
         victim = subprocess.Popen(
             [sys.executable, "-m", "tests.cache.gallery_victim", str(tmp_path / "g")],
             stdout=subprocess.PIPE)
