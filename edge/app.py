@@ -96,7 +96,6 @@ class Node:
             bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
         )
         self._face = FaceEngine(config.packs_folder / pack, image_limits)
-        self._gallery = NodeGallery(config.data_dir, self._key.derive, self._store, self._face)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = FileJournal(
@@ -108,7 +107,6 @@ class Node:
         self._client = CentralClient(url, token=enrolment.token, tls=central_tls(
             config, url, self._store.meta(META_CENTRAL_AUTHORITY)))
         self._trust: Trust | None = None
-        self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._clock = SystemClock(
             lambda: self._trust.central_clock_skew_s if self._trust else None
         )
@@ -123,19 +121,22 @@ class Node:
         self.metrics = NodeMetrics(node_version())
         self._code_pool, self._face_pool = _pools(config)
         self.verifier = self._build_verifier(reader, image_limits)
-        self._identifier = self._gallery.identifier(
-            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
-            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
-            image_limits=image_limits, answers=self.verifier.answers,
-        )
-        self._build_answering(reader)
+        self._build_answering(reader, image_limits)
 
-    def _build_answering(self, reader: FrameReader) -> None:
+    def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
+        )
+        self._faces = FaceWatch(lambda: self._store.faces, self.note)
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
+                                    self._face)
+        self._identifier = self._gallery.identifier(
+            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            image_limits=image_limits, answers=self.verifier.answers,
         )
         self._looker = Looker(reader=reader, face=self._face, code_pool=self._code_pool,
                               face_pool=self._face_pool)

@@ -65,11 +65,6 @@ def build_openapi(version: str) -> dict[str, Any]:
         {"request_id": texts, "challenge_id": texts, "face_image": faces},
         ["request_id", "face_image"],
     )
-    identify = _post(
-        "Whose face this is, in scenes whose policy allows it", identification, answer, problem,
-        {"scene": texts, "request_id": texts, "face_image": faces},
-        ["scene", "request_id", "face_image"],
-    )
     later["parameters"] = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     ]
@@ -80,7 +75,7 @@ def build_openapi(version: str) -> dict[str, Any]:
         "paths": {
             "/v1/verifications": {"post": verify},
             "/v1/verifications/{id}/captures": {"post": later},
-            "/v1/identifications": {"post": identify},
+            "/v1/identifications": {"post": _identify(identification, answer, problem)},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
             **{
@@ -100,6 +95,17 @@ def build_openapi(version: str) -> dict[str, Any]:
             "securitySchemes": {"gate": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _identify(
+    body: dict[str, Any], answer: dict[str, Any], problem: dict[str, Any]
+) -> dict[str, Any]:
+    texts = {"type": "string"}
+    return _post(
+        "Whose face this is, in scenes whose policy allows it", body, answer, problem,
+        {"scene": texts, "request_id": texts, "face_image": {"type": "array", "items": _FILE}},
+        ["scene", "request_id", "face_image"],
+    )
 
 
 def _post(

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from edge.cache.gallery.index import Id, SlotIndex
 from edge.cache.gallery.kernels import BLOCK, FREE, encode_rows, search_rows
 from edge.cache.gallery.layout import ROWS_MAX, Layout
-from edge.cache.gallery.query import make_query
+from edge.cache.gallery.query import make_query, mean_row
 from edge.cache.sealing import Derive, IdHider
 from edge.errors import StoreError
 
@@ -38,8 +38,6 @@ INLINE_ROWS = 16 * BLOCK
 """Up to so many, a search isn't worth dividing among threads."""
 PARTS_PER_THREAD = 4
 TRIES = 3
-SAMPLE_ROWS = 65_536
-"""Rows that the mean is taken of."""
 RECODE_GROWTH = 2
 """Codes are made anew with a new mean when there are so many times the rows it was taken of."""
 _ID = struct.Struct("<QQ")
@@ -204,10 +202,8 @@ class Gallery:
             self._idle.wait_for(lambda: self._searching == 0)
             used = file.used
             live = np.flatnonzero(file.ids[:used].any(axis=1))
-            sample = live[:: -(-len(live) // SAMPLE_ROWS)] if len(live) else live
-            units = file.rows[sample] * file.inverses[sample, None]
             file.mark = b""
-            file.mean[:] = units.mean(axis=0) if len(sample) else 0.0
+            file.mean[:] = mean_row(file.rows, file.inverses, live)
             self._encode(0, used)
             free = np.ones(used, bool)
             free[live] = False
