@@ -11,6 +11,7 @@
 """
 
 import hashlib
+import importlib.util
 import itertools
 import os
 import resource
@@ -109,6 +110,10 @@ def to_rows(features: Floats) -> Rows:
 
 def measure(name: str, population: Population, small: bool) -> Result:
     """Run one gallery measure."""
+    if importlib.util.find_spec("faiss") is None:
+        return Result(measure=name, ours=None, theirs=None, unit="ms", ratio=None, n=0, settings={},
+                      against="FAISS IndexScalarQuantizer", valid=False,
+                      why="faiss-cpu isn't installed: pip install 'kanhe[bench]'")
     # Its idle threads would otherwise go on spinning on the cores that ours is measured on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import faiss
