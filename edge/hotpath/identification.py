@@ -87,7 +87,7 @@ def check_identity(
     margin = scores[0] - scores[1] if len(scores) > 1 else None
     evidence = FaceEvidence(
         score=round(scores[0], 4), threshold=threshold, fmr=fmr, model=probe.pack, pad=probe.pad,
-        gallery=gallery, margin=None if margin is None else round(margin, 4),
+        gallery=gallery, margin=msgspec.UNSET if margin is None else round(margin, 4),
     )
     if scores[0] <= threshold:
         return verdict(Reason.NOBODY), evidence

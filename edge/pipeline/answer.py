@@ -32,8 +32,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     face: FaceEvidence | None
     evidence: Evidence
     receipt: Receipt
-    otherwise: str | None = None
-    """A step that is open as well as `next`, since a face is never the only way."""
+    otherwise: str | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification: a step that is open besides `next`, a face never being the only way;
+    not sent otherwise."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

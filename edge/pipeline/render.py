@@ -6,6 +6,8 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
+
 from edge.hotpath.disclosure import disclose
 from edge.hotpath.reasons import REASONS, Decision, NextStep, Reason
 from edge.hotpath.words import message_for
@@ -44,11 +46,10 @@ def render(
     if decision is Decision.REFER:
         following = "call_operator"
     # Whoever wasn't recognised, or doesn't want to be, shows a code.
-    otherwise = None
+    otherwise: str | msgspec.UnsetType = msgspec.UNSET
     if record.kind == "identification" and decision is not Decision.ACCEPT:
         otherwise = NextStep.SHOW_CODE.value
-        if decision is not Decision.RETRY:
-            following = otherwise
+        following = following if decision is Decision.RETRY else otherwise
     return Answer(
         verification_id=record.verification_id, decision=record.decision, reason=record.reason,
         message=message_for(reason, record.why), next=following, credential=shown,

@@ -24,10 +24,10 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     fmr: float
     model: str
     pad: Literal["passed", "failed", "not_checked"]
-    gallery: int | None = None
-    """References searched, of an identification."""
-    margin: float | None = None
-    """Of an identification: how far the second best was behind; None where there was none."""
+    gallery: int | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification: how many references were searched."""
+    margin: float | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification with a second best: how far that was behind."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

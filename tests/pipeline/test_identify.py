@@ -101,7 +101,7 @@ def hall(tmp_path):
 async def test_a_known_face_is_found_and_its_credential_disclosed(hall):
     answer = await hall.answer()
     assert (answer.decision, answer.reason, answer.next, answer.otherwise) == (
-        "accept", "ok", None, None)
+        "accept", "ok", None, msgspec.UNSET)
     assert answer.disclosed == {"name": "马**"}
     assert answer.credential.type == "resident_id"
     assert answer.face.gallery == 31
