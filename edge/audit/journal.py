@@ -210,15 +210,11 @@ class FileJournal:
         most, ending = self._options.batch_max, False
         batch: list[_Waiting] = []
         while not ending or batch:
-            try:
+            with contextlib.suppress(Empty):
                 while len(batch) < most and not ending:
                     handed = self._handed.get(block=not batch)
-                    if handed is None:
-                        ending = True
-                    else:
-                        batch += handed
-            except Empty:
-                pass
+                    ending = handed is None
+                    batch += handed or ()
             if batch:
                 self._write(batch[:most])
                 batch = batch[most:]
