@@ -100,7 +100,7 @@ def enrol(tx: Transaction, request: EnrolRequest) -> tuple[str, str]:
     """
     if len(request.sign_public) != 32 or len(request.seal_public) != 32:
         raise Invalid("sign_public and seal_public are 32 bytes each, base64")
-    if not 1 <= len(request.name) <= NAME_CHARS_MAX:
+    if not 1 <= len(request.name) <= NAME_CHARS_MAX or "\0" in request.name:
         raise Invalid(f"name: 1 to {NAME_CHARS_MAX} characters")
     by = hashlib.sha256(request.sign_public + request.seal_public).digest()
     _, again = spend_code(tx, "node", request.code, by)

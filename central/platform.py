@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from central import epochs, feed, policies
+from central import epochs, facts, feed, policies
 from central.config import CentralConfig
 from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
@@ -71,8 +71,8 @@ class Platform:
         """
         self.config, self.now, self._face = config, now, face
         self.keys = PlatformKeys(config.data_dir / "keys")
-        url = config.database_url or f"sqlite:///{config.data_dir / 'central.db'}"
-        self.database = Database(url, self.keys, now)
+        self.database = Database(
+            config.database_address, self.keys, now, config.database_connections)
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
         self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
@@ -82,7 +82,13 @@ class Platform:
         self._code_minute, self._code_failures = 0, 0
 
     async def start(self) -> None:
-        """Install what an empty platform lacks and keep epochs made."""
+        """Install what an empty platform lacks and keep epochs made.
+
+        Raises:
+            KeyFileError: The database is another platform's.
+        """
+        await self.database.run(lambda tx: facts.insist_on_keys(tx, self.root))
+        self.database.listen()
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
         self._task = asyncio.create_task(self._keep_epochs())
@@ -95,7 +101,7 @@ class Platform:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._faces.shutdown(wait=True)
-        self.database.close()
+        await self.database.stop()
 
     def check_admin(self, token: str) -> None:
         """Insist on the administrator's token.
@@ -118,7 +124,7 @@ class Platform:
             if batch.changes or left <= 0.0:
                 return self._sign(batch)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, self.database.look_every_s)):
                     await news.wait()
 
     async def enrol_face(self, image: bytes) -> ReferenceDraft:

@@ -23,6 +23,14 @@ class Counter(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class Fact(Base):
+    """Something small that is so for the whole database."""
+
+    __tablename__ = "facts"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Holder(Base):
     """A person or an organisation; keyed hashes find one by the exact number or name."""
 
@@ -112,7 +120,10 @@ class Code(Base):
 
 
 class Node(Base):
-    """An enrolled node; its token is kept hashed."""
+    """An enrolled node; its token is kept hashed.
+
+    `token_before_hash` is the token before the last rotation, until the new one was used.
+    """
 
     __tablename__ = "nodes"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -126,6 +137,10 @@ class Node(Base):
     revoked_s: Mapped[int | None] = mapped_column(BigInteger)
     report: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     report_s: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    token_expires_s: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    token_before_hash: Mapped[bytes | None] = mapped_column(
+        LargeBinary(32), index=True, default=None)
+    token_rotated_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Account(Base):

@@ -114,7 +114,7 @@ class FleetPages:
     async def acts(self, request: web.Request, session: Session) -> web.Response:
         """`GET /acts?before=…`: what was done by whom, the newest first."""
         text = request.query.get("before", "")
-        before = int(text) if text.isascii() and text.isdigit() else 2**62
+        before = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 2**31 - 1
         rows = await self._site.run(session, lambda tx: tx.session.scalars(
             select(Act).where(Act.number < before).order_by(Act.number.desc()).limit(ACTS_ROWS)
         ).all())
