@@ -23,7 +23,6 @@ from edge.protocol.journal import (
     decode_record,
 )
 
-
 AT_MS_MAX = 2**62
 
 
@@ -86,8 +85,8 @@ def _entry(
 ) -> JournalEntry:
     row = JournalEntry(
         log=log, index=index, leaf=hash_leaf(data), record=data, taken_s=tx.now_s,
-        at_ms=max(0, min(record.at_ms, AT_MS_MAX)), decision="", reason="", scene="", gate_id="", verification_id="",
-        credential_id=None,
+        at_ms=max(0, min(record.at_ms, AT_MS_MAX)), decision="", reason="",
+        scene="", gate_id="", verification_id="", credential_id=None,
     )
     if isinstance(record, VerificationRecord):
         row.decision, row.reason = storable(record.decision, 16), storable(record.reason, 32)

@@ -68,6 +68,8 @@ class Listener:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 if self.hears:
                     pause_s = AGAIN_FIRST_S
+                    self.hears = False
+                    self._news.tell()  # whoever sleeps long is to look again, and more often
                     _LOG.warning("news.lost", extra={"why": type(error).__name__})
             except Exception:
                 # A fault of ours must not end the waking of long polls in silence.

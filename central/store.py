@@ -46,7 +46,7 @@ SETTLE_S = 3.0
 """Longer than for a try: so long is asked whether a transaction was done."""
 ADMINISTRATOR = "administrator"
 """Whoever holds the administrator's token."""
-_ALONE = text("LOCK TABLE counters IN SHARE ROW EXCLUSIVE MODE")
+_ALONE = text("LOCK TABLE counters IN EXCLUSIVE MODE")
 _ENCODER = msgspec.msgpack.Encoder()
 
 

@@ -47,6 +47,7 @@ from edge.protocol.kh1 import step_at
 from edge.report import Report, node_version
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.identity import Identity
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.sync.state import load_enrolment
@@ -117,6 +118,7 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            identity=Identity(self._client, enrolment, self._key.signing, self._key.sealing),
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(node_version())

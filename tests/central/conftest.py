@@ -1,4 +1,4 @@
-"""The databases that the platform is tested on: SQLite, and a real PostgreSQL where there is one."""
+"""The databases that the platform is tested on: SQLite, and a real PostgreSQL if there is one."""
 
 import pytest
 
