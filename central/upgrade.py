@@ -72,7 +72,8 @@ def migrate(engine: Engine, to: str = HEAD) -> tuple[str, str, Path | None]:
     path = sqlite_path(engine)
     copy = None
     if path is not None and found:
-        copy = copy_beside(path, f"{path.name}.schema-{found}")
+        copy = path.with_name(f"{path.name}.schema-{found}")
+        copy_sqlite(path, copy)
     try:
         with engine.begin() as connection:
             _lock(connection)
@@ -104,14 +105,13 @@ def sqlite_path(engine: Engine) -> Path | None:
     return Path(name)
 
 
-def copy_beside(path: Path, name: str) -> Path:
-    """Copy an SQLite database that may be in use, whole; give where.
+def copy_sqlite(path: Path, target: Path) -> None:
+    """Copy an SQLite database that may be in use, whole, as of one moment.
 
     Raises:
         StoreError: It couldn't be copied.
     """
-    target = path.with_name(name)
-    part = path.with_name(name + ".part")
+    part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
         part.touch(mode=0o600)
@@ -124,7 +124,6 @@ def copy_beside(path: Path, name: str) -> Path:
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} can't be copied to {target}: {error}") from error
-    return target
 
 
 def _run(connection: Connection, found: str, to: str) -> None:

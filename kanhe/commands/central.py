@@ -24,6 +24,7 @@ from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
+from kanhe.central_data import add_data_commands
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
@@ -54,6 +55,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         command.add_argument("--pack", required=True, help="id of the pack")
         _add_reach(command)
         command.set_defaults(run=run_references)
+    add_data_commands(nouns)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
         verbs = _verbs_of(group)

@@ -17,11 +17,17 @@ def postgres():
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def address(request):
-    """`database_url` of an empty database; empty for SQLite in the data folder."""
+def new_address(request):
+    """Gives the `database_url` of a new empty database; empty for SQLite in the data folder."""
     if request.param == "sqlite":
-        return ""
-    return request.getfixturevalue("postgres").new_database()
+        return str
+    return request.getfixturevalue("postgres").new_database
+
+
+@pytest.fixture
+def address(new_address):
+    """`database_url` of one empty database."""
+    return new_address()
 
 
 @pytest.fixture

@@ -77,13 +77,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_of(folder, address="", *, now=None, **config):
+async def desk_of(folder, address="", *, now=None, answering_at=None, **config):
     """Start a platform with its data in a folder; stop it at the end."""
     more = {} if now is None else {"now": now}
     platform = Platform(
         CentralConfig(data_dir=folder, database_url=address, **config), FakeEnroller(), **more)
     await platform.start()
-    server = TestServer(application(platform), host="127.0.0.1")
+    server = TestServer(application(platform), host="127.0.0.1", port=answering_at)
     await server.start_server()
     async with aiohttp.ClientSession() as session:
         yield Desk(platform, server, session)
