@@ -27,6 +27,9 @@ check_parts() {
         part postgresql "ls /usr/lib/postgresql/*/bin/postgres" \
             "the platform is tested on SQLite only"
         part fonts-wqy-microhei "fc-list :lang=zh | grep -q ." "screenshots show no Chinese"
+        part prometheus "command -v prometheus && command -v promtool" \
+            "the tests of dashboards and alerts are skipped"
+        part systemd "command -v systemd-analyze" "the units' hardening isn't looked at"
     fi
 }
 

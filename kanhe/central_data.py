@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -43,7 +44,7 @@ def run_migrate(args: argparse.Namespace) -> int:
     from central.engine import open_engine, parse_address
     from central.upgrade import migrate
 
-    config = load_central_config(args.config)
+    config = load_central_config(args.config, os.environ)
     engine = open_engine(parse_address(config.database_address), 1)
     try:
         before, after, copy = migrate(engine, args.to)
@@ -59,7 +60,7 @@ def run_backup(args: argparse.Namespace) -> int:
     """Write a backup."""
     from central.backup import make_backup
 
-    manifest = make_backup(load_central_config(args.config), args.file, time.time)
+    manifest = make_backup(load_central_config(args.config, os.environ), args.file, time.time)
     _say({"event": "backed_up", "file": str(args.file), "bytes": args.file.stat().st_size,
           "head": manifest.head, "schema": manifest.schema})
     sys.stderr.write(f"{args.file} holds every key of the platform: keep it as you keep keys\n")
@@ -70,7 +71,7 @@ def run_restore(args: argparse.Namespace) -> int:
     """Restore a backup."""
     from central.backup import restore_backup
 
-    manifest = restore_backup(load_central_config(args.config), args.file, args.leap)
+    manifest = restore_backup(load_central_config(args.config, os.environ), args.file, args.leap)
     _say({"event": "restored", "made_s": manifest.made_s, "head_then": manifest.head,
           "schema": manifest.schema})
     sys.stderr.write(

@@ -1,11 +1,12 @@
 """Where the command line keeps face packs, and how it opens one."""
 
 import os
+import sys
 from pathlib import Path
 
-from edge.errors import PackError
 from edge.models.convert import PACK_ID, ensure_default_pack
 from edge.models.engine import FaceEngine
+from edge.models.shelf import find_pack
 from kanhe.progress import show_progress
 
 HOME_VARIABLE = "KANHE_HOME"
@@ -21,14 +22,15 @@ def packs_folder() -> Path:
 def open_pack(pack: str) -> FaceEngine:
     """Open a pack by id or folder, making the default one if it isn't there.
 
+    On a terminal its licence and weaknesses are said first.
+
     Raises:
         PackError: There is none, or it is damaged.
     """
-    folder = packs_folder() / pack
     if pack == PACK_ID:
-        folder = ensure_default_pack(packs_folder(), show_progress)
-    elif Path(pack).is_dir():
-        folder = Path(pack)
-    elif not folder.is_dir():
-        raise PackError(f"there is no pack {pack!r}: see `kanhe models list`")
-    return FaceEngine(folder)
+        ensure_default_pack(packs_folder(), show_progress)
+    engine = FaceEngine(find_pack(packs_folder(), pack))
+    if sys.stderr.isatty():
+        manifest = engine.manifest
+        print(f"{manifest.id} ({manifest.licence.title}): {manifest.notes.en}", file=sys.stderr)
+    return engine

@@ -98,6 +98,10 @@ class LmdbStore:
         """Give every reference of a pack that may be used for a purpose, by holder id."""
         return self._references.each(pack, purpose)
 
+    def rank(self, holder_id: bytes) -> bytes:
+        """Give a holder's place in the order of `references`, which no id tells."""
+        return self._hide(holder_id)
+
     @property
     def generation(self) -> int:
         """The generation that every reference held is of."""
@@ -154,6 +158,11 @@ class LmdbStore:
         """Count credentials, references and exceptions of status."""
         tables = (_CREDENTIALS, _REFERENCES, _STATUS)
         return {table.decode(): self._env.count(table) for table in tables}
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the store takes on the disk."""
+        return self._env.bytes_used
 
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""

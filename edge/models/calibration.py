@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.models.forms import FORMS
 from edge.models.geometry import cut_chip
 from edge.models.landmarks import Landmarks
 from edge.models.mmod import MmodDetector
@@ -31,8 +32,8 @@ LONG_SIDE = 1280
 
 def calibration_chips(folder: Path) -> list[Rgb]:
     """Give chips, each uint8 (1, 150, 150, 3), found with the pack files in `folder`."""
-    detector = MmodDetector(folder / "detector.onnx")
-    landmarks = Landmarks(folder / "landmarks.npz")
+    detector = MmodDetector(folder / "detector.onnx", FORMS["mmod"].defaults)
+    landmarks = Landmarks(folder / "landmarks.npz", FORMS["dlib-5"].defaults)
     chips = []
     for package, inner in PICTURES:
         picture = _picture(package, inner)

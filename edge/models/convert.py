@@ -24,11 +24,13 @@ from edge.models.dlib_stream import read_network
 from edge.models.geometry import CHIP_SIDE
 from edge.models.manifest import (
     MANIFEST,
+    Licence,
     OperatingPoint,
     PackFile,
     PackManifest,
     Role,
     hash_file,
+    is_current,
 )
 from edge.models.sessions import quantise
 from edge.protocol.records import Words
@@ -50,6 +52,11 @@ NOTES = Words(
     "genuine code. Not a financial-grade verifier. Among East Asian faces its false matches "
     "concentrate: at the global 1e-3 threshold about 12 % of such impostor pairs pass. No "
     "presentation attack detection.",
+)
+LICENCE = Licence(
+    id="public-domain", title="public domain", commercial=True,
+    words="The author of the weights, Davis King, has placed them in the public domain "
+    "(https://github.com/davisking/dlib-models); packaged in face-recognition-models 0.3.0.",
 )
 _DATA = "LFW, all pairs, cosine with mirrored chip"
 POINTS = (
@@ -82,13 +89,15 @@ def ensure_default_pack(packs_dir: Path, progress: Progress = silent) -> Path:
         PackError: The weights are missing or altered, or the folder can't be written.
     """
     target = packs_dir / PACK_ID
-    if (target / MANIFEST).is_file():
+    if is_current(target):
         return target
     part = packs_dir / f".{PACK_ID}.{os.getpid()}.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _make(part, progress)
+        if (target / MANIFEST).is_file() and not is_current(target):
+            shutil.rmtree(target)  # made by an earlier version
         # Where another process was faster, its pack is as good as this one.
         with contextlib.suppress(FileExistsError, OSError):
             part.rename(target)
@@ -136,12 +145,13 @@ def _manifest(folder: Path, *, int8: bool) -> PackManifest:
         forms.append(("embedder-int8.onnx", "embedder", "dlib-150"))
     forms.append(("embedder.onnx", "embedder", "dlib-150"))
     return PackManifest(
-        id=PACK_ID, title="dlib, converted", licence="public domain (weights of "
-        "face-recognition-models 0.3.0, Davis King)", source="package face-recognition-models",
+        id=PACK_ID, title="dlib, converted", licence=LICENCE,
+        source="package face-recognition-models 0.3.0",
         notes=NOTES, dimensions=128, normalise=True, operating_points=POINTS,
         files=tuple(
             PackFile(
-                name=name, sha256=hash_file(folder / name), role=role, form=form,
+                name=name, sha256=hash_file(folder / name),
+                bytes=(folder / name).stat().st_size, role=role, form=form,
                 needs="vnni" if "int8" in name else "",
             )
             for name, role, form in forms

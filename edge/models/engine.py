@@ -1,55 +1,26 @@
 """The face engine: an encoded capture becomes a probe, a photograph a reference.
 
-- Built from a pack's manifest; the forms of models known are the tables here.
-- Finds faces at the smallest scale that suffices; cuts the chip from the full capture.
+- Built from a pack's manifest (edge.models.assemble).
 - Blocking and thread-safe; captures live only as long as the call.
 - Not here: comparison and verdict (edge.hotpath.holder).
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from edge.errors import PackError
 from edge.hotpath.holder import Probe, ProbeFault
-from edge.hotpath.reasons import Reason
-from edge.imaging import DEFAULT_LIMITS, ImageLimits, decode_rgb
-from edge.models.geometry import cut_chip
-from edge.models.landmarks import Landmarks
-from edge.models.manifest import PackFile, PackManifest, load_manifest, verify_files
-from edge.models.mmod import Face, MmodDetector
-from edge.models.quality import (
-    CAPTURE_FLOORS,
-    ENROLMENT_FLOORS,
-    Floors,
-    first_below,
-    judge_chip,
-    unify,
-)
-from edge.models.sessions import Runner, as_pixels, has_vnni
-
-DECODE_SIDE_MIN = 1_280
-SEARCH_SIDES = (640, 1_280)
-"""Long sides searched, the next only where the one before shows nobody."""
-SECOND_FACE_RATIO = 0.5
-"""A face smaller than this share of the largest is a bystander."""
-SAME_PERSON_MIN = 0.90
-"""Frames of one burst whose features are further apart aren't of one person."""
-
-Rgb = npt.NDArray[np.uint8]
-Features = npt.NDArray[np.float32]
-
-
-class _View(msgspec.Struct, frozen=True):
-    """One frame's face."""
-
-    features: Features
-    components: dict[str, float]
-    quality: float
+from edge.imaging import DEFAULT_LIMITS, ImageLimits
+from edge.models.assemble import assemble, choose
+from edge.models.burst import BurstRules, fuse_views, to_template
+from edge.models.forms import check_manifest, complete
+from edge.models.manifest import PackManifest, load_manifest, verify_files
+from edge.models.pad import open_pad
+from edge.models.quality import CAPTURE_FLOORS, ENROLMENT_FLOORS, Floors
+from edge.models.view import TIMINGS, FrameView, view_frame
 
 
 class ReferenceDraft(msgspec.Struct, frozen=True):
@@ -64,20 +35,36 @@ class FaceEngine:
     """One loaded pack."""
 
     def __init__(
-        self, folder: Path, limits: ImageLimits = DEFAULT_LIMITS, *, threads: int = 1
+        self, folder: Path, limits: ImageLimits = DEFAULT_LIMITS, *, threads: int = 1,
+        pad_folder: Path | None = None,
     ) -> None:
         """Load and check a pack.
 
+        Args:
+            folder: Of the pack.
+            limits: Of images.
+            threads: Of one inference.
+            pad_folder: Of another pack whose PAD is used instead of the pack's own.
+
         Raises:
-            PackError: It is damaged or has a form not known here.
+            PackError: One is damaged or has a form not known here, or they don't fit together.
         """
         self.manifest: PackManifest = load_manifest(folder)
+        check_manifest(self.manifest)
         verify_files(folder, self.manifest)
         self._limits = limits
-        self._detector = MmodDetector(folder / self._file("detector", "mmod").name, threads)
-        self._landmarks = Landmarks(folder / self._file("landmarks", "dlib-5").name)
-        self.embedder_file = self._file("embedder", "dlib-150").name
-        self._embedder = Runner(folder / self.embedder_file, threads)
+        self._parts = assemble(folder, self.manifest, threads)
+        self.pad_manifest = self.manifest if self._parts.pad else None
+        if pad_folder is not None:
+            self._take_pad(pad_folder, threads)
+        embedder = choose(self.manifest, "embedder")
+        assert embedder is not None
+        self.embedder_file = embedder.name
+        same_person_min = complete(embedder).same_person_min
+        assert same_person_min is not None
+        pad = self._parts.pad
+        self._rules = BurstRules(pack=self.manifest.id, same_person_min=same_person_min,
+                                 live_min=pad.live_min if pad else None)
 
     @property
     def pack_id(self) -> str:
@@ -89,17 +76,30 @@ class FaceEngine:
         point = self.manifest.operating_point(fmr)
         return (point.threshold, point.fmr) if point else None
 
-    def strictest(self) -> tuple[float, float]:
-        """Give (threshold, FMR) of the strictest operating point."""
-        point = min(self.manifest.operating_points, key=lambda item: item.fmr)
-        return point.threshold, point.fmr
+    def strictest(self) -> tuple[float, float] | None:
+        """Give (threshold, FMR) of the strictest operating point, None if the pack has none."""
+        point = min(self.manifest.operating_points, key=lambda item: item.fmr, default=None)
+        return (point.threshold, point.fmr) if point else None
 
     def warm(self) -> None:
-        """Run every model once, so that the first capture finds them ready."""
-        grey = np.full((360, 640, 3), 128, np.uint8)
-        self._detector.detect(grey, SEARCH_SIDES[0])
-        self._landmarks.predict(grey, Face(0.0, 0.0, 99.0, 99.0, 1.0))
-        self._embedder.run(np.zeros((1, 150, 150, 3), np.uint8))
+        """Search once at the first scale, so that the first capture finds everything ready."""
+        side = self._parts.detector.search_sides[0]
+        self._parts.detector.detect(np.full((side * 9 // 16, side, 3), 128, np.uint8), side)
+
+    def views(
+        self, images: Sequence[bytes], floors: Floors | None = CAPTURE_FLOORS
+    ) -> list[FrameView | ProbeFault]:
+        """Look at each frame of a burst.
+
+        Args:
+            images: Encoded frames.
+            floors: Quality floors; None = a poor face (one turned away by a challenge) is
+                viewed all the same.
+
+        Raises:
+            ImageError: Not an image we read, damaged, or beyond the bounds.
+        """
+        return self._look(images, floors, mirror=False)[0]
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Judge one capture, a burst of encoded frames of one person.
@@ -111,27 +111,9 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        timings = dict.fromkeys(("decode", "detect", "align", "embed", "session_run"), 0.0)
-        views: list[_View] = []
-        fault = ProbeFault(Reason.FACE_ABSENT)
-        for image in images:
-            view = self._view(image, CAPTURE_FLOORS, timings)
-            if isinstance(view, _View):
-                views.append(view)
-            elif view.reason is Reason.FACE_MULTIPLE:
-                return view
-            else:
-                fault = view
-        if not views:
-            return fault
-        best = max(views, key=lambda view: view.quality)
-        if any(float(view.features @ best.features) < SAME_PERSON_MIN for view in views):
-            return ProbeFault(Reason.FACE_MULTIPLE, "burst")
-        fused = np.sum([view.features * view.quality for view in views], axis=0)
-        return Probe(
-            pack=self.pack_id, template=to_template(fused), quality=best.quality,
-            components=best.components, timings_ms=timings,
-        )
+        # A frame below the floors adds nothing to the probe, but shows what the head does.
+        views, timings = self._look(images, None, mirror=False)
+        return fuse_views(views, self._rules, timings)
 
     def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:
         """Judge an enrolment photograph by the stricter floors.
@@ -139,67 +121,27 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        timings = dict.fromkeys(("decode", "detect", "align", "embed", "session_run"), 0.0)
-        view = self._view(image, ENROLMENT_FLOORS, timings)
+        (view,), _ = self._look([image], ENROLMENT_FLOORS, mirror=True)
         if isinstance(view, ProbeFault):
             return view
         return ReferenceDraft(
             to_template(view.features).tobytes(), view.quality, view.components
         )
 
-    def _view(
-        self, image: bytes, floors: Floors, timings: dict[str, float]
-    ) -> _View | ProbeFault:
-        """Go from one encoded frame to its one face's features."""
-        start = time.perf_counter()
-        rgb = decode_rgb(image, self._limits, DECODE_SIDE_MIN)
-        decoded = time.perf_counter()
-        timings["decode"] += (decoded - start) * 1e3
-        face = self._only_face(rgb, timings)
-        detected = time.perf_counter()
-        timings["detect"] += (detected - decoded) * 1e3
-        if isinstance(face, ProbeFault):
-            return face
-        points = self._landmarks.predict(rgb, face)
-        chip = cut_chip(rgb, points)
-        aligned = time.perf_counter()
-        timings["align"] += (aligned - detected) * 1e3
-        output, seconds = self._embedder.run(as_pixels(chip))
-        timings["session_run"] += seconds * 1e3
-        pair: Features = output / np.linalg.norm(output, axis=1, keepdims=True)
-        components = judge_chip(chip, points, float(pair[0] @ pair[1]))
-        timings["embed"] += (time.perf_counter() - aligned) * 1e3
-        weak = first_below(components, floors)
-        if weak or not np.isfinite(pair).all():
-            return ProbeFault(Reason.FACE_QUALITY_LOW, weak or "mirror")
-        both = pair[0] + pair[1]
-        return _View(both / np.linalg.norm(both), components, unify(components))
+    def _take_pad(self, folder: Path, threads: int) -> None:
+        manifest = load_manifest(folder)
+        check_manifest(manifest)
+        verify_files(folder, manifest)
+        pad = open_pad(folder, manifest, self._parts.embedder.scheme, threads)
+        if pad is None:
+            raise PackError(f"pack {manifest.id} holds no PAD model, so it can't be the pad_pack")
+        self._parts = msgspec.structs.replace(self._parts, pad=pad)
+        self.pad_manifest = manifest
 
-    def _only_face(self, rgb: Rgb, timings: dict[str, float]) -> Face | ProbeFault:
-        faces: list[Face] = []
-        for side in SEARCH_SIDES:
-            faces, seconds = self._detector.detect(rgb, side)
-            timings["session_run"] += seconds * 1e3
-            if faces or side >= max(rgb.shape[:2]):
-                break
-        if not faces:
-            return ProbeFault(Reason.FACE_ABSENT)
-        largest = max(faces, key=lambda face: face.side)
-        others = [face for face in faces if face.side > SECOND_FACE_RATIO * largest.side]
-        return largest if len(others) == 1 else ProbeFault(Reason.FACE_MULTIPLE)
-
-    def _file(self, role: str, form: str) -> PackFile:
-        """Choose the file of a role whose need this processor meets."""
-        for file in self.manifest.files:
-            if file.role == role and (file.needs != "vnni" or has_vnni()):
-                if file.form != form:
-                    raise PackError(f"pack {self.manifest.id}: {file.name} is of form "
-                                    f"{file.form!r}, which isn't known for a {role}")
-                return file
-        raise PackError(f"pack {self.manifest.id} has no {role} for this processor")
-
-
-def to_template(features: Features) -> npt.NDArray[np.int8]:
-    """Scale features by their own maximum to int8; the cosine needs no stored scale."""
-    peak = float(np.abs(features).max())
-    return np.asarray(np.rint(features * (127.0 / max(peak, 1e-12))), np.int8)
+    def _look(
+        self, images: Sequence[bytes], floors: Floors | None, *, mirror: bool
+    ) -> tuple[list[FrameView | ProbeFault], dict[str, float]]:
+        timings = dict.fromkeys(TIMINGS, 0.0)
+        views = [view_frame(image, self._limits, self._parts, floors, timings, mirror=mirror)
+                 for image in images]
+        return views, timings

@@ -1,7 +1,7 @@
 """Alignment: five points to the chip that the embedder was trained on.
 
-- The similarity is fitted from the template *to the image*, as dlib does; fitting the
-  other way costs 0.04 to 0.20 in the embedding.
+- dlib fits the similarity from the template *to the image*; fitting the other way costs
+  0.04 to 0.20 in its embedding. ArcFace fits from the image *to the template*.
 - Closed form over complex numbers (Umeyama 1991 in two dimensions).
 """
 
@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Points = npt.NDArray[np.float32]
-Rgb = npt.NDArray[np.uint8]
+from edge.models.detection import Points, Rgb
 
 CHIP_SIDE = 150
 CHIP_PADDING = 0.25
@@ -29,6 +28,13 @@ _Z = _CHIP_POINTS[:, 0] + 1j * _CHIP_POINTS[:, 1]
 _Z_MEAN = complex(_Z.mean())
 _Z_CENTRED = _Z - _Z_MEAN
 _Z_NORM = float((np.abs(_Z_CENTRED) ** 2).sum())
+
+ARCFACE_SIDE = 112
+_ARCFACE = np.array([38.2946 + 51.6963j, 73.5318 + 51.5014j, 56.0252 + 71.7366j,
+                     41.5493 + 92.3655j, 70.7299 + 92.2041j])
+"""Eye centres, nose tip, mouth corners in a chip of 112 pixels (ArcFace)."""
+_ARCFACE_MEAN = complex(_ARCFACE.mean())
+_ARCFACE_CENTRED = _ARCFACE - _ARCFACE_MEAN
 
 
 def chip_transform(points: Points) -> tuple[complex, complex]:
@@ -80,3 +86,31 @@ def _region(rgb: Rgb, centre: complex, step: float) -> tuple[Rgb, complex]:
     right = int(np.clip(centre.real + reach, left + 1, rgb.shape[1]))
     bottom = int(np.clip(centre.imag + reach, top + 1, rgb.shape[0]))
     return rgb[top:bottom, left:right], complex(left, top)
+
+
+def arcface_matrix(points: Points) -> npt.NDArray[np.float64]:
+    """Fit image → template, shape (2, 3); points that lie on one spot give zeros.
+
+    Args:
+        points: float32, shape (5, 2), of the scheme `arcface5`, in pixels.
+    """
+    return similarity_matrix(points, _ARCFACE_CENTRED, _ARCFACE_MEAN)
+
+
+def similarity_matrix(
+    points: Points, centred: npt.NDArray[np.complex128], mean: complex
+) -> npt.NDArray[np.float64]:
+    """Fit image → any template, given as its points about their mean, and the mean."""
+    z = points[:, 0].astype(np.float64) + 1j * points[:, 1].astype(np.float64)
+    middle = complex(z.mean())
+    z -= middle
+    spread = float((z.real**2 + z.imag**2).sum())
+    a = complex(np.vdot(z, centred)) / spread if spread > 0.0 else 0j
+    shift = mean - a * middle
+    return np.array([[a.real, -a.imag, shift.real], [a.imag, a.real, shift.imag]])
+
+
+def cut_arcface(rgb: Rgb, points: Points) -> Rgb:
+    """Cut the aligned chip, uint8, shape (112, 112, 3), as InsightFace's `norm_crop` does."""
+    chip = cv2.warpAffine(rgb, arcface_matrix(points), (ARCFACE_SIDE, ARCFACE_SIDE))
+    return np.asarray(chip, np.uint8)

@@ -177,3 +177,45 @@ def suppress_plain(boxes: Floats, overlap_max: float) -> npt.NDArray[np.int64]:
         if not np.any(inside > overlap_max * around):
             kept.append(i)
     return np.array(kept, np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_planes(
+    picture: Grey, planes: Floats, mean: float, gain: float, swap: bool, flip: bool
+) -> None:
+    """Write a picture as a model takes it: planes of (value − mean) × gain.
+
+    Args:
+        picture: uint8, shape (height, width, 3).
+        planes: float32, shape (3, ≥ height, ≥ width), filled; what lies beyond is black.
+        mean, gain: As said.
+        swap: Whether the first and last channel change places.
+        flip: Whether left and right change places.
+    """
+    height, width = picture.shape[0], picture.shape[1]
+    table = np.empty(256, np.float32)
+    for value in range(256):
+        table[value] = (np.float32(value) - np.float32(mean)) * np.float32(gain)
+    for channel in range(3):
+        source = 2 - channel if swap else channel
+        for y in range(height):
+            if flip:
+                for x in range(width):
+                    planes[channel, y, x] = table[picture[y, width - 1 - x, source]]
+            else:
+                for x in range(width):
+                    planes[channel, y, x] = table[picture[y, x, source]]
+            planes[channel, y, width:] = table[0]
+        planes[channel, height:] = table[0]
+
+
+def fill_planes_plain(
+    picture: Grey, planes: Floats, mean: float, gain: float, swap: bool, flip: bool
+) -> None:
+    """Do the same with arrays."""
+    ordered = picture[:, ::-1] if flip else picture
+    ordered = ordered[:, :, ::-1] if swap else ordered
+    planes[:] = (np.float32(0) - np.float32(mean)) * np.float32(gain)
+    planes[:, : picture.shape[0], : picture.shape[1]] = (
+        (ordered.astype(np.float32) - np.float32(mean)) * np.float32(gain)
+    ).transpose(2, 0, 1)

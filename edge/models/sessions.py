@@ -26,14 +26,25 @@ from edge.errors import PackError
 Array = npt.NDArray[Any]
 
 
+Dimension = int | str | None
+"""Of a model's tensor; a word or None = any size."""
+
+
 class Runner:
-    """One loaded model with one input and one output."""
+    """One loaded model with one input.
+
+    Attributes:
+        name: Of its file.
+        input_shape: Shape of the input.
+        input_type: Its element type, in the runtime's words (`tensor(float)`).
+        outputs: Names and shapes of the outputs.
+    """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load a model file.
 
         Raises:
-            PackError: The runtime refuses it.
+            PackError: The runtime refuses it, or it has several inputs.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -46,20 +57,52 @@ class Runner:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise PackError(f"{path}: ONNX Runtime can't load it: remove the pack's folder and "
-                            "start again to have it made anew") from error
-        self._input = self._session.get_inputs()[0].name
-        self._output = self._session.get_outputs()[0].name
+            raise PackError(f"{path}: ONNX Runtime can't load it: it isn't a whole ONNX model, or "
+                            "needs a newer ONNX Runtime") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise PackError(f"{path}: a model with one input was expected, it has {len(inputs)}")
+        self.name = path.name
+        self.input_shape: tuple[Dimension, ...] = tuple(inputs[0].shape)
+        self.input_type: str = inputs[0].type
+        self.outputs: dict[str, tuple[Dimension, ...]] = {
+            item.name: tuple(item.shape) for item in self._session.get_outputs()
+        }
+        self._input = inputs[0].name
+        self._names = list(self.outputs)
 
-    def run(self, values: Array) -> tuple[Array, float]:
+    def run_all(self, values: Array) -> tuple[list[Array], float]:
         """Run once.
 
         Returns:
-            The output and the seconds that the runtime took.
+            The outputs in the model's order, and the seconds that the runtime took.
+
+        Raises:
+            PackError: The model can't take this input.
         """
         start = time.perf_counter()
-        output: Array = self._session.run([self._output], {self._input: values})[0]
-        return output, time.perf_counter() - start
+        try:
+            outputs: list[Array] = self._session.run(self._names, {self._input: values})
+        except Exception as error:
+            raise PackError(f"{self.name} fails on an input of shape {values.shape}: it isn't of "
+                            "the form that the pack's manifest says") from error
+        return outputs, time.perf_counter() - start
+
+    def trial(self, values: Array) -> list[Array]:
+        """Run once and give the outputs.
+
+        Raises:
+            PackError: The model can't take this input, or gives what isn't numbers.
+        """
+        outputs, _ = self.run_all(values)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise PackError(f"{self.name} gives values that aren't numbers: its weights are bad")
+        return outputs
+
+    def run(self, values: Array) -> tuple[Array, float]:
+        """Run once and give the first output, and the seconds that the runtime took."""
+        outputs, seconds = self.run_all(values)
+        return outputs[0], seconds
 
 
 class _Chips(CalibrationDataReader):  # type: ignore[misc]

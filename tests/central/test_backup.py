@@ -15,6 +15,7 @@ import pytest
 from central.backup import make_backup, restore_backup
 from central.config import CentralConfig
 from central.intake import list_journal
+from central.migrations import HEAD
 from edge.errors import ConfigError, StoreError
 from edge.protocol.records import Status
 from tests.central.desk import desk_of
@@ -156,7 +157,7 @@ async def test_a_backup_that_is_cut_off_is_noticed(archive, tmp_path, new_addres
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "keys/../../outside", "other"])
 async def test_a_backup_that_writes_elsewhere_is_refused(tmp_path, name):
-    manifest = {"format": 1, "kind": "sqlite", "schema": "0002", "log": "ningbo", "made_s": 0,
+    manifest = {"format": 1, "kind": "sqlite", "schema": HEAD, "log": "ningbo", "made_s": 0,
                 "head": 0, "parts": {name: {"bytes": 1, "sha256": "0" * 64}}}
     file = tmp_path / "crooked.backup"
     with tarfile.open(file, "w") as tar:
@@ -204,7 +205,7 @@ async def test_the_commands_do_it_too(tmp_path):
     assert code == 1
     assert "isn't empty" in err
     code, out, _ = kanhe("migrate", "--config", str(tmp_path / "second.toml"), "--to", "0001")
-    assert (json.loads(out)["from"], json.loads(out)["to"]) == ("0002", "0001")
+    assert (json.loads(out)["from"], json.loads(out)["to"]) == (HEAD, "0001")
     async with desk_of(tmp_path / "second") as desk:  # brought up again at its start
         shown = (await desk.call("GET", "/v1/holders"))[1]["holders"]
         assert len(shown) == 1

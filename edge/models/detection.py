@@ -1,0 +1,63 @@
+"""What every detector gives, whatever its form.
+
+- A box in pixels of the picture given, and five points where the detector has them.
+- Not here: the forms themselves (edge.models.mmod and its neighbours).
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Rgb = npt.NDArray[np.uint8]
+"""Shape (height, width, 3)."""
+Points = npt.NDArray[np.float32]
+"""Shape (n, 2), x and y in pixels."""
+
+Scheme = Literal["dlib5", "arcface5"]
+"""Which points: `dlib5` eye corners (two of each eye) and nose base; `arcface5` eye centres,
+nose tip and mouth corners. The two can't be exchanged."""
+
+
+class Face(msgspec.Struct, frozen=True):
+    """One detected face; the box in pixels of the picture given, inclusive.
+
+    `points` are of the scheme `arcface5`, None where the detector has none.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float
+    points: Points | None = None
+
+    @property
+    def side(self) -> float:
+        """The box' longer side in pixels."""
+        return max(self.right - self.left, self.bottom - self.top) + 1.0
+
+
+class Detector(Protocol):
+    """Finds faces.
+
+    Attributes:
+        search_sides: Long sides to search, the next only where the one before isn't enough.
+        enough_px: A search is enough when the largest face has so many of its pixels.
+        refine_side: A face smaller than half of it is sought again in a crop of this side;
+            0 = never.
+        has_points: Whether faces carry points.
+    """
+
+    search_sides: tuple[int, ...]
+    enough_px: int
+    refine_side: int
+    has_points: bool
+
+    def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
+        """Find faces with the picture scaled to a long side, never enlarged.
+
+        Returns:
+            Faces, best first, in pixels of `rgb`; and the seconds the runtime took.
+        """
