@@ -5,7 +5,7 @@
   database.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = LargeBinary(16)
@@ -148,8 +148,8 @@ class Place(Base):
 
     __tablename__ = "places"
     node_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    lat: Mapped[float] = mapped_column()
-    lon: Mapped[float] = mapped_column()
+    lat: Mapped[float] = mapped_column(Double)
+    lon: Mapped[float] = mapped_column(Double)
 
 
 class Account(Base):

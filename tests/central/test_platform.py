@@ -10,6 +10,7 @@ import pytest
 from central.config import CentralConfig
 from central.identifiers import wrong_credit_code, wrong_plate, wrong_resident_id, wrong_vin
 from central.platform import Platform
+from edge.errors import StoreError
 from edge.hotpath.keys import SEAL_SUITE
 from edge.node_key import NodeKey
 from edge.protocol.feed import Envelope, KeyDelivery, root_fingerprint, seal_info
@@ -56,6 +57,39 @@ async def test_a_change_reaches_a_waiting_node_at_once_and_in_order(desk):
         assert found[0] == expected
     assert (await desk.call("POST", path, {"status": "revoked", "reason": " "}))[0] == 422
     assert (await desk.feed(token)).head == before.head + 4
+
+
+async def test_many_that_wait_for_one_change_share_one_look_at_it(desk):
+    token = (await desk.enrol())[1]["token"]
+    head = (await desk.feed(token)).head
+    polls = [asyncio.create_task(desk.feed(token, head, 20)) for _ in range(40)]
+    await asyncio.sleep(0.5)
+    looks, look = [], desk.platform._read
+
+    async def counted(cursor):
+        looks.append(cursor)
+        return await look(cursor)
+
+    desk.platform._read = counted
+    await desk.issue()
+    batches = await asyncio.gather(*polls)
+    assert {(batch.first, len(batch.changes)) for batch in batches} == {(head, 1)}
+    assert looks.count(head) <= 2  # two where the second changes between
+
+
+async def test_a_look_that_failed_is_shared_with_nobody_later(desk):
+    token = (await desk.enrol())[1]["token"]
+    look, fails = desk.platform._read, [1]
+
+    async def broken(cursor):
+        if fails:
+            fails.clear()
+            raise StoreError("gone")
+        return await look(cursor)
+
+    desk.platform._read = broken
+    assert (await desk.ask("GET", "/v1/feed?cursor=0&wait_s=0", token=token))[0] == 503
+    assert (await desk.feed(token)).head > 0
 
 
 async def test_a_node_code_pins_the_root_and_is_spent_once(desk):

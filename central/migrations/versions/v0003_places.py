@@ -12,7 +12,8 @@ def upgrade() -> None:
     if "places" not in sa.inspect(op.get_bind()).get_table_names():
         op.create_table(
             "places", sa.Column("node_id", sa.String(32), primary_key=True),
-            sa.Column("lat", sa.Double, nullable=False), sa.Column("lon", sa.Double, nullable=False))
+            sa.Column("lat", sa.Double, nullable=False),
+            sa.Column("lon", sa.Double, nullable=False))
 
 
 def downgrade() -> None:
