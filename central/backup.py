@@ -125,8 +125,8 @@ def _dump(config: CentralConfig, stage: Path) -> tuple[str, int, str]:
         if path is not None:
             copy_sqlite(path, stage / _DATABASE["sqlite"])
         else:
-            _run_tool("pg_dump", engine.url, "--format=custom", "--no-owner", "--no-acl",
-                      f"--file={stage / _DATABASE['postgresql']}")
+            _run_tool("pg_dump", engine.url, "--format=custom", "--compress=1", "--no-owner",
+                      "--no-acl",                      f"--file={stage / _DATABASE['postgresql']}")
         return schema, head, engine.dialect.name
     except SQLAlchemyError as error:
         raise StoreError(f"the database can't be read: {type(error).__name__}") from error
