@@ -98,7 +98,7 @@ class Postgres:
         return self.url(name)
 
     def close(self) -> None:
-        self.stop(signal.SIGQUIT)
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
