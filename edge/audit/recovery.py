@@ -154,8 +154,8 @@ class Segments:
 
     def bytes_from(self, first: int) -> int:
         """Give about how many bytes the records from one on take: exact by segments."""
-        total = 0.0
-        for start, end in zip(self._firsts, [*self._firsts[1:], self._size], strict=True):
+        total, firsts = 0.0, self.firsts
+        for start, end in zip(firsts, [*firsts[1:], self._size], strict=True):
             if end > first and end > start:
                 size = self._path(start).stat().st_size
                 total += size * (end - max(start, first)) / (end - start)

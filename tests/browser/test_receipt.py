@@ -13,10 +13,16 @@ from tests.audit.test_receipts import KEY as NODE_KEY
 from tests.audit.test_receipts import WITNESS, public, spoiled, write
 from tests.audit.test_receipts import prove_record as prove
 from tests.browser.conftest import CHROMIUM, PASSWORD
+from tests.central.desk import desk_of
 from tests.central.test_checkpoints import Wired, checkpoint
-from tests.central.test_platform import desk  # noqa: F401 - a fixture
 
 ALONE = Path(__file__).resolve().parents[2] / "docs" / "verifier" / "receipt.html"
+
+
+@pytest.fixture
+async def desk(tmp_path):
+    async with desk_of(tmp_path / "central") as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -84,7 +90,7 @@ def write_in(folder):
     thread.join()
 
 
-async def test_the_platforms_page_checks_a_file_under_its_policy(page, desk, tmp_path):  # noqa: F811
+async def test_the_platforms_page_checks_a_file_under_its_policy(page, desk, tmp_path):
     write_in(tmp_path)
     response = await page.goto(str(desk.server.make_url("/receipt")))
     assert "unsafe" not in response.headers["content-security-policy"]
@@ -103,7 +109,7 @@ def verification(number: int) -> bytes:
 
 
 async def test_the_administration_shows_what_is_counter_signed_and_gives_its_receipt(
-    page, desk, tmp_path  # noqa: F811
+    page, desk, tmp_path
 ):
     await desk.call("POST", "/v1/accounts", {
         "name": "admin", "role": "administrator", "password": PASSWORD})

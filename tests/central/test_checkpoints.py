@@ -15,7 +15,7 @@ from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.hotpath.receipt import check_receipt
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, JournalUpload, encode_record
-from tests.central.test_platform import KEY, desk  # noqa: F401 - a fixture
+from tests.central.desk import KEY
 
 
 def records(count, *, but=()):
@@ -31,7 +31,7 @@ def checkpoint(held, key=KEY):
 
 
 class Wired:
-    def __init__(self, desk, token: str) -> None:  # noqa: F811
+    def __init__(self, desk, token: str) -> None:
         self.desk, self.token = desk, token
         self.log = checkpoint(()).log
 
@@ -53,7 +53,7 @@ class Wired:
 
 
 @pytest.fixture
-async def wired(desk):  # noqa: F811
+async def wired(desk):
     return Wired(desk, (await desk.enrol())[1]["token"])
 
 
