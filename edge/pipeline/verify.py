@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
-from edge.hotpath.credential import check_credential
 from edge.hotpath.holder import ProbeFault, check_holder, why_unusable
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
@@ -29,6 +28,7 @@ from edge.pipeline.calls import (
     VerificationCall,
 )
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.carried import check_held_or_carried, read_card, see, to_compare
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
     Clock,
@@ -207,12 +207,12 @@ class Verifier:
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic
         assert authentic is not None
-        case.credential = self._cache.credential(authentic.credential_id)
-        case.status = self._cache.status(authentic.credential_id)
-        return check_credential(
-            authentic, case.credential, case.status, case.policy, now=case.now,
-            status_age_s=case.trust.status_age_s(case.now),
-        )
+        found = read_card(case)
+        if found is None:
+            case.credential = self._cache.credential(authentic.credential_id)
+            case.status = self._cache.status(authentic.credential_id)
+            found = check_held_or_carried(case)
+        return found
 
     def _spend(self, case: Judgement, showing: bytes) -> Verdict | None:
         authentic = case.authentic
@@ -229,7 +229,7 @@ class Verifier:
             return verdict(Reason.FACE_ABSENT)
         case.begin()
         try:
-            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+            probe = await self._face_pool.run(deadline_s, lambda: see(self._face, images, case))
         except ImageError:
             # The code is spent, so a picture that turns out damaged is a retry, not an error.
             probe = ProbeFault(Reason.FACE_ABSENT, "damaged")
@@ -237,9 +237,7 @@ class Verifier:
             case.end("face")
             case.why = probe.why
             return verdict(probe.reason)
-        assert case.credential is not None
-        reference = self._cache.reference(case.credential.holder_id, probe.pack)
-        probe = self._cache.protect_probe(probe, reference)
+        reference, probe = to_compare(self._cache, probe, case)
         comparison = self._rates.comparison(case.policy, probe, reference)
         found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
         if found.reason is Reason.REFERENCE_MISSING:

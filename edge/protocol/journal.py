@@ -37,7 +37,10 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """How fresh what the verdict rests on was. Ages in whole seconds; None = none held."""
+    """How fresh what the verdict rests on was. Ages in whole seconds; None = none held.
+
+    `source` says where the credential came from: the node's store, or the card in the code.
+    """
 
     mode: Literal["online", "offline"]
     clock: Literal["trusted", "degraded", "untrusted"]
@@ -46,6 +49,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     credential_age_s: int | None
     policy_version: int
     replay_scope: Literal["node", "site"]
+    source: Literal["store", "card"] = "store"
 
 
 class VerificationRecord(msgspec.Struct, frozen=True, kw_only=True, tag="verification/1"):

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing, oldest_epoch_needed
 from edge.hotpath.trust import Mode, Trust
-from edge.protocol.feed import ChangeBatch, KeyDelivery
+from edge.protocol.feed import ROLE_CARDS, ChangeBatch, KeyDelivery
 from edge.protocol.kh1 import key_epoch_of, step_at
+from edge.sync.envelope import role_keys
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 from edge.sync.sealing import open_epochs
@@ -96,6 +97,7 @@ class Believer:
         await self._worker.run(
             self._store.apply, (), base.mark.cursor, meta_of_root(base))
         self._base = base
+        self._set(self.trust.with_card_keys(role_keys(base.root, ROLE_CARDS)))
 
     async def changes(self, data: bytes) -> ChangeBatch:
         """Believe a batch; when this returns, lookups and trust both know it.

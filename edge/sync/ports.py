@@ -74,6 +74,14 @@ class FeedStore(Protocol):
         """
         ...
 
+    def keep(self, meta: Mapping[str, bytes]) -> None:
+        """Put values down beside the changes, in one transaction; safe beside another writer.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good.
 
@@ -130,6 +138,26 @@ class ShipAnswer(msgspec.Struct, frozen=True):
 
     next: int
     conflict: bool
+
+
+class ListAnswer(msgspec.Struct, frozen=True):
+    """What the platform said of a status list.
+
+    Attributes:
+        token: The signed list, None if it is still the one of the tag that was named.
+        tag: Its tag (RFC 9110 §8.8.3), to name the next time.
+    """
+
+    token: bytes | None
+    tag: str
+
+
+class ListSource(Protocol):
+    """Where status lists are fetched; errors as for `Central`."""
+
+    async def status_list(self, number: int, tag: str) -> ListAnswer | None:
+        """Fetch one status list unless it is still that of the tag; None if there is none."""
+        ...
 
 
 class Central(Protocol):
