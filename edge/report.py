@@ -57,6 +57,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "kanhe_online": ("1 if the central platform is in reach.",
                              lambda: self.trust().mode == "online"),
+            "kanhe_status_lists_held": ("Status lists held.",
+                                        lambda: len(self.trust().lists)),
+            "kanhe_status_lists_age_seconds": (
+                "Age of the oldest status list.",
+                lambda: self.follower.lists.age_s(time.time())),
             "kanhe_keys_age_seconds": ("Age of the keys.",
                                        lambda: self.trust().keys_age_s(time.time())),
             "kanhe_status_age_seconds": ("Age of the status.",
@@ -117,6 +122,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
             faces=judge_faces(self.store.faces),
             references={"generation": self.store.generation, **self.store.references_held},
+            status_lists={"held": len(trust.lists), "age_s": self.follower.lists.age_s(now),
+                          "error": self.follower.lists.error},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
                      "records": self.journal.waiting},
             journal={"log": self.journal.log, "size": self.journal.size,

@@ -22,7 +22,7 @@ from edge.hotpath.statuslist import StatusList, StatusListError, open_token
 from edge.protocol.feed import ROLE_STATUS, Root, list_uri
 from edge.sync.backoff import Backoff
 from edge.sync.envelope import Refusal, Rule, role_keys
-from edge.sync.ports import FeedStore, ListSource
+from edge.sync.ports import Central, FeedStore
 from edge.sync.rules import CLOCK_AHEAD_S_MAX
 from edge.sync.worker import Worker
 
@@ -46,7 +46,7 @@ class ListKeeper:
     def __init__(
         self,
         *,
-        source: ListSource,
+        source: Central,
         store: FeedStore,
         root: Callable[[], Root],
         publish: Callable[[Mapping[str, StatusList]], None],

@@ -152,14 +152,6 @@ class ListAnswer(msgspec.Struct, frozen=True):
     tag: str
 
 
-class ListSource(Protocol):
-    """Where status lists are fetched; errors as for `Central`."""
-
-    async def status_list(self, number: int, tag: str) -> ListAnswer | None:
-        """Fetch one status list unless it is still that of the tag; None if there is none."""
-        ...
-
-
 class Central(Protocol):
     """The calls of the central platform that sync makes; bytes come unjudged.
 
@@ -185,4 +177,8 @@ class Central(Protocol):
 
     async def ship(self, upload: JournalUpload) -> ShipAnswer:
         """Hand over journal records."""
+        ...
+
+    async def status_list(self, number: int, tag: str) -> ListAnswer | None:
+        """Fetch one status list unless it is still that of the tag; None if there is none."""
         ...
