@@ -86,6 +86,14 @@ class Environment:
             self._disown()
             raise self._translate(error, "opened") from error
 
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the file takes on the disk; a sparse map counts as what it holds."""
+        try:
+            return (self._path / "data.mdb").stat().st_blocks * 512
+        except OSError:
+            return 0
+
     def get(self, table: bytes, key: bytes) -> bytes | None:
         """Read one value in a transaction of its own."""
         try:

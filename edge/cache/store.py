@@ -159,6 +159,11 @@ class LmdbStore:
         tables = (_CREDENTIALS, _REFERENCES, _STATUS)
         return {table.decode(): self._env.count(table) for table in tables}
 
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the store takes on the disk."""
+        return self._env.bytes_used
+
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""
         sealed = self._env.get(_META, name.encode())

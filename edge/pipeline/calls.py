@@ -76,6 +76,10 @@ class SceneForbidden(CallError):
     """403: the scene isn't this gate's."""
 
 
+class ChallengeOff(CallError):
+    """409: the scene's policy has no challenges."""
+
+
 class VerificationUnknown(CallError):
     """404: no such verification of this gate."""
 

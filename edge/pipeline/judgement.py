@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from edge.hotpath.card import Card
-from edge.hotpath.presentation import AuthenticPresentation
+from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.ports import Clock, ReplayGuard
@@ -18,6 +18,9 @@ from edge.protocol.records import (
     Status,
     StatusRecord,
 )
+
+STEP_MAX = 2**32
+"""A step has four bytes."""
 
 
 class Judgement(msgspec.Struct, kw_only=True):
@@ -32,7 +35,9 @@ class Judgement(msgspec.Struct, kw_only=True):
     trust: Trust
     now: float
     kind: str = "verification"
+    challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
+    expired: AuthenticPresentation | None = None
     credential: CredentialRecord | None = None
     status: StatusRecord | None = None
     card: Card | None = None
@@ -56,9 +61,15 @@ class Judgement(msgspec.Struct, kw_only=True):
         self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.mark) * 1e3
         self.mark = now
 
+    def keep_expired(self, text: str) -> None:
+        """Take note of which code came too late, for the record only: nothing is judged by it."""
+        window = DriftWindow(STEP_MAX, 0, self.policy.suites)
+        found = check_presentation(text, self.now, self.trust.keys, window)
+        self.expired = found if isinstance(found, AuthenticPresentation) else None
+
     def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
         """Give the journal's record of a verdict."""
-        authentic, credential = self.authentic, self.credential
+        authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
         return VerificationRecord(
             verification_id=self.verification_id,

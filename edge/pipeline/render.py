@@ -43,6 +43,9 @@ def render(
     following = row.next.value if row.next else None
     if decision is Decision.REFER:
         following = "call_operator"
+    elif following == "capture_face" and policy is not None and policy.challenge == "required":
+        # A face without a challenge would only be asked for one.
+        following = "challenge"
     return Answer(
         verification_id=record.verification_id, decision=record.decision, reason=record.reason,
         message=message_for(reason, record.why), next=following, credential=shown,

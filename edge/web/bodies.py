@@ -35,6 +35,7 @@ class VerificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_id: str
     presentation: str
     face_image: str | None = None
+    face_images: tuple[str, ...] = ()
     challenge_id: str | None = None
 
 
@@ -42,8 +43,15 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/captures`."""
 
     request_id: str
-    face_image: str
+    face_image: str | None = None
+    face_images: tuple[str, ...] = ()
     challenge_id: str | None = None
+
+
+class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/challenges`."""
+
+    scene: str
 
 
 class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +73,7 @@ class Fields(msgspec.Struct):
 
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
+_CHALLENGE = msgspec.json.Decoder(ChallengeJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
 
@@ -89,15 +98,22 @@ async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
     Raises:
         Problem: 400, 408, 413, 415 or 422.
     """
-    if request.content_type != "application/json":
-        raise Problem(415, "send application/json")
-    body = _decoded(await _in_time(request.read(), limits), _DECISION)
+    body = await _read_json(request, limits, _DECISION)
     _check_request_id(body.request_id)
     if not 1 <= len(body.reason.strip()) <= NOTE_CHARS_MAX:
         raise Problem(422, f"reason: say why, in 1 to {NOTE_CHARS_MAX} characters")
     if len(body.operator) > OPERATOR_CHARS_MAX or not body.operator.isprintable():
         raise Problem(422, f"operator: up to {OPERATOR_CHARS_MAX} printable characters")
     return body
+
+
+async def read_challenge(request: web.Request, limits: Limits) -> ChallengeJson:
+    """Read what a challenge is wanted for.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    return await _read_json(request, limits, _CHALLENGE)
 
 
 async def read_frame(request: web.Request, limits: Limits) -> bytes:
@@ -114,6 +130,14 @@ async def read_frame(request: web.Request, limits: Limits) -> bytes:
     if len(data) > limits.image_bytes_max:
         raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
     return data
+
+
+async def _read_json(
+    request: web.Request, limits: Limits, decoder: "msgspec.json.Decoder[_T]"
+) -> _T:
+    if request.content_type != "application/json":
+        raise Problem(415, "send application/json")
+    return _decoded(await _in_time(request.read(), limits), decoder)
 
 
 async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
@@ -133,11 +157,13 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     if body.challenge_id is not None:
         texts["challenge_id"] = body.challenge_id
     fields = Fields(texts)
-    if body.face_image is not None:
-        try:
-            fields.face_images = (base64.b64decode(body.face_image, validate=True),)
-        except (binascii.Error, ValueError):
-            raise Problem(422, "face_image isn't base64") from None
+    faces = body.face_images if body.face_image is None else (body.face_image, *body.face_images)
+    if len(faces) > limits.face_images_max:
+        raise Problem(422, f"more than {limits.face_images_max} face images")
+    try:
+        fields.face_images = tuple(base64.b64decode(face, validate=True) for face in faces)
+    except (binascii.Error, ValueError):
+        raise Problem(422, "face_image isn't base64") from None
     return _checked(fields, limits, capture=capture)
 
 

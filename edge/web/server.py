@@ -15,15 +15,16 @@ from aiohttp import web
 from edge.config import Limits
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
-from edge.metrics import CONTENT_TYPE, NodeMetrics
+from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
+from edge.pipeline.challenges import ChallengeShown
 from edge.pipeline.looks import CodeLook, FaceLook
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import read_decision, read_fields, read_frame
+from edge.web.bodies import read_challenge, read_decision, read_fields, read_frame
 from edge.web.callers import Gates
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware
@@ -39,6 +40,10 @@ class Verifies(Protocol):
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer a capture."""
+        ...
+
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Give a challenge."""
         ...
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
@@ -122,6 +127,7 @@ class Server:
             web.get("/v1/verifications", self.shift),
             web.post("/v1/verifications/{id}/captures", self.captures),
             web.post("/v1/verifications/{id}/decision", self.decision),
+            web.post("/v1/challenges", self.challenges),
             web.post("/v1/frames", self.frames),
             web.get("/v1/scenes", self.scenes),
             web.get("/v1/status", self.status),
@@ -171,6 +177,12 @@ class Server:
             gate=gate, verification_id=request.match_info["id"], request_id=body.request_id,
             accept=body.decision == "accept", note=body.reason, actor=actor,
         )))
+
+    async def challenges(self, request: web.Request) -> web.Response:
+        """`POST /v1/challenges`."""
+        gate, _ = await self._caller(request)
+        body = await read_challenge(request, self._limits)
+        return self._json(self._encode(self._verifier.challenge(gate, body.scene)))
 
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
@@ -226,9 +238,10 @@ class Server:
         words = "ready" if status.ready else "\n".join(status.not_ready)
         return web.Response(text=words + "\n", status=200 if status.ready else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
         """`GET /metrics`."""
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+        body, kind = self._metrics.page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""

@@ -1,4 +1,4 @@
-"""Status lists beside the feed: fetched, kept over a restart, asked for by tag, never in the way."""
+"""Status lists beside the feed: fetched, kept over a restart, asked for by tag, out of its way."""
 
 import asyncio
 
