@@ -136,7 +136,7 @@ class CentralClient:
             asked={"If-None-Match": tag} if tag else {}, given=given)
         if status == 404:
             return None
-        fresh = given.get("ETag", "")[:TAG_CHARS_MAX]
+        fresh = given.get("etag", "")[:TAG_CHARS_MAX]
         return ListAnswer(None, tag) if status == 304 else ListAnswer(body, fresh)
 
     async def report(self, report: NodeReport) -> None:
@@ -169,7 +169,7 @@ class CentralClient:
     ) -> tuple[int, bytes]:
         """Make one call; `also` are statuses beside 200 that are answers.
 
-        `asked` are headers of this call, `given` takes those of the answer.
+        `asked` are headers of this call, `given` takes those of the answer, in lower case.
         """
         headers = {**self._headers, **(asked or {})}
         if content_type:
@@ -188,7 +188,7 @@ class CentralClient:
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
             raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
         if given is not None:
-            given.update(response.headers)
+            given.update((name.lower(), value) for name, value in response.headers.items())
         if response.status == 200 or response.status in also:
             return response.status, body
         if response.status in (401, 403):

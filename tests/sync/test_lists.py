@@ -82,10 +82,12 @@ async def test_lists_arrive_and_are_replaced_by_newer_ones(shelf, clock):
 async def test_a_list_that_did_not_change_is_not_sent_again(shelf):
     shelf.central.list_statuses(0)
     await shelf.until(lambda: shelf.seen)
-    held = shelf.seen
+    held, sent = shelf.seen, []
+    shelf.central.tamper = lambda _, token: sent.append(token) or token
     shelf.central.asked.clear()
     await shelf.until(lambda: len(shelf.central.asked) > 6)
     assert shelf.seen is held
+    assert not sent
 
 
 async def test_lists_are_taken_up_again_after_a_restart_without_a_network(shelf, clock):
