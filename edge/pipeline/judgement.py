@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Judgement(msgspec.Struct, kw_only=True):
     policy: ScenePolicy
     trust: Trust
     now: float
-    kind: str = "verification"
+    kind: Literal["verification", "capture", "identification"] = "verification"
     challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
     expired: AuthenticPresentation | None = None
@@ -71,13 +72,14 @@ class Judgement(msgspec.Struct, kw_only=True):
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
+        known = authentic or credential
         return VerificationRecord(
             verification_id=self.verification_id,
-            kind="capture" if self.kind == "capture" else "verification",
+            kind=self.kind,
             at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
             request_digest=self.request_digest, body_digest=self.body_digest,
             decision=verdict.decision.value, reason=verdict.reason.value,
-            credential_id=authentic.credential_id if authentic else None,
+            credential_id=known.credential_id if known else None,
             credential_type=credential.type if credential else "",
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,

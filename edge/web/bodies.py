@@ -54,6 +54,14 @@ class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scene: str
 
 
+class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/identifications`."""
+
+    scene: str
+    request_id: str
+    face_image: str
+
+
 class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/decision`."""
 
@@ -74,6 +82,7 @@ class Fields(msgspec.Struct):
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
 _CHALLENGE = msgspec.json.Decoder(ChallengeJson)
+_IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
 
@@ -90,6 +99,27 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     if kind == "multipart/form-data":
         return await _in_time(_from_multipart(request, limits, capture=capture), limits)
     raise Problem(415, "send application/json or multipart/form-data")
+
+
+async def read_identification(request: web.Request, limits: Limits) -> Fields:
+    """Read the body of an identification: a scene and a face, no code.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type == "application/json":
+        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
+        fields = Fields({"request_id": body.request_id, "scene": body.scene},
+                        face_images=(_decoded_image(body.face_image),))
+        return _checked(fields, limits, capture=True)
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "send application/json or multipart/form-data")
+    fields = await _in_time(_from_multipart(request, limits, capture=True), limits)
+    if "scene" not in fields.texts:
+        raise Problem(422, "scene is required")
+    if len(fields.texts) > 2 or fields.code_image is not None:
+        raise Problem(422, "an identification is of scene, request_id and face_image only")
+    return fields
 
 
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
@@ -160,11 +190,15 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     faces = body.face_images if body.face_image is None else (body.face_image, *body.face_images)
     if len(faces) > limits.face_images_max:
         raise Problem(422, f"more than {limits.face_images_max} face images")
+    fields.face_images = tuple(_decoded_image(face) for face in faces)
+    return _checked(fields, limits, capture=capture)
+
+
+def _decoded_image(text: str) -> bytes:
     try:
-        fields.face_images = tuple(base64.b64decode(face, validate=True) for face in faces)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Problem(422, "face_image isn't base64") from None
-    return _checked(fields, limits, capture=capture)
 
 
 def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:

@@ -17,14 +17,20 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
 from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
+from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
 from edge.pipeline.challenges import ChallengeShown
 from edge.pipeline.looks import CodeLook, FaceLook
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import read_challenge, read_decision, read_fields, read_frame
+from edge.web.bodies import (
+    read_challenge,
+    read_decision,
+    read_fields,
+    read_frame,
+    read_identification,
+)
 from edge.web.callers import Gates
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware
@@ -56,6 +62,14 @@ class Decides(Protocol):
 
     async def decide(self, call: DecisionCall) -> Outcome:
         """Answer a decision."""
+        ...
+
+
+class Identifies(Protocol):
+    """What the web needs of identification."""
+
+    async def identify(self, call: IdentificationCall) -> Outcome:
+        """Answer an identification."""
         ...
 
 
@@ -106,8 +120,10 @@ class Server:
         metrics: NodeMetrics,
         limits: Limits,
         version: str,
+        identifier: Identifies | None = None,
     ) -> None:
-        """Take what the handlers ask."""
+        """Take what the handlers ask; without an identifier its route isn't there."""
+        self._identifier = identifier
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._metrics, self._limits = metrics, limits
@@ -137,6 +153,8 @@ class Server:
             web.get("/openapi.json", self.openapi),
             *routes,
         ])
+        if self._identifier is not None:
+            app.add_routes([web.post("/v1/identifications", self.identifications)])
         return app
 
     async def verifications(self, request: web.Request) -> web.Response:
@@ -163,6 +181,17 @@ class Server:
             deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
         return self._answer(outcome)
+
+    async def identifications(self, request: web.Request) -> web.Response:
+        """`POST /v1/identifications`."""
+        assert self._identifier is not None
+        gate, actor = await self._caller(request)
+        fields = await read_identification(request, self._limits)
+        return self._answer(await self._identifier.identify(IdentificationCall(
+            gate=gate, scene=fields.texts["scene"], request_id=fields.texts["request_id"],
+            face_images=fields.face_images, actor=actor,
+            deadline_s=time.monotonic() + self._limits.deadline_s,
+        )))
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
