@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 import msgspec
 from sqlalchemy import select
 
-from central import consents
+from central import consents, statuslists
 from central.errors import Conflict, Invalid, Unknown
 from central.forms import check_fields
 from central.identifiers import wrong_credit_code, wrong_resident_id
@@ -185,6 +185,7 @@ def issue(tx: Transaction, new: NewCredential) -> str:
     )
     row.sealed = tx.keys.seal(f"credential/{row.id.hex()}", msgspec.json.encode(new.fields))
     tx.session.add(row)
+    statuslists.allot(tx, row.id)
     tx.publish(PutCredential(record_of(tx, row)))
     tx.act("credential.issue", row.id.hex())
     return row.id.hex()
@@ -221,6 +222,7 @@ def set_status(tx: Transaction, credential_id: str, status: str, reason: str) ->
     if row.status == Status.REVOKED:
         raise Conflict("a revoked credential stays revoked: issue a new one")
     row.status, row.status_changed_s = status, tx.now_s
+    statuslists.mark(tx, row.id, Status(status))
     tx.publish(PutStatus(StatusRecord(
         credential_id=row.id, status=Status(status), changed_s=tx.now_s
     )))

@@ -172,6 +172,25 @@ class Gate(Base):
     created_s: Mapped[int] = mapped_column(BigInteger)
 
 
+class StatusTable(Base):
+    """One status list: its entries as they are published, and how many are allotted."""
+
+    __tablename__ = "status_lists"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    used: Mapped[int] = mapped_column(Integer)
+    changed_s: Mapped[int] = mapped_column(BigInteger)
+    entries: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class StatusEntry(Base):
+    """The place of a credential in a status list, for good."""
+
+    __tablename__ = "status_entries"
+    credential_id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    place: Mapped[int] = mapped_column(Integer)
+
+
 class Wallet(Base):
     """A paired wallet; its token is kept hashed."""
 
@@ -224,6 +243,7 @@ class Act(Base):
     reason: Mapped[str] = mapped_column(String(400))
 
 
+Index("status_entries_place", StatusEntry.number, StatusEntry.place, unique=True)
 Index("journal_taken", JournalEntry.taken_s)
 # Lists go from the newest back; each filter has its index, so that a page of a million rows is one
 # range of an index.

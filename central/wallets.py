@@ -117,14 +117,19 @@ def cards(tx: Transaction, wallet: Wallet, ahead_days: int) -> list[WalletCreden
     return [
         WalletCredential(
             row.id.hex(), row.type, row.status, row.valid_until_s,
-            {
-                name: mask(value, _MASKS[name])
-                for name, value in record_of(tx, row).fields.items() if name in _MASKS
-            },
+            shown_fields(tx, row),
             tuple(_keys(epoch, suite, row.id) for epoch in epochs for suite in SUITES),
         )
         for row in rows
     ]
+
+
+def shown_fields(tx: Transaction, row: Credential) -> dict[str, str]:
+    """Give the fields of a credential that a wallet shows, masked."""
+    return {
+        name: mask(value, _MASKS[name])
+        for name, value in record_of(tx, row).fields.items() if name in _MASKS
+    }
 
 
 def deliver(tx: Transaction, wallet: Wallet, ahead_days: int, unix_s: float) -> WalletDelivery:

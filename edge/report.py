@@ -118,6 +118,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
             faces=judge_faces(self.store.faces),
             references={"generation": self.store.generation, **self.store.references_held},
+            status_lists={"held": len(trust.lists), "age_s": self.follower.lists.age_s(now),
+                          "error": self.follower.lists.error},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
                      "records": self.journal.waiting},
             journal={"log": self.journal.log, "size": self.journal.size,

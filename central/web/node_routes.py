@@ -1,18 +1,30 @@
 """What nodes and wallets call."""
 
+import asyncio
 import base64
 
 import msgspec
 from aiohttp import web
 
-from central import checkpoints, consents, identity, intake, nodes, signals, wallets
+from central import (
+    cards,
+    checkpoints,
+    consents,
+    identity,
+    intake,
+    nodes,
+    signals,
+    statuslists,
+    wallets,
+)
 from central.errors import Refused, Unknown
 from central.fleet import known_scenes
 from central.nodes import EnrolRequest
 from central.schema import Node
 from central.store import Transaction
 from central.web.common import METRICS, PLATFORM, answer, bearer, number, packed, read_json
-from edge.protocol.feed import WAIT_S_MAX
+from edge.hotpath.statuslist import MEDIA_TYPE
+from edge.protocol.feed import ROLE_CARDS, ROLE_STATUS, WAIT_S_MAX
 from edge.protocol.identity import Challenge, ChallengeRequest, RenewRequest
 from edge.protocol.journal import JournalAck
 
@@ -150,6 +162,35 @@ async def wallet(request: web.Request) -> web.Response:
         tx, wallets.wallet_of_token(tx, token), ahead, platform.now())))
 
 
+async def wallet_cards(request: web.Request) -> web.Response:
+    """`GET /v1/wallet/cards`: made when asked for, since each takes milliseconds."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    log, ahead = platform.config.log, platform.config.wallet_ahead_days
+    key = cards.role_key(platform.keys, platform.root, ROLE_CARDS)
+    if key is None:
+        return answer({"cards": []})
+    drafts = await platform.database.run(lambda tx: cards.draft(
+        tx, wallets.wallet_of_token(tx, token), log=log, pack=platform.pack_id, ahead_days=ahead))
+    made = await asyncio.get_running_loop().run_in_executor(None, cards.make, drafts, log, key)
+    return answer({"cards": made})
+
+
+async def status_list(request: web.Request) -> web.Response:
+    """`GET /v1/status-lists/{number}`: public, as the draft has it, and cacheable."""
+    platform, text = request.app[PLATFORM], request.match_info["number"]
+    key = cards.role_key(platform.keys, platform.root, ROLE_STATUS)
+    if key is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise Unknown("there is no such status list")
+    number, config = int(text), platform.config
+    tag, _ = await platform.database.run(lambda tx: statuslists.tag_of(tx, number))
+    headers = {"Cache-Control": f"public, max-age={statuslists.TTL_S}", "ETag": tag}
+    if request.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=headers)
+    made, headers["ETag"] = await platform.database.run(lambda tx: statuslists.token(
+        tx, number, log=config.log, ahead_days=config.node_ahead_days, key=key))
+    return web.Response(body=made, content_type=MEDIA_TYPE, headers=headers)
+
+
 async def wallet_visits(request: web.Request) -> web.Response:
     """`GET /v1/wallet/visits`."""
     platform, token = request.app[PLATFORM], bearer(request)
@@ -199,6 +240,8 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/journal/checkpoint", checkpoint), web.get("/v1/witness", witness),
         web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
         web.delete("/v1/wallet", wallet_unpair), web.get("/v1/wallet/visits", wallet_visits),
+        web.get("/v1/wallet/cards", wallet_cards),
+        web.get("/v1/status-lists/{number}", status_list),
         web.post("/v1/wallet/consents", wallet_consent),
     ]
 

@@ -178,7 +178,7 @@ def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:
             "attack": one("attack"), "pad": one("pad"), "challenge": one("challenge"),
             "challenge_actions": int(one("challenge_actions")),
             "trust_age_max_s": int(age) if age else None, "trust_stale": one("trust_stale"),
-            "clock_degraded": one("clock_degraded"),
+            "clock_degraded": one("clock_degraded"), "cards": one("cards"),
             "capture_open_s": int(one("capture_open_s")),
             "capture_tries": int(one("capture_tries")), "disclose": disclosed,
         }

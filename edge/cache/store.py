@@ -229,6 +229,10 @@ class LmdbStore:
 
         self._env.write(work)
 
+    def keep(self, meta: Mapping[str, bytes]) -> None:
+        """Put values down beside the changes, in one transaction."""
+        self._env.write(lambda txn: self._put_meta(txn, meta))
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good."""
 

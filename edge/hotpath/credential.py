@@ -74,10 +74,9 @@ def check_standing(
         The verdict against it, None if nothing is known to be wrong.
     """
     # 2. Status: what is known to be withdrawn stays so, however old the news.
-    if status is not None and status.status is Status.REVOKED:
-        return verdict(Reason.CREDENTIAL_REVOKED)
-    if status is not None and status.status is Status.SUSPENDED:
-        return verdict(Reason.CREDENTIAL_SUSPENDED)
+    found = check_status(status)
+    if found is not None:
+        return found
 
     # 3. Validity: an end is exclusive.
     if now < credential.valid_from_s:
@@ -88,4 +87,13 @@ def check_standing(
     # 4. Accepted in this scene.
     if credential.type not in policy.accepts:
         return verdict(Reason.CREDENTIAL_NOT_ACCEPTED_HERE)
+    return None
+
+
+def check_status(status: StatusRecord | None) -> Verdict | None:
+    """Judge the status alone: all that may be known of a credential that isn't held."""
+    if status is not None and status.status is Status.REVOKED:
+        return verdict(Reason.CREDENTIAL_REVOKED)
+    if status is not None and status.status is Status.SUSPENDED:
+        return verdict(Reason.CREDENTIAL_SUSPENDED)
     return None

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.protocol.kh1 import (
     ALIAS_INFO,
+    CARD_INFO,
     SUITE_COMPACT,
     SUITE_COMPACT_NATIONAL,
     TOKEN_INFO,
@@ -104,9 +105,10 @@ class DerivedKeys:
         key_epoch: UTC day number.
         compact: Keys by compact suite.
         seal_private: X25519 private key of sealed codes.
+        card_key: 32 bytes; hides the references of the day's cards.
     """
 
-    __slots__ = ("compact", "key_epoch", "seal_private")
+    __slots__ = ("card_key", "compact", "key_epoch", "seal_private")
 
     def __init__(self, keys: EpochKeys) -> None:
         """Derive all suites' keys.
@@ -122,6 +124,7 @@ class DerivedKeys:
             for suite in (SUITE_COMPACT, SUITE_COMPACT_NATIONAL)
         }
         self.seal_private = X25519PrivateKey.from_private_bytes(keys.seal_private)
+        self.card_key = _hkdf(hashes.SHA256(), keys.master, CARD_INFO, 32)
 
     @property
     def seal_public(self) -> bytes:

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.hotpath.keys import KeyRing
+from edge.hotpath.statuslist import StatusList
 from edge.protocol.feed import Change, DropPolicy, EpochsChanged, PutGate, PutPolicy
 from edge.protocol.records import GateRecord, ScenePolicy
 
@@ -38,6 +40,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         keys_pending: New key epochs were announced and aren't held yet.
         central_clock_skew_s: Central platform's clock minus this node's; None = unknown.
         central_clock_as_of_s: This node's clock when that was measured.
+        card_keys: Who may sign cards; with none, cards aren't read.
+        lists: Status lists held, by name.
     """
 
     node_id: str
@@ -52,6 +56,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     keys_pending: bool = False
     central_clock_skew_s: float | None = None
     central_clock_as_of_s: float | None = None
+    card_keys: tuple[Ed25519PublicKey, ...] = ()
+    lists: Mapping[str, StatusList] = {}
 
     def keys_age_s(self, now: float) -> int | None:
         """Give the age of the keys in whole seconds, None if none were ever held."""
@@ -114,6 +120,14 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     def without_keys_before(self, key_epoch: int) -> "Trust":
         """Forget the key epochs before that day, which makes nothing fresher."""
         return msgspec.structs.replace(self, keys=self.keys.without_before(key_epoch))
+
+    def with_card_keys(self, keys: tuple[Ed25519PublicKey, ...]) -> "Trust":
+        """Say who may sign cards, by the newest root."""
+        return msgspec.structs.replace(self, card_keys=keys)
+
+    def with_lists(self, lists: Mapping[str, StatusList]) -> "Trust":
+        """Take up the status lists that are held."""
+        return msgspec.structs.replace(self, lists=lists)
 
     def with_mode(self, mode: Mode) -> "Trust":
         """Say whether the central platform is in reach."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge.hotpath.credential import check_standing
+from edge.hotpath.credential import check_standing, check_status
 from edge.hotpath.reasons import REASONS, Reason, Stage
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
@@ -132,16 +132,17 @@ class Decider:
         if before.credential_id is not None:
             credential, status = self._cache.standing(before.credential_id)
         found: Verdict | None = None
-        if credential is not None and call.accept:
-            found = check_standing(credential, status, policy, now=now)
+        if call.accept:
+            found = (check_status(status) if credential is None
+                     else check_standing(credential, status, policy, now=now))
         if found is None:
             found = verdict(Reason.OPERATOR_ACCEPTED if call.accept else Reason.OPERATOR_REJECTED)
         accepted = found.decision == "accept"
         record = msgspec.structs.replace(
             before, kind="decision", at_ms=int(now * 1000), request_digest=key,
             body_digest=digest, decision=found.decision.value, reason=found.reason.value, why="",
-            credential_type=credential.type if credential else "",
-            credential_status=status_word(credential, status),
+            credential_type=credential.type if credential else before.credential_type,
+            credential_status=status_word(credential, status) or before.credential_status,
             evidence=evidence_of(trust, now, self._clock, self._guard, credential, policy),
             disclosed=disclosed_fields(credential, policy) if accepted else (),
             actor=call.actor, note=call.note,

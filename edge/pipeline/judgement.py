@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from edge.hotpath.card import Card
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
@@ -40,6 +41,11 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     expired: AuthenticPresentation | None = None
     credential: CredentialRecord | None = None
     status: StatusRecord | None = None
+    card: Card | None = None
+    carried: bool = False
+    """The credential is known by its card only."""
+    carried_as_of_s: int | None = None
+    """When the status that a carried credential rests on was true."""
     face: FaceEvidence | None = None
     why: str = ""
     actor: str = ""
@@ -79,11 +85,18 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,
             step=authentic.step if authentic else None,
-            evidence=evidence_of(
-                self.trust, self.now, clock, guard, credential, self.policy),
+            evidence=self._evidence(clock, guard),
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
+
+    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
+        found = evidence_of(self.trust, self.now, clock, guard, self.credential, self.policy)
+        if not self.carried:
+            return found
+        as_of_s = self.carried_as_of_s
+        age_s = None if as_of_s is None else max(0, int(self.now) - as_of_s)
+        return msgspec.structs.replace(found, source="card", status_age_s=age_s)
 
 
 def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from edge.hotpath.card import CARD_SPACE
 from edge.hotpath.holder import Comparison, Probe
 from edge.hotpath.normalise import IDENTITIES_MIN, Calibration, CohortView, score_shift
 from edge.hotpath.rates import Point, serving_point
@@ -97,6 +98,9 @@ class SceneRates:
                          calibration=fitness.maker)
         view, calibration = self._cohort(), self._calibration()
         if view is None or calibration is None or reference is None:
+            return raw
+        if reference.generation == CARD_SPACE:
+            # The cohort is rotated otherwise than this pair: it says nothing of their score.
             return raw
         point = calibration.point(policy.fmr_max)
         stored = np.frombuffer(reference.template, np.int8)

@@ -11,7 +11,6 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
-from edge.hotpath.credential import check_credential
 from edge.hotpath.holder import Probe, ProbeFault, check_holder, why_of
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
@@ -23,6 +22,7 @@ from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.carried import check_held_or_carried, read_card, see, to_compare
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement, policy_of
@@ -225,11 +225,11 @@ class Verifier:
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic
         assert authentic is not None
-        case.credential, case.status = self._cache.standing(authentic.credential_id)
-        return check_credential(
-            authentic, case.credential, case.status, case.policy, now=case.now,
-            status_age_s=case.trust.status_age_s(case.now),
-        )
+        found = read_card(case)
+        if found is None:
+            case.credential, case.status = self._cache.standing(authentic.credential_id)
+            found = check_held_or_carried(case)
+        return found
 
     def _spend(self, case: Judgement, showing: bytes) -> Verdict | None:
         authentic = case.authentic
@@ -250,9 +250,7 @@ class Verifier:
             case.end("face")
             case.why = probe.why
             return verdict(probe.reason)
-        assert case.credential is not None
-        reference = self._cache.reference(case.credential.holder_id, probe.pack)
-        probe = self._cache.protect_probe(probe, reference)
+        reference, probe = to_compare(self._cache, probe, case)
         comparison = self._rates.comparison(case.policy, probe, reference)
         found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
         case.why = why_of(found, probe, reference, case.policy, case.now)
@@ -268,7 +266,7 @@ class Verifier:
             return actions
         try:
             probe = await self._face_pool.run(
-                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
+                deadline_s, lambda: see(self._face, images, case), case.gate.gate_id)
         except ImageError:
             # The code is spent, so a picture that turns out damaged is a retry, not an error.
             return ProbeFault(Reason.FACE_ABSENT, "damaged")

@@ -32,6 +32,8 @@ CHANGES_MAX = 5_000
 EPOCHS_MAX = 400
 WAIT_S_MAX = 55
 SEAL_INFO = b"kanhe/feed/keys/1"
+ROLE_CARDS, ROLE_STATUS = "cards", "status"
+"""Roles whose keys sign COSE messages, not envelopes; a root may lack them."""
 FINGERPRINT_CHARS = 32
 """A node's one-time code ends in this many characters of root fingerprint."""
 
@@ -54,6 +56,11 @@ def root_fingerprint(root_body: bytes) -> str:
 def seal_info(node_id: str) -> bytes:
     """Give the HPKE info that binds a sealed epoch to one node."""
     return SEAL_INFO + node_id.encode()
+
+
+def list_uri(log: str, number: int) -> str:
+    """Give the name of a status list of a feed: a name to compare, never an address to call."""
+    return f"kanhe:{log}/{number}"
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -88,7 +95,8 @@ class Root(msgspec.Struct, frozen=True, tag="root", kw_only=True):
     keys: dict[str, bytes]
     """Ed25519 public keys (32 bytes) by key id."""
     roles: dict[str, RoleKeys]
-    """By kind: `root`, `changes`, `keys`, and `snapshot`, `timestamp` when they join."""
+    """By kind: `root`, `changes`, `keys`, and `snapshot`, `timestamp` when they join. `cards` and
+    `status` name who signs cards and status lists; a root without them has nobody who does."""
 
 
 class PutCredential(msgspec.Struct, frozen=True, tag="put_credential"):

@@ -44,7 +44,10 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How fresh what the verdict rests on was. Ages in whole seconds; None = none held."""
+    """How fresh what the verdict rests on was. Ages in whole seconds; None = none held.
+
+    `source` says where the credential came from: the node's store, or the card in the code.
+    """
 
     mode: Literal["online", "offline"]
     clock: Literal["trusted", "degraded", "untrusted"]
@@ -53,6 +56,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     credential_age_s: int | None
     policy_version: int
     replay_scope: Literal["node", "site"]
+    source: Literal["store", "card"] = "store"
 
 
 class VerificationRecord(

@@ -32,6 +32,7 @@ TAG_CONTEXT = b"kanhe/KH1"
 SEAL_CONTEXT = b"kanhe/KH1/sealed"
 ALIAS_INFO = b"kanhe/KH1/alias"
 TOKEN_INFO = b"kanhe/KH1/token"
+CARD_INFO = b"kanhe/KH1/card"
 
 
 class SealedInner(msgspec.Struct, frozen=True):

@@ -136,6 +136,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
+        cards: Whether a card in a sealed code speaks for a credential that isn't held here:
+            not read, read where a status list tells its status, or read without one too.
         capture_open_s, capture_tries: How long and how often a face may follow its code.
         disclose: What the gate sees on accept.
     """
@@ -165,6 +167,7 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"
+    cards: Literal["off", "with_status", "without_status"] = "with_status"
     capture_open_s: int = 60
     capture_tries: int = 5
     disclose: tuple[Disclosure, ...] = ()

@@ -6,15 +6,17 @@
 - Calls come from one task, one after the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing, oldest_epoch_needed
+from edge.hotpath.statuslist import StatusList
 from edge.hotpath.trust import Mode, Trust
-from edge.protocol.feed import ChangeBatch, KeyDelivery
+from edge.protocol.feed import ROLE_CARDS, ChangeBatch, KeyDelivery
 from edge.protocol.kh1 import key_epoch_of, step_at
+from edge.sync.envelope import role_keys
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 from edge.sync.sealing import open_epochs
@@ -59,6 +61,7 @@ class Believer:
         self._now = now
         self._worker = worker
         self._epochs_back = epochs_back
+        self._lists: Mapping[str, StatusList] = {}
         self._base: RootOfTrust | None = None
         self._trust: Trust | None = None
 
@@ -104,6 +107,7 @@ class Believer:
         await self._worker.run(
             self._store.apply, (), base.mark.cursor, meta_of_root(base))
         self._base = base
+        self._set(self.trust.with_card_keys(role_keys(base.root, ROLE_CARDS)))
 
     async def changes(self, data: bytes) -> ChangeBatch:
         """Believe a batch; when this returns, lookups and trust both know it.
@@ -174,6 +178,11 @@ class Believer:
         if self.trust.mode != mode:
             self._set(self.trust.with_mode(mode))
 
+    def set_lists(self, lists: Mapping[str, StatusList]) -> None:
+        """Publish the status lists held; may come at any time, also in the middle of a batch."""
+        self._lists = lists
+        self._set(self.trust)
+
     def set_clock_skew(self, skew_s: float | None) -> None:
         """Publish how far the platform's clock is from ours."""
         self._set(self.trust.with_clock_skew(skew_s, self._now()))
@@ -191,5 +200,5 @@ class Believer:
             key_epoch_of(step_at(self._now()) - steps_back), self._epochs_back)
 
     def _set(self, trust: Trust) -> None:
-        self._trust = trust
-        self._publish(trust)
+        self._trust = trust.with_lists(self._lists)
+        self._publish(self._trust)

@@ -10,6 +10,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import TypeVar
 
 import aiohttp
@@ -17,12 +18,13 @@ import msgspec
 
 from edge.errors import CentralError, FeedRefused
 from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer
+from edge.hotpath.statuslist import TOKEN_BYTES_MAX
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.identity import Challenge, ChallengeRequest, Renewed, RenewRequest
 from edge.protocol.journal import JournalAck, JournalUpload
 from edge.protocol.report import NodeReport
 from edge.sync.envelope import UNREADABLE
-from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
+from edge.sync.ports import CentralRefused, CentralSilent, ListAnswer, ShipAnswer
 
 CONNECT_S_MAX = 5.0
 CALL_S_MAX = 10.0
@@ -31,6 +33,7 @@ SMALL_BYTES_MAX = 64 * 1024
 ENROL_BYTES_MAX = 1024 * 1024
 CONNECTIONS_MAX = 4
 WORDS_CHARS_MAX = 200
+TAG_CHARS_MAX = 64
 
 
 class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +150,17 @@ class CentralClient:
         _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)
         return _parsed(body, _Time).unix_s
 
+    async def status_list(self, number: int, tag: str) -> ListAnswer | None:
+        """Fetch a status list unless it is still that of the tag; None if there is none."""
+        given: dict[str, str] = {}
+        status, body = await self._call(
+            "GET", f"/v1/status-lists/{number}", bytes_max=TOKEN_BYTES_MAX, also=(304, 404),
+            asked={"If-None-Match": tag} if tag else {}, given=given)
+        if status == 404:
+            return None
+        fresh = given.get("etag", "")[:TAG_CHARS_MAX]
+        return ListAnswer(None, tag) if status == 304 else ListAnswer(body, fresh)
+
     async def report(self, report: NodeReport) -> None:
         """Tell the platform how this node is."""
         await self._call(
@@ -181,9 +195,13 @@ class CentralClient:
     async def _call(
         self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),
         data: bytes | None = None, content_type: str = "", total_s: float | None = None,
+        asked: Mapping[str, str] | None = None, given: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """Make one call; `also` are statuses beside 200 that are answers."""
-        headers = dict(self._headers)
+        """Make one call; `also` are statuses beside 200 that are answers.
+
+        `asked` are headers of this call, `given` takes those of the answer, in lower case.
+        """
+        headers = {**self._headers, **(asked or {})}
         if content_type:
             headers["Content-Type"] = content_type
         total_s = self._call_s_max if total_s is None else total_s
@@ -199,6 +217,8 @@ class CentralClient:
             raise CentralSilent(f"{what}: no answer within {total_s:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
             raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
+        if given is not None:
+            given.update((name.lower(), value) for name, value in response.headers.items())
         if response.status == 200 or response.status in also:
             return response.status, body
         if response.status in (401, 403):

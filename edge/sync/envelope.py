@@ -147,6 +147,12 @@ def check_keys_of_root(root: Root) -> None:
             raise Refusal(Rule.KEYS_OF_ROOT, f"the threshold of '{role}' can't be met by its keys")
 
 
+def role_keys(root: Root, role: str) -> tuple[Ed25519PublicKey, ...]:
+    """Give the keys of a role that a root may lack; any one of them is enough."""
+    names = root.roles[role].key_ids if role in root.roles else ()
+    return tuple(Ed25519PublicKey.from_public_bytes(root.keys[name]) for name in names)
+
+
 def withdrawn(before: Root, after: Root, role: str) -> bool:
     """Say whether a role lost a key: what only that key may have said isn't a floor any more."""
     return not set(before.roles[role].key_ids) <= set(after.roles[role].key_ids)

@@ -29,6 +29,7 @@ from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal
 from edge.sync.identity import Identity
+from edge.sync.lists import ListKeeper
 from edge.sync.ports import Central, CentralRefused, CentralSilent, FeedStore
 from edge.sync.worker import Worker
 
@@ -109,6 +110,9 @@ class Follower:
         self._believer = Believer(
             store=store, seal_private=seal_private, publish=publish, now=now,
             worker=self._worker, epochs_back=self._options.epochs_back)
+        self.lists = ListKeeper(
+            source=central, store=store, root=lambda: self._believer.base.root,
+            publish=self._believer.set_lists, now=now, jitter=jitter)
         self._backoff = Backoff(self._options.retry_first_s, jitter)
         self._task: asyncio.Task[None] | None = None
         self._last_contact_s: float | None = None
@@ -139,6 +143,7 @@ class Follower:
         """
         assert self._task is None, "already started"
         await self._believer.load()
+        await self.lists.start()
         self._task = asyncio.create_task(self._run(), name="kanhe-feed")
         return self._believer.trust
 
@@ -149,6 +154,7 @@ class Follower:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.lists.stop()
         self._worker.close()
 
     def wake(self) -> None:

@@ -75,6 +75,14 @@ class FeedStore(Protocol):
         """
         ...
 
+    def keep(self, meta: Mapping[str, bytes]) -> None:
+        """Put values down beside the changes, in one transaction; safe beside another writer.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good.
 
@@ -145,6 +153,18 @@ class ShipAnswer(msgspec.Struct, frozen=True):
     conflict: bool
 
 
+class ListAnswer(msgspec.Struct, frozen=True):
+    """What the platform said of a status list.
+
+    Attributes:
+        token: The signed list, None if it is still the one of the tag that was named.
+        tag: Its tag (RFC 9110 §8.8.3), to name the next time.
+    """
+
+    token: bytes | None
+    tag: str
+
+
 class Central(Protocol):
     """The calls of the central platform that sync makes; bytes come unjudged.
 
@@ -174,4 +194,8 @@ class Central(Protocol):
 
     async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
         """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
+        ...
+
+    async def status_list(self, number: int, tag: str) -> ListAnswer | None:
+        """Fetch one status list unless it is still that of the tag; None if there is none."""
         ...

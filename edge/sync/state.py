@@ -13,7 +13,8 @@ import msgspec
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.trust import Trust, usable_gates
-from edge.sync.envelope import UNREADABLE
+from edge.protocol.feed import ROLE_CARDS
+from edge.sync.envelope import UNREADABLE, role_keys
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 
@@ -100,6 +101,7 @@ def load_trust(store: FeedStore, base: RootOfTrust) -> Trust:
         keys_as_of_s=fresh.keys_as_of_s,
         status_as_of_s=fresh.status_as_of_s,
         keys_pending=base.mark.keys_pending,
+        card_keys=role_keys(base.root, ROLE_CARDS),
     )
 
 

@@ -74,6 +74,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         faces: How many holders' faces are held, against the number to file from.
         pack_change: How a change of pack goes, in words; empty where there is none.
         references: Generation of the references, and how many by pack.
+        status_lists: How many are held, the age of the oldest, and what is wrong with fetching.
     """
 
     version: str
@@ -95,6 +96,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     pack_change: str
     faces: Faces
     references: Mapping[str, int]
+    status_lists: Mapping[str, int | str | None]
     waiting: Mapping[str, int]
     journal: Mapping[str, int | str]
     feed: Mapping[str, int | float | str | None]

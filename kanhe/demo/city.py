@@ -160,8 +160,9 @@ class City:
         self.holders[person.key] = holder_id
         code = await self.admin("POST", f"/v1/holders/{holder_id}/wallet-codes")
         paired = await self._call("", "POST", "/v1/wallets", orjson.dumps({"code": code["code"]}))
-        self.wallets[person.key] = Wallet(
-            await self._call(paired["token"], "GET", "/v1/wallet", b""))
+        delivered = await self._call(paired["token"], "GET", "/v1/wallet", b"")
+        cards = await self._call(paired["token"], "GET", "/v1/wallet/cards", b"")
+        self.wallets[person.key] = Wallet({**delivered, **cards})
 
     async def _call(self, token: str, method: str, path: str, body: bytes) -> dict[str, Any]:
         authority = None if is_loopback(self._host) else self._authority("central")

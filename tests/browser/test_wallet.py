@@ -68,6 +68,35 @@ async def test_a_sealed_code_made_in_the_browser_holds(stage):
         assert await verified(stage, await read_code(page)) == ("accept", "ok")
 
 
+async def test_a_card_goes_with_the_code_and_holds(stage):
+    async with stage.browser(locale="en-GB", viewport={"width": 390, "height": 844}) as page:
+        await paired(stage, page, "lin")
+        await page.click(".pass[data-type=resident_id]")
+        await page.check("#card")
+        await page.wait_for_timeout(600)
+        await stage.fresh_step()
+        text = await read_code(page)
+        assert len(text) > 600
+        # The node reads cards: one that the page had altered would be `card_mismatch`.
+        assert await verified(stage, text) == ("accept", "ok")
+
+
+async def test_cards_are_kept_and_work_without_a_network(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await paired(stage, page, "fang")
+        await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await page.context.set_offline(True)
+        await page.reload()
+        await page.wait_for_selector("#list .pass")
+        await page.click(".pass[data-type=driving_licence]")
+        await page.check("#card")
+        await page.wait_for_timeout(600)
+        await stage.fresh_step()
+        text = await read_code(page)
+        assert len(text) > 600
+        assert await verified(stage, text) == ("accept", "ok")
+
+
 async def test_the_wallet_goes_on_without_a_network_through_a_reload(stage):
     async with stage.browser(locale="en-GB") as page:
         await paired(stage, page, "fang")

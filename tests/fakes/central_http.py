@@ -1,6 +1,7 @@
 """The HTTP face of the central simulator: routes, bearer tokens, faults on the way out."""
 
 import base64
+import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,7 @@ def application(central: "CentralSimulator") -> web.Application:
     app.router.add_get("/v1/time", calls.time)
     app.router.add_post("/v1/journal", calls.journal)
     app.router.add_post("/v1/journal/checkpoint", calls.checkpoint)
+    app.router.add_get("/v1/status-lists/{number}", calls.status_list)
     return app
 
 
@@ -68,6 +70,18 @@ class _Calls:
     async def time(self, request: web.Request) -> web.StreamResponse:
         self._node(request)
         return web.json_response({"unix_s": self._central.now() + self._central.clock_error_s})
+
+    async def status_list(self, request: web.Request) -> web.StreamResponse:
+        self._central.asked.append(request.path)
+        token = self._central.list_tokens.get(int(request.match_info["number"]))
+        if token is None:
+            return problem(404, "there is no such status list")
+        tag = f'"{hashlib.sha256(token).hexdigest()[:16]}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304)
+        answer = self._answer(request, token)
+        answer.headers["ETag"] = tag
+        return answer
 
     async def journal(self, request: web.Request) -> web.StreamResponse:
         node = self._node(request)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer, countersign
 from edge.hotpath.merkle import Frontier, hash_leaf
+from edge.hotpath.statuslist import StatusList, make_token, pack
 from edge.protocol.feed import (
     CHANGES_MAX,
     Change,
@@ -26,6 +27,7 @@ from edge.protocol.feed import (
     PutPolicy,
     PutReference,
     PutStatus,
+    list_uri,
 )
 from edge.protocol.journal import JournalUpload
 from edge.protocol.records import (
@@ -70,6 +72,7 @@ class CentralSimulator:
         self.asked: list[str] = []
         self.batch_max = CHANGES_MAX
         self.clock_error_s = 0.0
+        self.list_tokens: dict[int, bytes] = {}
         self.tamper: Answerer | None = None
         self.lose_answers = 0
         self.witness = Ed25519PrivateKey.generate()
@@ -155,6 +158,15 @@ class CentralSimulator:
 
     def revoke_node(self, node_id: str) -> None:
         self.nodes[node_id].revoked = True
+
+    def list_statuses(self, *values: int, number: int = 0, **differently: int) -> bytes:
+        """Publish a status list that is true now; give its token."""
+        now_s = int(self.now())
+        made = StatusList(**{
+            "uri": list_uri(self.forge.log, number), "bits": 2, "statuses": pack(values, 2),
+            "issued_s": now_s, "expires_s": now_s + 86_400, "ttl_s": 300, **differently})
+        self.list_tokens[number] = make_token(made, self.forge.keys.status[0])
+        return self.list_tokens[number]
 
     # --- what an attacker, or a fault, does
 

@@ -120,6 +120,10 @@ class MemoryStore:
         self._epochs = {keys.key_epoch: keys for keys in epochs}
         self._meta.update(meta)
 
+    def keep(self, meta: Mapping[str, bytes]) -> None:
+        self._write()
+        self._meta.update(meta)
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         self._write()
         for day in key_epochs:

@@ -15,6 +15,7 @@ FILE_BYTES_MAX = 500_000
 
 OWNERS = {
     "onnxruntime": {"edge/models/sessions.py"},
+    "cbor2": {"edge/protocol/cose.py"},
     "lmdb": {"edge/cache/lmdb_env.py"},
     "redis": set[str](),
     "pyzbar": {"edge/capture/zbar_worker.py"},

@@ -19,10 +19,13 @@ from edge.pipeline.calls import (
 )
 from edge.protocol.feed import PutCredential
 from edge.protocol.records import Status
+from tests.fakes import cards
 from tests.fakes.ports import BrokenJournal
 from tests.pipeline.desk import (
     BLURRED,
+    CREDENTIAL,
     GATE,
+    KEYS,
     MANY,
     NOBODY,
     NOW,
@@ -42,9 +45,9 @@ def desk(tmp_path):
 
 
 LATER = {
-    Reason.CARD_MISMATCH, Reason.NOBODY, Reason.OPERATOR_ACCEPTED, Reason.OPERATOR_REJECTED,
+    Reason.NOBODY, Reason.OPERATOR_ACCEPTED, Reason.OPERATOR_REJECTED,
 }
-"""Reasons whose calls this node doesn't serve: cards, 1:N, operators' decisions."""
+"""Reasons whose calls this node doesn't serve: 1:N, operators' decisions."""
 
 
 def altered(code: str) -> str:
@@ -85,6 +88,9 @@ REACHED = {
     Reason.CREDENTIAL_REVOKED: lambda d: d.set_status(Status.REVOKED) or {},
     Reason.CREDENTIAL_NOT_ACCEPTED_HERE: lambda d: d.policy("code", accepts=("driving_licence",))
     or {},
+    Reason.CARD_MISMATCH: lambda d: setattr(d, "trust", msgspec.structs.replace(
+        d.trust, card_keys=(cards.KEY.public_key(),)))
+    or {"code": cards.code(CREDENTIAL, STEP, KEYS, b"no card")},
     Reason.TRUST_STALE: lambda d: d.policy("code", trust_age_max_s=4) or {},
     Reason.PRESENTATION_REPLAYED: spent_before,
     Reason.REFERENCE_MISSING: lambda d: d.put(

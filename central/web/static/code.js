@@ -40,9 +40,9 @@ async function mac(key, data) {
   return new Uint8Array(await crypto.subtle.sign("HMAC", key, data));
 }
 
-/** The text that a phone shows in one step. keys: {holderKey, alias, sealPublic, credentialId}. */
-export async function makeCode(keys, suite, step) {
-  const binary = suite === SEALED ? await sealed(keys, step) : await compact(keys, step);
+/** The text that a phone shows in one step. keys: {holderKey, alias, sealPublic, credentialId}. A sealed code may carry a card. */
+export async function makeCode(keys, suite, step, card = new Uint8Array(0)) {
+  const binary = suite === SEALED ? await sealed(keys, step, card) : await compact(keys, step);
   return "KH1:" + base45(binary);
 }
 
@@ -52,11 +52,11 @@ async function compact(keys, step) {
   return join(head, tag.subarray(0, TAG_BYTES));
 }
 
-async function sealed(keys, step) {
+async function sealed(keys, step, card) {
   const head = join(number(SEALED, 1), number(epochOf(step) & 0xffff, 2));
-  const tagged = join(utf8("kanhe/KH1"), head.subarray(0, 1), number(step, 4), keys.credentialId);
+  const tagged = join(utf8("kanhe/KH1"), head.subarray(0, 1), number(step, 4), keys.credentialId, card);
   const tag = (await mac(keys.holderKey, tagged)).subarray(0, TAG_BYTES);
-  const inner = join(number(step, 4), keys.credentialId, tag);
+  const inner = join(number(step, 4), keys.credentialId, tag, card);
   return join(head, await hpkeSeal(keys.sealPublic, join(utf8("kanhe/KH1/sealed"), head), inner));
 }
 

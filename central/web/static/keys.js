@@ -8,6 +8,7 @@ import { t } from "./words.js";
 
 export const SKEW_S_TOLD = 3;
 const CALL_MS_MAX = 10_000;
+const CARDS_MS_MAX = 6 * 3_600_000; // after so long they are fetched anew, though none is missing
 
 export class WalletError extends Error {
   constructor(status, message) {
@@ -84,6 +85,7 @@ export class Wallet {
   async reread() {
     this.token = await load("token");
     this.held = await load("held");
+    this.cards = await load("cards");
   }
 
   get paired() {
@@ -102,6 +104,17 @@ export class Wallet {
     const told = await call("GET", "/v1/wallet", { token: this.token });
     this.held = { ...told, credentials: await Promise.all(told.credentials.map(imported)) };
     await keep("held", this.held);
+    await this.renewCards();
+  }
+
+  /** Fetch cards where one is missing or they are old: the platform signs them when asked, which costs it time. */
+  async renewCards() {
+    const missing = this.held.credentials.some((item) => item.status === "valid"
+      && item.epochs.some((epoch) => !this.card(item, epoch.keyEpoch)));
+    if (!missing && Date.now() - (this.cards?.at ?? 0) < CARDS_MS_MAX) return;
+    const { cards } = await call("GET", "/v1/wallet/cards", { token: this.token });
+    this.cards = { at: Date.now(), list: cards.map((item) => ({ ...item, card: bytes(item.card) })) };
+    await keep("cards", this.cards);
   }
 
   visits(before) {
@@ -127,11 +140,17 @@ export class Wallet {
     await forgetAll();
     this.token = undefined;
     this.held = undefined;
+    this.cards = undefined;
   }
 
   /** The keys of a card for a suite and a day, undefined when they weren't delivered. */
   keys(card, suite, keyEpoch) {
     return card.epochs.find((epoch) => epoch.suite === suite && epoch.keyEpoch === keyEpoch);
+  }
+
+  /** The signed card of a credential for a day, undefined when it wasn't delivered. */
+  card(item, keyEpoch) {
+    return this.cards?.list.find((one) => one.credential_id === item.credential_id && one.key_epoch === keyEpoch)?.card;
   }
 
   /** The last second for which codes can be made, Unix. */

@@ -108,8 +108,9 @@ async function tick() {
   const left = (step + 1) * STEP_S - now;
   $("left").value = left;
   $("seconds").textContent = `${Math.ceil(left)} ${t("秒", "s")}`;
-  const suite = $("sealed").checked ? SEALED : COMPACT;
-  const wanted = `${step} ${suite} ${shown.map((card) => card.credential_id)}`;
+  const carried = $("card").checked;
+  const suite = carried || $("sealed").checked ? SEALED : COMPACT;
+  const wanted = `${step} ${suite} ${carried} ${shown.map((card) => card.credential_id)}`;
   if (wanted === drawn) return;
   drawn = wanted;
   const figures = [...$("codes").children];
@@ -122,7 +123,10 @@ async function tick() {
       continue;
     }
     canvas.hidden = false;
-    const text = await makeCode(keys, suite, step);
+    const signed = carried ? wallet.card(card, epochOf(step)) : undefined;
+    figures[index].lastChild.textContent = carried && !signed
+      ? `${typeName(card.type)} · ${t("今天没有随码证照：请联网更新", "no card for today: connect to renew")}` : typeName(card.type);
+    const text = await makeCode(keys, suite, step, signed);
     if (wanted !== drawn) return;
     draw(canvas, text);
     canvas.dataset.step = step;
@@ -211,7 +215,7 @@ async function begin() {
   navigator.serviceWorker?.register("/wallet/worker.js", { scope: "/wallet/" });
   navigator.storage?.persist?.();
   wallet = await Wallet.open();
-  $("sealed").disabled = !(await canSeal());
+  $("sealed").disabled = $("card").disabled = !(await canSeal());
   takeLink();
   window.addEventListener("hashchange", takeLink);
   cards();
@@ -247,10 +251,12 @@ $("together").addEventListener("click", () => {
   show(wallet.held.credentials.filter((card) => ticked.has(card.credential_id)));
 });
 $("hide").addEventListener("click", () => show([]));
-$("sealed").addEventListener("change", () => {
-  drawn = "";
-  tick();
-});
+for (const box of [$("sealed"), $("card")]) {
+  box.addEventListener("change", () => {
+    drawn = "";
+    tick();
+  });
+}
 $("more").addEventListener("click", () => visits(true));
 $("visits").parentElement.addEventListener("toggle", (event) => event.target.open && visits(false));
 $("unpair").addEventListener("click", async () => {
