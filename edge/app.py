@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from edge.access.listening import Wire, bind, serve
+from edge.access.listening import Connections, Wire, bind, serve
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.collector import calm_collector
 from edge.config import EdgeConfig
 from edge.errors import OperatingError
 from edge.faces import FaceWatch
@@ -71,7 +72,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        self._client = open_client(config, self._store)
+        self._client, identity = open_client(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
@@ -87,6 +88,7 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            identity=identity,
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(
@@ -192,8 +194,8 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def application(self, wire: Wire) -> web.Application:
-        """Build the HTTP surface."""
+    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
+        """Build the HTTP surface, and what makes its connections."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status,
@@ -205,7 +207,7 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        return server.application(front.pages, front.routes)
+        return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
@@ -259,7 +261,9 @@ async def run_node(
     await node.start()
     try:
         listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        await serve(node.application(wire), listening, wire, ready=ready, stop=stop,
-                    shutdown_s=SHUTDOWN_S)
+        app, connections = node.surface(wire)
+        calm_collector()
+        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
+                    connections=connections)
     finally:
         await node.stop()

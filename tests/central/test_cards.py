@@ -20,7 +20,7 @@ from edge.hotpath.statuslist import MEDIA_TYPE, open_token
 from edge.protocol.feed import Envelope, Root, list_uri
 from edge.protocol.records import Status
 from edge.sync.envelope import role_keys
-from tests.central.test_platform import FIELDS, NUMBER, Desk
+from tests.central.desk import FIELDS, NUMBER, Desk
 from tests.central.test_references import Pack
 from tests.fakes.ports import FakeClock
 
