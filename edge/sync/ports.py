@@ -192,10 +192,10 @@ class Central(Protocol):
         """Hand over journal records."""
         ...
 
-    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
-        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
-        ...
-
     async def status_list(self, number: int, tag: str) -> ListAnswer | None:
         """Fetch one status list unless it is still that of the tag; None if there is none."""
+        ...
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
+        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
         ...

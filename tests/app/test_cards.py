@@ -22,7 +22,7 @@ from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.follower import Follower
 from edge.sync.lists import ListKeeper
-from tests.central.test_platform import FIELDS, Desk
+from tests.central.desk import FIELDS, Desk
 from tests.fakes.ports import PACK, template_of
 from tests.pipeline import desk as desks
 from tests.pipeline.desk import OWNER, STRANGER

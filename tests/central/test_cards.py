@@ -75,9 +75,10 @@ class Office(Desk):
 
 
 @pytest.fixture
-async def office(tmp_path):
+async def office(tmp_path, address):
     clock = FakeClock(NOW)
-    platform = Platform(CentralConfig(data_dir=tmp_path), Pack("fake-v1"), now=clock.now_s)
+    config = CentralConfig(data_dir=tmp_path, database_url=address)
+    platform = Platform(config, Pack("fake-v1"), now=clock.now_s)
     await platform.start()
     server = TestServer(application(platform), host="127.0.0.1")
     await server.start_server()

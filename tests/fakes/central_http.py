@@ -25,8 +25,8 @@ def application(central: "CentralSimulator") -> web.Application:
     app.router.add_get("/v1/root", calls.root)
     app.router.add_get("/v1/time", calls.time)
     app.router.add_post("/v1/journal", calls.journal)
-    app.router.add_post("/v1/journal/checkpoint", calls.checkpoint)
     app.router.add_get("/v1/status-lists/{number}", calls.status_list)
+    app.router.add_post("/v1/journal/checkpoint", calls.checkpoint)
     return app
 
 
