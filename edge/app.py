@@ -27,6 +27,7 @@ from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
+from edge.identifying import NodeGallery
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
@@ -92,14 +93,21 @@ class Node:
         self.metrics = NodeMetrics(
             node_version(), lambda: self._trust.policies if self._trust else ())
         self.verifier = self._build_verifier(reader, image_limits)
-        self._build_answering(reader)
+        self._build_answering(reader, image_limits)
 
-    def _build_answering(self, reader: FrameReader) -> None:
+    def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
+        )
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
+                                    self._face)
+        self._identifier = self._gallery.identifier(
+            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            image_limits=image_limits, answers=self.verifier.answers, rates=self._rates.scenes,
         )
         self._looker = Looker(reader=reader, face=self._face, code_pool=self._code_pool,
                               face_pool=self._face_pool)
@@ -157,6 +165,7 @@ class Node:
             OperatingError: The store or the journal can't be taken up.
         """
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
@@ -178,6 +187,7 @@ class Node:
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
+        await self._gallery.close()
         self._zbar.close()
         self._journal.close()
         self._guard.close()
@@ -194,12 +204,14 @@ class Node:
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
+            identifier=self._identifier,
         )
         return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
         self._faces.look()
+        self._gallery.settle(trust.cursor)
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""

@@ -123,6 +123,17 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
+    def keys(self, table: bytes, prefix: bytes, most: int) -> list[bytes]:
+        """Give up to `most` keys that begin with `prefix`, in their order."""
+        try:
+            with self._env.begin(db=self.tables[table]) as txn, txn.cursor() as cursor:
+                cursor.set_range(prefix)
+                found = itertools.takewhile(
+                    lambda key: key.startswith(prefix), cursor.iternext(values=False))
+                return list(itertools.islice(found, most))
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
     def chunks(
         self, table: bytes, *, values: bool = True, txn: Transaction | None = None
     ) -> Iterator[list[tuple[bytes, bytes]]]:

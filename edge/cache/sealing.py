@@ -8,13 +8,16 @@
 
 import os
 from collections.abc import Callable
+from typing import TypeVar
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from edge.errors import StoreError
 
+_T = TypeVar("_T")
 NONCE_BYTES = 12
 Derive = Callable[[bytes], bytes]
 """Purpose → 32-byte key."""
@@ -56,14 +59,32 @@ class Sealer:
 class IdHider:
     """Hides 16-byte ids; the same id always gives the same key."""
 
-    __slots__ = ("_block",)
+    __slots__ = ("_block", "_open")
 
-    def __init__(self, derive: Derive) -> None:
-        """Derive the key."""
-        key = derive(b"store/ids")
+    def __init__(self, derive: Derive, purpose: bytes = b"store/ids") -> None:
+        """Derive the key of a purpose."""
+        key = derive(purpose)
         cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - one block, a permutation
         self._block: Callable[[bytes], bytes] = cipher.encryptor().update
+        self._open: Callable[[bytes], bytes] = cipher.decryptor().update
 
     def hide(self, id_: bytes) -> bytes:
         """Give the key of an id."""
         return self._block(id_)
+
+    def reveal(self, key: bytes) -> bytes:
+        """Give the id of a key."""
+        return self._open(key)
+
+
+def decode_value(table: bytes, data: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
+    """Give the record that an opened value is.
+
+    Raises:
+        StoreError: It isn't one of this version.
+    """
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError:
+        # No cause is kept: the decoder's words could quote personal fields.
+        raise StoreError(f"an entry of the table {table.decode()} can't be read") from None

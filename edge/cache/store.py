@@ -11,10 +11,12 @@ from typing import TypeVar
 
 import msgspec
 
+from edge.cache.holdings import TABLE as _HOLDINGS
+from edge.cache.holdings import Holdings
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, References, ReferenceSink
-from edge.cache.sealing import Derive, IdHider, Sealer
+from edge.cache.sealing import Derive, IdHider, Sealer, decode_value
 from edge.errors import StoreError
 from edge.hotpath.holder import VERIFICATION, Probe, Template
 from edge.protocol.feed import (
@@ -45,7 +47,7 @@ nobody reads."""
 
 _CREDENTIALS, _STATUS = b"credentials", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
-TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
+TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = b"cursor"
 _T = TypeVar("_T")
 
@@ -54,11 +56,7 @@ class LmdbStore:
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
 
     def __init__(
-        self,
-        path: Path,
-        derive: Derive,
-        *,
-        map_bytes: int = MAP_BYTES,
+        self, path: Path, derive: Derive, *, map_bytes: int = MAP_BYTES,
         map_bytes_max: int = MAP_BYTES_MAX,
     ) -> None:
         """Open or make the store.
@@ -76,6 +74,7 @@ class LmdbStore:
         self._status = msgspec.msgpack.Decoder(StatusRecord)
         try:
             self._references = References(self._env, derive, _META)
+            self._holdings = Holdings(self._env, self._hide, _CREDENTIALS, self._opened)
         except StoreError:
             self._env.close()
             raise
@@ -83,6 +82,12 @@ class LmdbStore:
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
         return self._load(_CREDENTIALS, self._hide(credential_id), self._credential)
+
+    def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
+        """Give what is held of a holder's credentials."""
+        loaded = (self._load(_CREDENTIALS, key, self._credential)
+                  for key in self._holdings.of(holder_id))
+        return [item for item in loaded if item is not None and item.holder_id == holder_id]
 
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
@@ -94,8 +99,8 @@ class LmdbStore:
         """Give a credential, and its status if it is anything but valid, as of one moment."""
         key = self._hide(credential_id)
         sealed, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
-        return (self._opened(_CREDENTIALS, key, sealed, self._credential),
-                self._opened(_STATUS, key, status, self._status))
+        return (self._open(_CREDENTIALS, key, sealed, self._credential),
+                self._open(_STATUS, key, status, self._status))
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""
@@ -122,12 +127,7 @@ class LmdbStore:
 
     def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
         """Bring a probe into the space of a reference; see the port."""
-        if reference is None:
-            return probe
-        generation = reference.generation
-        coarse, fine = self._references.protect(probe.template, probe.pack, generation)
-        return msgspec.structs.replace(
-            probe, template=coarse, fine=fine, generation=generation)
+        return self._references.protect_probe(probe, reference)
 
     def warm(self, pack: str, dimensions: int) -> None:
         """Make the rotation of a pack's templates, which the first probe would wait for."""
@@ -242,8 +242,13 @@ class LmdbStore:
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
             self._put(txn, _CREDENTIALS, key, change.credential)
+            self._holdings.put(txn, change.credential)
         elif isinstance(change, DropCredential):
-            self._delete(txn, _CREDENTIALS, self._hide(change.credential_id))
+            key = self._hide(change.credential_id)
+            sealed = txn.get(key, db=self._env.tables[_CREDENTIALS])
+            if sealed is not None:
+                self._holdings.drop(txn, self._opened(key, sealed))
+            self._delete(txn, _CREDENTIALS, key)
             self._delete(txn, _STATUS, self._hide(change.credential_id))
         elif isinstance(change, PutReference | DropReference):
             self._references.apply(txn, change)
@@ -272,29 +277,21 @@ class LmdbStore:
             key = name.encode()
             txn.put(key, self._seals[_META].seal(key, value), db=self._env.tables[_META])
 
-    def _load(
-        self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]
-    ) -> _T | None:
-        return self._opened(table, key, self._env.get(table, key), decoder)
+    def _load(self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T | None:
+        return self._open(table, key, self._env.get(table, key), decoder)
 
-    def _opened(
-        self, table: bytes, key: bytes, sealed: bytes | None,
-        decoder: msgspec.msgpack.Decoder[_T],
+    def _open(
+        self, table: bytes, key: bytes, sealed: bytes | None, decoder: msgspec.msgpack.Decoder[_T]
     ) -> _T | None:
         if sealed is None:
             return None
-        return self._decoded(table, self._seals[table].open(key, sealed), decoder)
+        return decode_value(table, self._seals[table].open(key, sealed), decoder)
+
+    def _opened(self, key: bytes, sealed: bytes) -> CredentialRecord:
+        return decode_value(
+            _CREDENTIALS, self._seals[_CREDENTIALS].open(key, sealed), self._credential)
 
     def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:
         open_ = self._seals[table].open
-        return [
-            self._decoded(table, open_(key, sealed), decoder)
-            for key, sealed in self._env.items(table)
-        ]
-
-    def _decoded(self, table: bytes, data: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
-        try:
-            return decoder.decode(data)
-        except msgspec.MsgspecError:
-            # No cause is kept: the decoder's words could quote personal fields.
-            raise StoreError(f"an entry of the table {table.decode()} can't be read") from None
+        return [decode_value(table, open_(key, sealed), decoder)
+                for key, sealed in self._env.items(table)]

@@ -142,7 +142,7 @@ def check_holder(
         return verdict(Reason.PACK_UNFIT), None
     # 2. An attack outweighs any score; where a check is demanded, none means can't tell.
     checks = checks_of(probe, policy)
-    attack = _check_liveness(checks, policy)
+    attack = check_liveness(checks, policy)
     # 3. A reference of this pack, space and length that may still be used for this.
     if reference is None or not _fits(reference, probe) or why_unusable(reference, policy, now):
         return attack or verdict(Reason.REFERENCE_MISSING), None
@@ -153,7 +153,7 @@ def check_holder(
     score = cosine - comparison.shift
     evidence = FaceEvidence(
         score=round(score, 4), threshold=round(comparison.threshold, 4), fmr=comparison.fmr,
-        model=probe.pack, pad=_in_a_word(checks), pad_checks=tuple(checks),
+        model=probe.pack, pad=checks_word(checks), pad_checks=tuple(checks),
         scale=comparison.scale, calibration=comparison.calibration,
     )
     if attack is not None:
@@ -183,7 +183,8 @@ def why_of(
     return next(name for name, passed in checks_of(probe, policy).items() if not passed)
 
 
-def _check_liveness(checks: Mapping[str, bool], policy: ScenePolicy) -> Verdict | None:
+def check_liveness(checks: Mapping[str, bool], policy: ScenePolicy) -> Verdict | None:
+    """Judge what was checked of liveness: an attack, a check that is missing, or None."""
     failed = [name for name, passed in checks.items() if not passed]
     if failed == ["challenge"]:
         return verdict(Reason.CHALLENGE_FAILED, Decision(policy.attack))
@@ -204,7 +205,8 @@ def _fits(reference: ReferenceRecord, probe: Probe) -> bool:
     )
 
 
-def _in_a_word(checks: Mapping[str, bool]) -> Literal["passed", "failed", "not_checked"]:
+def checks_word(checks: Mapping[str, bool]) -> Literal["passed", "failed", "not_checked"]:
+    """Give checks in one word."""
     if not checks:
         return "not_checked"
     return "passed" if all(checks.values()) else "failed"

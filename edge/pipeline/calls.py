@@ -64,6 +64,17 @@ class DecisionCall(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
 
 
+class IdentificationCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One `POST /v1/identifications`."""
+
+    gate: GateRecord
+    scene: str
+    request_id: str
+    face_images: tuple[bytes, ...]
+    deadline_s: float
+    actor: str = ""
+
+
 class CallError(Exception):
     """A call that has no verdict; the message is for the integrator."""
 

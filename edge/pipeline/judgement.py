@@ -1,6 +1,7 @@
 """What one verification gathers on its way, and the record it becomes."""
 
 import time
+from typing import Literal
 
 import msgspec
 
@@ -33,7 +34,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     policy: ScenePolicy
     trust: Trust
     now: float
-    kind: str = "verification"
+    kind: Literal["verification", "capture", "identification"] = "verification"
     challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
     expired: AuthenticPresentation | None = None
@@ -65,14 +66,15 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
+        known = authentic or credential
         return VerificationRecord(
             verification_id=self.verification_id,
-            kind="capture" if self.kind == "capture" else "verification",
+            kind=self.kind,
             at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
             request_digest=self.request_digest, body_digest=self.body_digest,
             # Not `.value`: a descriptor in Python, and this is the hot path.
             decision=verdict.decision._value_, reason=verdict.reason._value_,
-            credential_id=authentic.credential_id if authentic else None,
+            credential_id=known.credential_id if known else None,
             credential_type=credential.type if credential else "",
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,

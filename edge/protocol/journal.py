@@ -37,6 +37,10 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scale: Literal["raw", "normalised"] = "raw"
     calibration: Literal["pack", "site", "cohort"] = "pack"
     pad_checks: tuple[str, ...] = ()
+    gallery: int | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification: how many references were searched."""
+    margin: float | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification with a second best: how far that was behind."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):

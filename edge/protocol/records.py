@@ -130,6 +130,9 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         challenge_open_s: How long a challenge may be answered.
         purpose: What a reference must have been given for to be used here.
         reference_age_max_days: Oldest reference used here; None = as long as it is valid.
+        identification: Whether a face without a code may be looked for here.
+        fpir_max: Share of searches for unknown persons that may find somebody.
+        identification_margin: How far the second best must be behind, as a cosine.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
@@ -156,6 +159,9 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     challenge_open_s: int = 20
     purpose: Literal["verification", "identification"] = "verification"
     reference_age_max_days: int | None = None
+    identification: Literal["off", "allowed"] = "off"
+    fpir_max: float = 0.01
+    identification_margin: float = 0.01
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"

@@ -1,7 +1,6 @@
 """Bodies become calls: JSON or multipart, bounded, nothing on disk.
 
 - Codes are never trimmed or altered.
-- Multipart is read part by part in memory; aiohttp's form parser would spool to files.
 - A body must arrive within its time; a body that is too large ends the reading.
 """
 
@@ -12,20 +11,16 @@ from collections.abc import Awaitable
 from typing import Literal, TypeVar
 
 import msgspec
-from aiohttp import BodyPartReader, web
-from aiohttp.multipart import MultipartReader
+from aiohttp import web
 
 from edge.config import Limits
 from edge.pipeline.calls import REQUEST_ID_CHARS_MAX
 from edge.pipeline.decisions import NOTE_CHARS_MAX
+from edge.web.multipart import Fields, read_parts
 from edge.web.problems import Problem
 
 _T = TypeVar("_T")
-TEXT_BYTES_MAX = 16 * 1024
-PARTS_MAX = 24
 OPERATOR_CHARS_MAX = 64
-_TEXT_PARTS = ("scene", "request_id", "presentation", "challenge_id")
-_FILE_PARTS = ("code_image", "face_image")
 
 
 class VerificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +58,14 @@ class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scene: str
 
 
+class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/identifications`."""
+
+    scene: str
+    request_id: str
+    face_image: str
+
+
 class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/decision`."""
 
@@ -72,18 +75,11 @@ class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str = ""
 
 
-class Fields(msgspec.Struct):
-    """What a body held, whichever its form."""
-
-    texts: dict[str, str]
-    code_image: bytes | None = None
-    face_images: tuple[bytes, ...] = ()
-
-
 _CODE = msgspec.json.Decoder(CodeJson)
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
 _CHALLENGE = msgspec.json.Decoder(ChallengeJson)
+_IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
 
@@ -98,7 +94,8 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
         data = await _in_time(request.read(), limits)
         return _from_json(data, limits, capture=capture)
     if kind == "multipart/form-data":
-        return await _in_time(_from_multipart(request, limits, capture=capture), limits)
+        fields = await _in_time(read_parts(request, limits), limits)
+        return _checked(fields, limits, capture=capture)
     raise Problem(415, "send application/json or multipart/form-data")
 
 
@@ -123,6 +120,28 @@ def read_json(data: bytes, limits: Limits) -> Fields:
         Problem: 400, 413 or 422.
     """
     return _from_json(data, limits, capture=False)
+
+
+async def read_identification(request: web.Request, limits: Limits) -> Fields:
+    """Read the body of an identification: a scene and a face, no code.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type == "application/json":
+        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
+        fields = Fields({"request_id": body.request_id, "scene": body.scene},
+                        face_images=(_decoded_image(body.face_image),))
+        return _checked(fields, limits, capture=True)
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "send application/json or multipart/form-data")
+    fields = _checked(
+        await _in_time(read_parts(request, limits), limits), limits, capture=True)
+    if "scene" not in fields.texts:
+        raise Problem(422, "scene is required")
+    if len(fields.texts) > 2 or fields.code_image is not None:
+        raise Problem(422, "an identification is of scene, request_id and face_image only")
+    return fields
 
 
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
@@ -193,11 +212,15 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     faces = body.face_images if body.face_image is None else (body.face_image, *body.face_images)
     if len(faces) > limits.face_images_max:
         raise Problem(422, f"more than {limits.face_images_max} face images")
+    fields.face_images = tuple(_decoded_image(face) for face in faces)
+    return _checked(fields, limits, capture=capture)
+
+
+def _decoded_image(text: str) -> bytes:
     try:
-        fields.face_images = tuple(base64.b64decode(face, validate=True) for face in faces)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Problem(422, "face_image isn't base64") from None
-    return _checked(fields, limits, capture=capture)
 
 
 def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
@@ -207,59 +230,6 @@ def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
         raise Problem(422, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem(400, "the body isn't JSON") from None
-
-
-async def _from_multipart(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
-    fields = Fields({})
-    faces: list[bytes] = []
-    try:
-        reader = await request.multipart()
-        for _ in range(PARTS_MAX):
-            part = await reader.next()
-            if part is None:
-                break
-            if isinstance(part, MultipartReader) or part.name is None:
-                raise Problem(422, "a part has no name")
-            await _take_part(part, fields, faces, limits)
-        else:
-            raise Problem(413, f"more than {PARTS_MAX} parts")
-    except (ValueError, AssertionError, RuntimeError):
-        raise Problem(400, "the multipart body is malformed") from None
-    fields.face_images = tuple(faces)
-    return _checked(fields, limits, capture=capture)
-
-
-async def _take_part(
-    part: BodyPartReader, fields: Fields, faces: list[bytes], limits: Limits
-) -> None:
-    name = part.name or ""
-    if name in _TEXT_PARTS:
-        if name in fields.texts:
-            raise Problem(422, f"{name} is there twice")
-        try:
-            fields.texts[name] = (await _read_part(part, TEXT_BYTES_MAX)).decode()
-        except UnicodeDecodeError:
-            raise Problem(422, f"{name} isn't UTF-8") from None
-    elif name == "code_image":
-        if fields.code_image is not None:
-            raise Problem(422, "code_image is there twice")
-        fields.code_image = await _read_part(part, limits.image_bytes_max)
-    elif name == "face_image":
-        if len(faces) >= limits.face_images_max:
-            raise Problem(422, f"more than {limits.face_images_max} face images")
-        faces.append(await _read_part(part, limits.image_bytes_max))
-    else:
-        raise Problem(422, f"unknown part {name[:40]!r}; known: "
-                           f"{', '.join(_TEXT_PARTS + _FILE_PARTS)}")
-
-
-async def _read_part(part: BodyPartReader, bytes_max: int) -> bytes:
-    data = bytearray()
-    while chunk := await part.read_chunk():
-        data += chunk
-        if len(data) > bytes_max:
-            raise Problem(413, f"a part has more than {bytes_max} bytes")
-    return bytes(data)
 
 
 def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:

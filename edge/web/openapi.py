@@ -6,7 +6,7 @@ import msgspec
 
 from edge.pipeline.answer import Answer
 from edge.pipeline.challenges import ChallengeShown
-from edge.web.bodies import CaptureJson, ChallengeJson, VerificationJson
+from edge.web.bodies import CaptureJson, ChallengeJson, IdentificationJson, VerificationJson
 from edge.web.status import NodeStatus
 
 
@@ -49,12 +49,12 @@ _FILE = {"type": "string", "format": "binary"}
 
 def build_openapi(version: str) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document."""
-    structs = (Answer, VerificationJson, CaptureJson, NodeStatus, Scenes, ProblemBody,
-               ChallengeShown, ChallengeJson)
+    structs = (Answer, VerificationJson, CaptureJson, IdentificationJson, NodeStatus, Scenes,
+               ProblemBody, ChallengeShown, ChallengeJson)
     refs, schemas = msgspec.json.schema_components(
-        structs, ref_template="#/components/schemas/{name}"
-    )
-    answer, verification, capture, status, scenes, problem, challenge, wanted = refs
+        structs, ref_template="#/components/schemas/{name}")
+    (answer, verification, capture, identification, status, scenes, problem, challenge,
+     wanted) = refs
     faces, texts = {"type": "array", "items": _FILE}, {"type": "string"}
     verify = _post(
         "Verify a presentation, with or without a capture", verification, answer, problem,
@@ -67,8 +67,7 @@ def build_openapi(version: str) -> dict[str, Any]:
         ["request_id", "face_image"],
     )
     later["parameters"] = [
-        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    ]
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Kanhe edge node", "version": version},
@@ -78,6 +77,7 @@ def build_openapi(version: str) -> dict[str, Any]:
             "/v1/verifications/{id}/captures": {"post": later},
             "/v1/challenges": {"post": _post_json(
                 "What to ask the person before the camera to do", wanted, challenge, problem)},
+            "/v1/identifications": {"post": _identify(identification, answer, problem)},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
             **{
@@ -97,6 +97,17 @@ def build_openapi(version: str) -> dict[str, Any]:
             "securitySchemes": {"gate": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _identify(
+    body: dict[str, Any], answer: dict[str, Any], problem: dict[str, Any]
+) -> dict[str, Any]:
+    texts = {"type": "string"}
+    return _post(
+        "Whose face this is, in scenes whose policy allows it", body, answer, problem,
+        {"scene": texts, "request_id": texts, "face_image": {"type": "array", "items": _FILE}},
+        ["scene", "request_id", "face_image"],
+    )
 
 
 def _post(

@@ -6,7 +6,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import msgspec
 import orjson
@@ -16,71 +15,31 @@ from edge.access.listening import Connections
 from edge.config import Limits
 from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
-from edge.pipeline.challenges import ChallengeShown
-from edge.pipeline.looks import CodeLook, FaceLook
+from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
 from edge.pipeline.pace import GatePace
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
-from edge.protocol.records import GateRecord, ScenePolicy
+from edge.protocol.records import GateRecord
 from edge.ui.pages import Pages
+from edge.web.asked import Decides, Identifies, Looks, Verifies
 from edge.web.bodies import (
-    Fields,
     read_challenge,
     read_code,
     read_decision,
     read_fields,
     read_frame,
+    read_identification,
     read_json,
 )
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
+from edge.web.multipart import Fields
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
 from edge.web.raw import RawResponses, server_timing
 from edge.web.shift import show_shift
 from edge.web.short import connections
 from edge.web.status import NodeStatus
-
-
-class Verifies(Protocol):
-    """What the web needs of the pipeline."""
-
-    async def verify(self, call: VerificationCall) -> Outcome:
-        """Answer a verification."""
-        ...
-
-    async def capture(self, call: CaptureCall) -> Outcome:
-        """Answer a capture."""
-        ...
-
-    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
-        """Give a challenge."""
-        ...
-
-    def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
-        """Give the policies of a gate's scenes."""
-        ...
-
-
-class Decides(Protocol):
-    """What the web needs of decisions."""
-
-    async def decide(self, call: DecisionCall) -> Outcome:
-        """Answer a decision."""
-        ...
-
-
-class Looks(Protocol):
-    """What the web needs for looking at frames."""
-
-    async def look_for_code(self, image: bytes, deadline_s: float, owner: str) -> CodeLook:
-        """Read the codes of one frame."""
-        ...
-
-    async def look_for_face(self, image: bytes, deadline_s: float, owner: str) -> FaceLook:
-        """Judge whether one frame's face can be compared."""
-        ...
 
 
 class Server:
@@ -98,8 +57,10 @@ class Server:
         metrics: NodeMetrics,
         limits: Limits,
         version: str,
+        identifier: Identifies | None = None,
     ) -> None:
-        """Take what the handlers ask."""
+        """Take what the handlers ask; without an identifier its route isn't there."""
+        self._identifier = identifier
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._gates, self._raw = callers.gates, RawResponses()
@@ -131,6 +92,8 @@ class Server:
             web.get("/openapi.json", self.openapi),
             *routes,
         ])
+        if self._identifier is not None:
+            app.add_routes([web.post("/v1/identifications", self.identifications)])
         return app
 
     def connections(self) -> Connections:
@@ -191,6 +154,17 @@ class Server:
             deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
         return self._answer(outcome)
+
+    async def identifications(self, request: web.Request) -> web.Response:
+        """`POST /v1/identifications`."""
+        assert self._identifier is not None
+        gate, actor = await self._admitted(request)
+        fields = await read_identification(request, self._limits)
+        return self._answer(await self._identifier.identify(IdentificationCall(
+            gate=gate, scene=fields.texts["scene"], request_id=fields.texts["request_id"],
+            face_images=fields.face_images, actor=actor,
+            deadline_s=time.monotonic() + self._limits.deadline_s,
+        )))
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.hotpath.holder import Probe, check_holder
+from edge.hotpath.holder import Comparison, Probe, check_holder
 from edge.hotpath.liveness import (
     ACTION_WORDS,
     FACING_DEG_MAX,
@@ -126,7 +126,7 @@ REFERENCE = ReferenceRecord(holder_id=HOLDER, pack=PACK, template=template_of(5)
 
 def judged(checks, face=5, **policy):
     probe = Probe(pack=PACK, template=template_of(face), quality=1.0, components={}, checks=checks)
-    found, evidence = check_holder(REFERENCE, probe, (0.9, 1e-3),
+    found, evidence = check_holder(REFERENCE, probe, Comparison(threshold=0.9, fmr=1e-3),
                                    msgspec.structs.replace(FACE, **policy), now=1.0)
     word = evidence and (evidence.pad, evidence.pad_checks)
     return found.reason.value, found.decision.value, word
