@@ -72,7 +72,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        self._client = open_client(config, self._store)
+        self._client, identity = open_client(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
@@ -88,6 +88,7 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            identity=identity,
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(

@@ -22,6 +22,7 @@ from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
 from edge.protocol.kh1 import step_at
 from edge.sync.client import CentralClient
+from edge.sync.identity import Identity
 from edge.sync.state import load_enrolment
 
 META_CENTRAL_URL = "app.central_url"
@@ -40,8 +41,10 @@ def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
     return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
-def open_client(config: EdgeConfig, store: LmdbStore) -> CentralClient:
-    """Open the way to the central platform of an enrolled node.
+def open_client(
+    config: EdgeConfig, store: LmdbStore, key: NodeKey
+) -> tuple[CentralClient, Identity]:
+    """Open the way to the central platform of an enrolled node, and who it is there.
 
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
@@ -53,7 +56,8 @@ def open_client(config: EdgeConfig, store: LmdbStore) -> CentralClient:
             f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
             f"folder {config.data_dir}"
         )
-    return CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+    client = CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+    return client, Identity(client, enrolment, key.signing, key.sealing)
 
 
 def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:

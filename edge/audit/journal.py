@@ -3,12 +3,11 @@
 - The records of one turn of the event loop are handed over together; one writer thread takes
   all that were handed over while it flushed, writes them, flushes once, and only then lets
   their answers go. Batches grow with the load by themselves: no timer, no tuning.
-- One event loop appends.
 - A write that fails fails all its records; what reached the file of them is cut off again,
   and nothing is accepted until a write succeeds.
 - Leaves are hashed as in RFC 6962 from the first record on; checkpoints are signed at every
   segment's end, every so many records, and at a clean stop.
-- One process at a time holds the folder.
+- One process at a time holds the folder, and one event loop appends.
 """
 
 import asyncio

@@ -8,16 +8,13 @@
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from edge.errors import StoreError
 
-_T = TypeVar("_T")
 NONCE_BYTES = 12
 Derive = Callable[[bytes], bytes]
 """Purpose → 32-byte key."""
@@ -75,16 +72,3 @@ class IdHider:
     def reveal(self, key: bytes) -> bytes:
         """Give the id of a key."""
         return self._open(key)
-
-
-def decode_value(table: bytes, data: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
-    """Give the record that an opened value is.
-
-    Raises:
-        StoreError: It isn't one of this version.
-    """
-    try:
-        return decoder.decode(data)
-    except msgspec.MsgspecError:
-        # No cause is kept: the decoder's words could quote personal fields.
-        raise StoreError(f"an entry of the table {table.decode()} can't be read") from None

@@ -1,6 +1,7 @@
 """Bodies become calls: JSON or multipart, bounded, nothing on disk.
 
 - Codes are never trimmed or altered.
+- Multipart is read part by part in memory; aiohttp's form parser would spool to files.
 - A body must arrive within its time; a body that is too large ends the reading.
 """
 
@@ -8,19 +9,21 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import BodyPartReader, web
+from aiohttp.multipart import MultipartReader
 
 from edge.config import Limits
 from edge.pipeline.calls import REQUEST_ID_CHARS_MAX
-from edge.pipeline.decisions import NOTE_CHARS_MAX
-from edge.web.multipart import Fields, read_parts
 from edge.web.problems import Problem
 
 _T = TypeVar("_T")
-OPERATOR_CHARS_MAX = 64
+TEXT_BYTES_MAX = 16 * 1024
+PARTS_MAX = 24
+_TEXT_PARTS = ("scene", "request_id", "presentation", "challenge_id")
+_FILE_PARTS = ("code_image", "face_image")
 
 
 class VerificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,12 +55,6 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge_id: str | None = None
 
 
-class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """JSON body of `POST /v1/challenges`."""
-
-    scene: str
-
-
 class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/identifications`."""
 
@@ -66,21 +63,18 @@ class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     face_image: str
 
 
-class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """JSON body of `POST /v1/verifications/{id}/decision`."""
+class Fields(msgspec.Struct):
+    """What a body held, whichever its form."""
 
-    request_id: str
-    decision: Literal["accept", "reject"]
-    reason: str
-    operator: str = ""
+    texts: dict[str, str]
+    code_image: bytes | None = None
+    face_images: tuple[bytes, ...] = ()
 
 
 _CODE = msgspec.json.Decoder(CodeJson)
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
-_CHALLENGE = msgspec.json.Decoder(ChallengeJson)
 _IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
-_DECISION = msgspec.json.Decoder(DecisionJson)
 
 
 async def read_fields(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
@@ -91,12 +85,32 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     """
     kind = request.content_type
     if kind == "application/json":
-        data = await _in_time(request.read(), limits)
+        data = await in_time(request.read(), limits)
         return _from_json(data, limits, capture=capture)
     if kind == "multipart/form-data":
-        fields = await _in_time(read_parts(request, limits), limits)
-        return _checked(fields, limits, capture=capture)
+        return await in_time(_from_multipart(request, limits, capture=capture), limits)
     raise Problem(415, "send application/json or multipart/form-data")
+
+
+async def read_identification(request: web.Request, limits: Limits) -> Fields:
+    """Read the body of an identification: a scene and a face, no code.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type == "application/json":
+        body = decoded(await in_time(request.read(), limits), _IDENTIFICATION)
+        fields = Fields({"request_id": body.request_id, "scene": body.scene},
+                        face_images=(_decoded_image(body.face_image),))
+        return _checked(fields, limits, capture=True)
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "send application/json or multipart/form-data")
+    fields = await in_time(_from_multipart(request, limits, capture=True), limits)
+    if "scene" not in fields.texts:
+        raise Problem(422, "scene is required")
+    if len(fields.texts) > 2 or fields.code_image is not None:
+        raise Problem(422, "an identification is of scene, request_id and face_image only")
+    return fields
 
 
 def read_code(data: bytes) -> CodeJson | None:
@@ -109,7 +123,7 @@ def read_code(data: bytes) -> CodeJson | None:
         body = _CODE.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None  # it holds more, or is wrong: `read_json` says which
-    _check_request_id(body.request_id)
+    check_request_id(body.request_id)
     return body
 
 
@@ -122,77 +136,12 @@ def read_json(data: bytes, limits: Limits) -> Fields:
     return _from_json(data, limits, capture=False)
 
 
-async def read_identification(request: web.Request, limits: Limits) -> Fields:
-    """Read the body of an identification: a scene and a face, no code.
+async def in_time(reading: Awaitable[_T], limits: Limits) -> _T:
+    """Wait for a body no longer than the limits say.
 
     Raises:
-        Problem: 400, 408, 413, 415 or 422.
+        Problem: 408.
     """
-    if request.content_type == "application/json":
-        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
-        fields = Fields({"request_id": body.request_id, "scene": body.scene},
-                        face_images=(_decoded_image(body.face_image),))
-        return _checked(fields, limits, capture=True)
-    if request.content_type != "multipart/form-data":
-        raise Problem(415, "send application/json or multipart/form-data")
-    fields = _checked(
-        await _in_time(read_parts(request, limits), limits), limits, capture=True)
-    if "scene" not in fields.texts:
-        raise Problem(422, "scene is required")
-    if len(fields.texts) > 2 or fields.code_image is not None:
-        raise Problem(422, "an identification is of scene, request_id and face_image only")
-    return fields
-
-
-async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
-    """Read a decision.
-
-    Raises:
-        Problem: 400, 408, 413, 415 or 422.
-    """
-    body = await _read_json(request, limits, _DECISION)
-    _check_request_id(body.request_id)
-    if not 1 <= len(body.reason.strip()) <= NOTE_CHARS_MAX:
-        raise Problem(422, f"reason: say why, in 1 to {NOTE_CHARS_MAX} characters")
-    if len(body.operator) > OPERATOR_CHARS_MAX or not body.operator.isprintable():
-        raise Problem(422, f"operator: up to {OPERATOR_CHARS_MAX} printable characters")
-    return body
-
-
-async def read_challenge(request: web.Request, limits: Limits) -> ChallengeJson:
-    """Read what a challenge is wanted for.
-
-    Raises:
-        Problem: 400, 408, 413, 415 or 422.
-    """
-    return await _read_json(request, limits, _CHALLENGE)
-
-
-async def read_frame(request: web.Request, limits: Limits) -> bytes:
-    """Read a body that is one encoded image.
-
-    Raises:
-        Problem: 408, 413, 415 or 422.
-    """
-    if not request.content_type.startswith("image/"):
-        raise Problem(415, "send an image as the body, with its Content-Type")
-    data = await _in_time(request.read(), limits)
-    if not data:
-        raise Problem(422, "the body is empty")
-    if len(data) > limits.image_bytes_max:
-        raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
-    return data
-
-
-async def _read_json(
-    request: web.Request, limits: Limits, decoder: "msgspec.json.Decoder[_T]"
-) -> _T:
-    if request.content_type != "application/json":
-        raise Problem(415, "send application/json")
-    return _decoded(await _in_time(request.read(), limits), decoder)
-
-
-async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
     try:
         async with asyncio.timeout(limits.body_s_max):
             return await reading
@@ -202,7 +151,7 @@ async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
 
 def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     body: CaptureJson | VerificationJson
-    body = _decoded(data, _CAPTURE) if capture else _decoded(data, _VERIFICATION)
+    body = decoded(data, _CAPTURE) if capture else decoded(data, _VERIFICATION)
     texts = {"request_id": body.request_id}
     if isinstance(body, VerificationJson):
         texts |= {"scene": body.scene, "presentation": body.presentation}
@@ -223,7 +172,12 @@ def _decoded_image(text: str) -> bytes:
         raise Problem(422, "face_image isn't base64") from None
 
 
-def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+def decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+    """Decode a JSON body.
+
+    Raises:
+        Problem: 400 or 422.
+    """
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -232,9 +186,62 @@ def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
         raise Problem(400, "the body isn't JSON") from None
 
 
+async def _from_multipart(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
+    fields = Fields({})
+    faces: list[bytes] = []
+    try:
+        reader = await request.multipart()
+        for _ in range(PARTS_MAX):
+            part = await reader.next()
+            if part is None:
+                break
+            if isinstance(part, MultipartReader) or part.name is None:
+                raise Problem(422, "a part has no name")
+            await _take_part(part, fields, faces, limits)
+        else:
+            raise Problem(413, f"more than {PARTS_MAX} parts")
+    except (ValueError, AssertionError, RuntimeError):
+        raise Problem(400, "the multipart body is malformed") from None
+    fields.face_images = tuple(faces)
+    return _checked(fields, limits, capture=capture)
+
+
+async def _take_part(
+    part: BodyPartReader, fields: Fields, faces: list[bytes], limits: Limits
+) -> None:
+    name = part.name or ""
+    if name in _TEXT_PARTS:
+        if name in fields.texts:
+            raise Problem(422, f"{name} is there twice")
+        try:
+            fields.texts[name] = (await _read_part(part, TEXT_BYTES_MAX)).decode()
+        except UnicodeDecodeError:
+            raise Problem(422, f"{name} isn't UTF-8") from None
+    elif name == "code_image":
+        if fields.code_image is not None:
+            raise Problem(422, "code_image is there twice")
+        fields.code_image = await _read_part(part, limits.image_bytes_max)
+    elif name == "face_image":
+        if len(faces) >= limits.face_images_max:
+            raise Problem(422, f"more than {limits.face_images_max} face images")
+        faces.append(await _read_part(part, limits.image_bytes_max))
+    else:
+        raise Problem(422, f"unknown part {name[:40]!r}; known: "
+                           f"{', '.join(_TEXT_PARTS + _FILE_PARTS)}")
+
+
+async def _read_part(part: BodyPartReader, bytes_max: int) -> bytes:
+    data = bytearray()
+    while chunk := await part.read_chunk():
+        data += chunk
+        if len(data) > bytes_max:
+            raise Problem(413, f"a part has more than {bytes_max} bytes")
+    return bytes(data)
+
+
 def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     texts = fields.texts
-    _check_request_id(texts.get("request_id", ""))
+    check_request_id(texts.get("request_id", ""))
     if any(len(image) > limits.image_bytes_max for image in fields.face_images):
         raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
     if capture:
@@ -248,6 +255,11 @@ def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     return fields
 
 
-def _check_request_id(request_id: str) -> None:
+def check_request_id(request_id: str) -> None:
+    """Hold a request_id against its bounds.
+
+    Raises:
+        Problem: 422.
+    """
     if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
         raise Problem(422, f"request_id is required, 1 to {REQUEST_ID_CHARS_MAX} characters")

@@ -21,24 +21,22 @@ from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord
 from edge.ui.pages import Pages
-from edge.web.asked import Decides, Identifies, Looks, Verifies
 from edge.web.bodies import (
-    read_challenge,
+    Fields,
     read_code,
-    read_decision,
     read_fields,
-    read_frame,
     read_identification,
     read_json,
 )
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
-from edge.web.multipart import Fields
 from edge.web.openapi import Scenes, SceneShown, build_openapi
+from edge.web.ports import Decides, Identifies, Looks, Verifies
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
 from edge.web.raw import RawResponses, server_timing
 from edge.web.shift import show_shift
 from edge.web.short import connections
+from edge.web.small_bodies import read_challenge, read_decision, read_frame
 from edge.web.status import NodeStatus
 
 

@@ -1,4 +1,4 @@
-"""What the handlers ask of the pipeline."""
+"""What the web needs of the pipeline."""
 
 from typing import Protocol
 
