@@ -39,8 +39,9 @@ from edge.imaging import DEFAULT_LIMITS
 from edge.metrics import NodeMetrics
 from edge.models.convert import ensure_default_pack
 from edge.models.engine import FaceEngine, ReferenceDraft
-from edge.node_key import load_or_create_node_key
+from edge.node_key import NodeKey, load_or_create_node_key
 from edge.pipeline.ids import RandomIds
+from edge.pipeline.thresholds import SceneRates
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import FACE_NICENESS, WorkerPool
 from edge.protocol.feed import PutCredential, PutReference
@@ -54,6 +55,7 @@ from edge.protocol.records import (
     ScenePolicy,
     Words,
 )
+from edge.rates import NodeRates
 from edge.ui.pages import Pages
 from edge.web.bodies import VerificationJson
 from edge.web.callers import Gates
@@ -120,10 +122,21 @@ def fill_faces(folder: Path) -> None:
     store.close()
 
 
-def _engine() -> FaceEngine:
-    engine = FaceEngine(ensure_default_pack(PACKS))
+def _face_parts(
+    key: NodeKey, store: LmdbStore, trust: Callable[[], Trust]
+) -> tuple[FaceEngine, SceneRates]:
+    """Build what a node needs for faces, warm."""
+    folder = ensure_default_pack(PACKS)
+    engine = FaceEngine(folder)
     engine.warm()
-    return engine
+    store.warm(engine.pack_id, engine.manifest.dimensions)
+
+    async def note(_: str, __: dict[str, str | int | float]) -> None:
+        """Take no note: the journal's records are the verifications alone."""
+
+    rates = NodeRates(folder, engine.manifest, key.sign_public, store,
+                      policies=lambda: trust().policies, note=note, now=time.time)
+    return engine, rates.scenes
 
 
 def node_surface(folder: Path, *, faces: bool = False) -> Surface:
@@ -155,12 +168,13 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
     code_pool = WorkerPool("bench-code", 1, 64)
     face_pool = WorkerPool("bench-face", 2, 32, FACE_NICENESS)
     unused: Any = None  # a scene without a face never asks the engine
+    engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
     verifier = Verifier(
         trust=lambda: trust, clock=SystemClock(lambda: 0.0), cache=store,
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),
-        face=_engine() if faces else unused, rates=unused,
+        face=engine, rates=rates,
         code_pool=code_pool, face_pool=face_pool, observer=metrics,
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,

@@ -6,6 +6,7 @@
 - Journalled, idempotent, bounded and on the same workers as every other face.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
 from edge.pipeline.answer import Outcome, encode_answer
-from edge.pipeline.answers import RecentAnswers
+from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import IdentificationCall, SceneForbidden, SceneUnknown
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
@@ -74,7 +75,9 @@ class Identifier:
         self._policy(self._trust(), call)
         key = request_key(call.gate.gate_id, call.request_id)
         digest = body_digest(call.scene, "identification", "", [], call.face_images)
-        return await self._answers.once(key, digest, lambda: self._identify(call, key, digest))
+        outcome = await self._answers.once(
+            key, digest, lambda: self._identify(call, key, digest))
+        return in_time(outcome, call.deadline_s, time.monotonic())
 
     async def _identify(self, call: IdentificationCall, key: bytes, digest: bytes) -> Outcome:
         for image in call.face_images:
