@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from central import facts
 from central.errors import Conflict
 from central.keys import PlatformKeys
 from central.registry import get_credential, set_status
-from central.schema import Counter
-from central.store import Database
+from central.schema import Counter, Mark
+from central.store import Database, _Mark
 from edge.errors import KeyFileError, StoreError
 from edge.protocol.feed import EpochsChanged, PutCredential
 from tests.central.desk import FIELDS, NUMBER, desk_of
@@ -211,6 +211,24 @@ async def test_a_commit_that_was_not_answered_is_asked_after(postgres, tmp_path)
     number = await database.run(work)
     assert (number, len(runs), len(cut)) == (0, 1, 1)
     assert await database.run(lambda tx: tx.head()) == 1
+    await database.stop()
+
+
+async def test_a_number_that_a_crash_gave_to_another_transaction_proves_nothing(
+    postgres, tmp_path
+):
+    """Numbers whose log wasn't on disk are given again after a crash: only the mark is ours."""
+    database = Database(postgres.new_database(), PlatformKeys(tmp_path / "keys"))
+
+    def work(tx):
+        tx.publish(EpochsChanged(1))
+        return tx.session.scalar(text("SELECT txid_current()"))
+
+    number = await database.run(work)
+    until = time.monotonic() + 5
+    assert not database._did_commit(_Mark(bytes(16), number), until)
+    (mark,) = await database.run(lambda tx: tx.session.scalars(select(Mark.id)).all())
+    assert database._did_commit(_Mark(mark, number), until)
     await database.stop()
 
 
