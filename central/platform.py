@@ -23,7 +23,7 @@ from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
 from central.reenrol import Job, Reenrolment
 from central.schema import Counter, Node
-from central.store import Database, Transaction
+from central.store import Database, Transaction, forget_marks
 from edge.errors import KeyFileError, PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
@@ -239,6 +239,7 @@ class Platform:
             self.config.wallet_ahead_days,
         )
         await self.database.run(lambda tx: epochs.make_ahead(tx, ahead))
+        await self.database.run(forget_marks)
 
     async def counters(self) -> dict[str, int]:
         """Give the platform's counters."""

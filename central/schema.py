@@ -31,6 +31,14 @@ class Fact(Base):
     value: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Mark(Base):
+    """A transaction on PostgreSQL that wrote, for some minutes: was it committed?"""
+
+    __tablename__ = "marks"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    at_s: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
 class Holder(Base):
     """A person or an organisation; keyed hashes find one by the exact number or name."""
 

@@ -4,7 +4,7 @@
   processes; a transaction that met another one or lost its connection is tried again, a bounded
   number of times and seconds.
 - A transaction is done once or not at all. If the connection breaks while it commits, PostgreSQL is
-  asked afterwards whether it did.
+  asked afterwards whether it did, by a mark that the transaction left.
 - Gapless numbers: the counter's row is locked until the commit. Whoever failed once because of
   that goes in alone.
 - After a commit that appended to the feed, everybody who waits for the feed is woken.
@@ -12,15 +12,16 @@
 
 import asyncio
 import logging
+import os
 import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -28,7 +29,7 @@ from central.engine import Trouble, open_engine, parse_address, trouble_of
 from central.errors import Invalid
 from central.keys import PlatformKeys
 from central.news import CHANNEL, LOOK_EVERY_S, Listener, News
-from central.schema import Act, Counter, FeedChange
+from central.schema import Act, Counter, FeedChange, Mark
 from central.upgrade import prepare
 from edge.errors import CapacityError, StoreError
 from edge.protocol.feed import Change
@@ -47,6 +48,10 @@ SETTLE_S = 3.0
 ADMINISTRATOR = "administrator"
 """Whoever holds the administrator's token."""
 _ALONE = text("LOCK TABLE counters IN EXCLUSIVE MODE")
+_LEAVE_MARK = text(
+    "INSERT INTO marks (id, at_s) SELECT :id, :at_s WHERE txid_current_if_assigned() IS NOT NULL "
+    "RETURNING txid_current_if_assigned()")
+MARK_S = 600
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -89,6 +94,16 @@ class Transaction:
             at_s=self.now_s, who=storable(who or self.who, 64), act=act,
             subject=storable(subject, 128), reason=storable(reason, 400),
         ))
+
+
+def forget_marks(tx: Transaction) -> None:
+    """Drop marks that nobody asks after any more."""
+    tx.session.execute(delete(Mark).where(Mark.at_s < tx.now_s - MARK_S))
+
+
+class _Mark(NamedTuple):
+    id: bytes
+    number: int
 
 
 class DatabaseStatus(msgspec.Struct, kw_only=True):
@@ -216,21 +231,23 @@ class Database:
             try:
                 session.commit()
             except SQLAlchemyError as error:
-                lost = mark is not None and trouble_of(error) is Trouble.GONE
-                if not lost or not self._did_commit(mark, until + SETTLE_S):
+                if mark is None or trouble_of(error) is not Trouble.GONE or (
+                    not self._did_commit(mark, until + SETTLE_S)
+                ):
                     raise
             return result, transaction.published
 
-    def _mark(self, session: Session, *, told: bool) -> int | None:
-        """Let the news travel with the commit; give the number of a transaction that wrote."""
+    def _mark(self, session: Session, *, told: bool) -> _Mark | None:
+        """Let the news travel with the commit; leave a mark if the transaction wrote."""
         if not self._postgres:
             return None
         if told:
             session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
-        number: int | None = session.scalar(text("SELECT txid_current_if_assigned()"))
-        return number
+        mark = os.urandom(16)
+        number = session.scalar(_LEAVE_MARK, {"id": mark, "at_s": int(self._now())})
+        return None if number is None else _Mark(mark, number)
 
-    def _did_commit(self, mark: int | None, until: float) -> bool:
+    def _did_commit(self, mark: _Mark, until: float) -> bool:
         """Ask whether a transaction whose commit wasn't answered was done.
 
         Raises:
@@ -240,9 +257,13 @@ class Database:
         while time.monotonic() < until:
             try:
                 with self._engine.connect() as connection:
-                    word = connection.scalar(text("SELECT txid_status(:mark)"), {"mark": mark})
+                    number = {"number": mark.number}
+                    word = connection.scalar(text("SELECT txid_status(:number)"), number)
                 if word in {"committed", "aborted"}:
-                    return bool(word == "committed")
+                    # After a crash the number may be another transaction's: the mark is ours.
+                    with self._engine.connect() as connection:
+                        found = connection.scalar(select(Mark.at_s).where(Mark.id == mark.id))
+                    return found is not None
             except SQLAlchemyError as error:
                 cause = error
             time.sleep(PAUSE_MAX_S / 2)

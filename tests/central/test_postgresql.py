@@ -3,17 +3,20 @@
 import asyncio
 import secrets
 import signal
+import threading
 import time
 from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from central import facts
+from central.errors import Conflict
 from central.keys import PlatformKeys
-from central.schema import Counter
-from central.store import Database
+from central.registry import get_credential, set_status
+from central.schema import Counter, Mark
+from central.store import Database, _Mark
 from edge.errors import KeyFileError, StoreError
 from edge.protocol.feed import EpochsChanged, PutCredential
 from tests.central.desk import FIELDS, NUMBER, desk_of
@@ -93,21 +96,27 @@ async def test_numbers_stay_gapless_whoever_publishes(two):
     assert sum(database.status.failed for database in databases) == 0
 
 
-async def test_revoked_is_final_whoever_comes_at_the_same_moment(two):
+async def test_revoked_is_final_for_who_looked_before(two):
+    """A suspension that read `valid` before the revocation was committed doesn't overwrite it."""
     here, there = two
     credential = (await here.issue())[1]["credential_id"]
-    for _ in range(8):
-        said = await asyncio.gather(*(
-            desk.call("POST", f"/v1/credentials/{credential}/status",
-                      {"status": word, "reason": "race"})
-            for desk in two for word in ("suspended", "valid")))
-        assert {status for status, _ in said} == {200}
-    said = await asyncio.gather(
-        here.call("POST", f"/v1/credentials/{credential}/status",
-                  {"status": "revoked", "reason": "race"}),
-        *(there.call("POST", f"/v1/credentials/{credential}/status",
-                     {"status": "suspended", "reason": "race"}) for _ in range(3)))
-    assert said[0][0] == 200
+    looked, revoked, runs = threading.Event(), threading.Event(), []
+
+    def suspend(tx):
+        runs.append(get_credential(tx, credential).status)
+        looked.set()
+        assert revoked.wait(10)
+        set_status(tx, credential, "suspended", "late")
+
+    late = asyncio.create_task(there.platform.database.run(suspend))
+    await asyncio.to_thread(looked.wait, 10)
+    said = await here.call("POST", f"/v1/credentials/{credential}/status",
+                           {"status": "revoked", "reason": "first"})
+    assert said[0] == 200
+    revoked.set()
+    with pytest.raises(Conflict):
+        await late
+    assert runs == ["valid", "revoked"]
     shown = (await here.call("GET", f"/v1/credentials/{credential}"))[1]
     assert shown["status"] == "revoked"
 
@@ -202,6 +211,24 @@ async def test_a_commit_that_was_not_answered_is_asked_after(postgres, tmp_path)
     number = await database.run(work)
     assert (number, len(runs), len(cut)) == (0, 1, 1)
     assert await database.run(lambda tx: tx.head()) == 1
+    await database.stop()
+
+
+async def test_a_number_that_a_crash_gave_to_another_transaction_proves_nothing(
+    postgres, tmp_path
+):
+    """Numbers whose log wasn't on disk are given again after a crash: only the mark is ours."""
+    database = Database(postgres.new_database(), PlatformKeys(tmp_path / "keys"))
+
+    def work(tx):
+        tx.publish(EpochsChanged(1))
+        return tx.session.scalar(text("SELECT txid_current()"))
+
+    number = await database.run(work)
+    until = time.monotonic() + 5
+    assert not database._did_commit(_Mark(bytes(16), number), until)
+    (mark,) = await database.run(lambda tx: tx.session.scalars(select(Mark.id)).all())
+    assert database._did_commit(_Mark(mark, number), until)
     await database.stop()
 
 
