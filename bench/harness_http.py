@@ -99,7 +99,7 @@ def node_application(folder: Path) -> web.Application:
     pool = WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
     verifier = Verifier(
-        trust=lambda: trust, clock=SystemClock(lambda: 0.0), cache=store,
+        trust=lambda: trust, clock=SystemClock(), cache=store,
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(), face=unused,

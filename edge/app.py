@@ -9,22 +9,18 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from edge.access.listening import Wire, bind, serve
-from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
-from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
-from edge.errors import ConfigError, OperatingError
+from edge.errors import OperatingError
 from edge.faces import FaceWatch, pack_to_serve
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
@@ -36,7 +32,7 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
-from edge.node_key import NodeKey, load_or_create_node_key
+from edge.parts import open_central, open_guard, open_store
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
@@ -44,31 +40,15 @@ from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
-from edge.protocol.kh1 import step_at
 from edge.report import Report, node_version
-from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
-from edge.sync.state import load_enrolment
+from edge.vigil import Vigil
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
-STEPS_AHEAD_MAX = 2
-"""Of the restart's own window, where no policy is held yet."""
-META_CENTRAL_URL = "app.central_url"
-META_CENTRAL_AUTHORITY = "app.central_authority"
 SHUTDOWN_S = 10.0
-
-
-def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
-    """Open key and store of a data folder, making them if they aren't there.
-
-    Raises:
-        OperatingError: Key file or store is damaged; the message says what to do.
-    """
-    key = load_or_create_node_key(config.data_dir / "node.key")
-    return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
 class Node:
@@ -83,13 +63,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        enrolment = load_enrolment(self._store)
-        url = config.central.url or (self._store.meta(META_CENTRAL_URL) or b"").decode()
-        if enrolment is None or not url:
-            raise ConfigError(
-                f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
-                f"folder {config.data_dir}"
-            )
+        self._client = open_central(config, self._store)
         pack = pack_to_serve(
             config.face_pack, config.face_pack_previous, self._store.references_held)
         if pack == PACK_ID:
@@ -105,20 +79,21 @@ class Node:
             JournalOptions(segment_bytes=config.journal.segment_bytes,
                            retire_age_s=config.journal.retire_days * 86_400),
         )
-        self._guard = self._open_guard()
-        self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
+        self._clock = SystemClock(folder=config.data_dir)
+        self._guard = open_guard(
+            config, self._key, self._store, self._clock, self._journal.size)
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
-        self._clock = SystemClock(
-            lambda: self._trust.central_clock_skew_s if self._trust else None
-        )
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
             publish=self._publish, now=self._clock.now_s,
+            may_forget=lambda: self._clock.state != "untrusted",
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
         )
+        self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
+                            days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(node_version())
         self._code_pool, self._face_pool = _pools(config)
@@ -136,11 +111,11 @@ class Node:
                               face_pool=self._face_pool)
         self._shift = ShiftLog()
         report = Report(
-            trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
-            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            pack_wanted=self.config.face_pack, code_pool=self._code_pool,
-            face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar,
-            started_s=self._started_s,
+            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
+            journal=self._journal, guard=self._guard, follower=self._follower,
+            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
+            code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
+            zbar=self._zbar, started_s=self._started_s,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -185,10 +160,12 @@ class Node:
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
+        self._vigil.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
+        await self._vigil.stop()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
         await self._reporter.stop()
@@ -216,7 +193,9 @@ class Node:
         return server.application(front.pages, front.routes)
 
     def _publish(self, trust: Trust) -> None:
-        self._trust = trust
+        before, self._trust = self._trust, trust
+        if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
+            self._clock.heard_central(trust.central_clock_skew_s)
         self._faces.look()
 
     def _warm(self) -> None:
@@ -225,15 +204,6 @@ class Node:
         self._face.warm()
         self._store.warm(self._face.pack_id, self._face.manifest.dimensions)
         self._zbar.warm()
-
-    def _open_guard(self) -> LmdbReplayGuard:
-        """Open the guard; a node whose journal is empty has nothing spent yet."""
-        ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in self._store.policies().values())])
-        floor = step_at(time.time()) + ahead if self._journal.size else 0
-        return LmdbReplayGuard(
-            self.config.data_dir / "guard", self._key.derive, boot_id=read_boot_id(),
-            restart_floor=floor,
-        )
 
     def _restore_answers(self) -> None:
         """Take up the answers of the last minutes from the journal."""
@@ -251,17 +221,6 @@ class Node:
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-    def _central_tls(self, url: str) -> ssl.SSLContext | None:
-        """Whom to believe at the central platform: its own authority, or the system's roots."""
-        if not url.startswith("https:"):
-            return None
-        path = self.config.central.authority
-        try:
-            pem = path.read_bytes() if path else self._store.meta(META_CENTRAL_AUTHORITY)
-        except OSError as error:
-            raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
-        return client_context(pem)
 
 
 def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:

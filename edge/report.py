@@ -24,6 +24,7 @@ from edge.protocol.report import NodeReport
 from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
+from edge.vigil import Vigil
 from edge.web.status import NodeStatus, PackShown
 
 
@@ -37,6 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     trust: Callable[[], Trust]
     clock: SystemClock
+    vigil: Vigil
     store: LmdbStore
     journal: FileJournal
     guard: LmdbReplayGuard
@@ -61,6 +63,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                                          lambda: self.trust().status_age_s(time.time())),
             "kanhe_clock_trusted": ("1 if the clock is trusted.",
                                     lambda: self.clock.state == "trusted"),
+            "kanhe_keys_left_seconds": ("Seconds until the keys that are held end.",
+                                        lambda: self.vigil.keys.left_s),
             "kanhe_journal_records": ("Durable records.", lambda: self.journal.size),
             "kanhe_journal_unshipped": (
                 "Records that the central platform may not hold.",
@@ -106,6 +110,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             version=node_version(), node_id=trust.node_id, ready=not problems,
             not_ready=tuple(problems), mode=trust.mode, clock=self.clock.state,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
+            clock_detail=self.clock.detail(), keys_end=self.vigil.keys,
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
             scenes_unfit=unfit, replay_scope=self.guard.scope, held=self.store.counts(),
             pack=PackShown(manifest.id, manifest.title, manifest.licence.title,

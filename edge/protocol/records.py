@@ -127,7 +127,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         reference_age_max_days: Oldest reference used here; None = as long as it is valid.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
-        clock_degraded: Whether a degraded clock still judges.
+        clock_degraded: What a degraded clock still does: judge, judge by a window that is a step
+            narrower on both sides, or refer.
         capture_open_s, capture_tries: How long and how often a face may follow its code.
         disclose: What the gate sees on accept.
     """
@@ -149,7 +150,7 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     reference_age_max_days: int | None = None
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
-    clock_degraded: Literal["judge", "refer"] = "judge"
+    clock_degraded: Literal["judge", "narrow", "refer"] = "judge"
     capture_open_s: int = 60
     capture_tries: int = 5
     disclose: tuple[Disclosure, ...] = ()

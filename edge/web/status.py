@@ -5,8 +5,10 @@ from typing import Literal
 
 import msgspec
 
+from edge.clock.system import ClockDetail
 from edge.faces import Faces
 from edge.protocol.records import Words
+from edge.vigil import KeysEnd
 
 
 class PackShown(msgspec.Struct, frozen=True):
@@ -24,6 +26,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ready: Whether it verifies; `not_ready` says why not.
+        clock_detail: How far the clock is believed, and why.
+        keys_end: When the keys that are held end, and whether that is near.
         scenes_unfit: Scenes whose error rate the face pack can't meet.
         faces: How many holders' faces are held, against the number to file from.
         pack_change: How a change of pack goes, in words; empty where there is none.
@@ -36,6 +40,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: tuple[str, ...]
     mode: Literal["online", "offline"]
     clock: Literal["trusted", "degraded", "untrusted"]
+    clock_detail: ClockDetail
+    keys_end: KeysEnd
     keys_age_s: int | None
     status_age_s: int | None
     key_epochs: tuple[int, ...]

@@ -93,7 +93,7 @@ def run_enrol(args: argparse.Namespace) -> int:
     if not url or not code:
         raise ConfigError("give the whole link of the administrator's page, or --url and --code")
     config = _prepare(args)
-    from edge.app import META_CENTRAL_AUTHORITY, META_CENTRAL_URL, open_store
+    from edge.parts import META_CENTRAL_AUTHORITY, META_CENTRAL_URL, open_store
     from edge.sync.client import CentralClient
     from edge.sync.enrol import enrol, learn_authority
 
@@ -130,7 +130,7 @@ def run_renew_references(args: argparse.Namespace) -> int:
         OperatingError: Nothing was changed; the message says why.
     """
     config = _prepare(args)
-    from edge.app import open_store
+    from edge.parts import open_store
 
     if not (config.data_dir / "cache").is_dir():
         raise ConfigError(f"{config.data_dir} is no node's data folder: say --config")
