@@ -97,15 +97,17 @@ class Believer:
             self._store.apply, (), base.mark.cursor, meta_of_root(base))
         self._base = base
 
-    async def changes(self, data: bytes) -> ChangeBatch:
+    async def changes(self, data: bytes, *, carried: bool = False) -> ChangeBatch:
         """Believe a batch; when this returns, lookups and trust both know it.
+
+        `carried` says that a file brought it; see the rules.
 
         Raises:
             FeedRefused: A trust rule is broken.
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, batch = self.base.feed(now).changes(data, now)
+        feed, batch = self.base.feed(now).changes(data, now, carried=carried)
         trust = self.trust.with_changes(
             batch.changes, cursor=feed.mark.cursor, head=batch.head, issued_s=batch.issued_s)
         await self._worker.run(
@@ -114,7 +116,7 @@ class Believer:
         self._set(trust)
         return batch
 
-    async def keys(self, data: bytes) -> KeyDelivery:
+    async def keys(self, data: bytes, *, carried: bool = False) -> KeyDelivery:
         """Believe a delivery of key epochs, and hold exactly those of them still of use.
 
         Raises:
@@ -122,7 +124,7 @@ class Believer:
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, delivery = self.base.feed(now).keys(data, now)
+        feed, delivery = self.base.feed(now).keys(data, now, carried=carried)
         opened = await self._worker.run(open_epochs, delivery, self._seal_private)
         oldest = self._oldest_epoch()
         held = [keys for keys in opened if keys.key_epoch >= oldest]

@@ -45,7 +45,7 @@ async def test_a_jump_refers_and_neither_spends_nor_forgets(desk, machine, secon
 async def test_a_jump_across_the_key_epoch_accepts_no_code_of_the_other_day(desk, machine):
     assert await desk.reason() == "ok"
     machine.is_set(86_400)
-    tomorrow = list(KeyRing.derive([TOMORROW]))[0]
+    tomorrow = next(iter(KeyRing.derive([TOMORROW])))
     code = make_presentation(derive_wallet_keys(tomorrow, 1, CREDENTIAL), STEP + 17_280)
     assert await desk.reason(code=code) == "clock_untrusted"
 
@@ -72,7 +72,7 @@ async def test_every_genuine_code_is_heard(desk, reason, code):
 
 
 async def test_no_forged_or_unreadable_code_is_heard(desk):
-    forged = list(KeyRing.derive([msgspec.structs.replace(KEYS, master=bytes(32))]))[0]
+    forged = next(iter(KeyRing.derive([msgspec.structs.replace(KEYS, master=bytes(32))])))
     for text in ("KH1:BB8", make_presentation(derive_wallet_keys(forged, 1, CREDENTIAL), STEP)):
         assert await desk.reason(code=text) in {"malformed", "mac_mismatch"}
     assert desk.clock.detail().codes == 0
@@ -81,7 +81,7 @@ async def test_no_forged_or_unreadable_code_is_heard(desk):
 async def test_an_untrusted_clock_still_learns_from_genuine_codes(desk, machine):
     assert await desk.reason() == "ok"
     machine.is_set(40)
-    epoch = list(KeyRing.derive([KEYS]))[0]
+    epoch = next(iter(KeyRing.derive([KEYS])))
     for number in range(30):
         code = make_presentation(
             derive_wallet_keys(epoch, 1, number.to_bytes(16, "big")), STEP + number // 10)
