@@ -1,6 +1,6 @@
 # The two commands: `make run` (the demo; ONCE=1 ends after its table) and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint screenshots lock clean
+.PHONY: help run test bench peers load-city lint screenshots lock clean
 
 BIN := .venv/bin
 
@@ -23,8 +23,14 @@ test: .venv/.test  ## Everything that must hold: lint, types, arrows, benchmarks
 	$(BIN)/python -m bench --small
 	$(BIN)/python -m pytest $(PYTEST)
 
-bench: .venv/.test  ## Run the benchmarks at full size (NAMES="a b" for some)
-	$(BIN)/python -m bench $(NAMES)
+bench: .venv/.test  ## Run the benchmarks at full size and draw them (NAMES="a b" for some)
+	$(BIN)/python -m bench --picture var/bench/ratios.svg $(NAMES)
+
+peers: .venv/.test  ## Put peers side by side: nginx, zxing-cpp, OpenCV, pyzbar, InsightFace …
+	$(BIN)/python -m bench.peers
+
+load-city: .venv/.test  ## A platform and a node on loopback with a crowd to load them with
+	$(BIN)/python -m kanhe loadtest city --folder var/load-city-$$(date +%s)
 
 lint: .venv/.test  ## Only the linters
 	$(BIN)/ruff check .

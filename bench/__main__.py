@@ -1,22 +1,25 @@
 """Run benchmarks: `python -m bench [--small] [--pack DIR] [NAME…]`, one JSON line each.
 
 - Without names: every measure, in the order of their names.
-- Exit code 1 if a measure raised; a measure whose conditions weren't met is
-  printed with `valid: false` and isn't an error.
+- Exit code 1 if a measure raised, or, with `--small`, fell beyond its margin twice; a measure whose
+  conditions weren't met is printed with `valid: false` and isn't an error.
 """
 
 import argparse
 import importlib
 import pkgutil
 import sys
+import time
 import traceback
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
 import bench
+from bench.harness import Result
+from bench.harness_baseline import fallen, keep, load_baseline
+from bench.harness_picture import draw
 
 
 def measures() -> dict[str, ModuleType]:
@@ -35,7 +38,10 @@ def main() -> int:
     """Run the measures asked for."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--small", action="store_true", help="smallest size that still runs")
+    parser.add_argument("--small", action="store_true",
+                        help="smallest size that still runs, held against the kept ratios")
+    parser.add_argument("--keep", action="store_true", help="keep the ratios of this small run")
+    parser.add_argument("--picture", type=Path, metavar="SVG", help="draw the ratios")
     parser.add_argument("--pack", type=Path, metavar="DIR",
                         help="measure this face pack, where a measure can")
     parser.add_argument("--list", action="store_true", help="only print the names")
@@ -44,23 +50,54 @@ def main() -> int:
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error(f"unknown measure {', '.join(unknown)}; known: {', '.join(known)}")
+    if args.keep and not args.small:
+        parser.error("--keep is of small runs: add --small")
     if args.list:
         print("\n".join(known))
         return 0
-    failed = 0
-    for name in args.names or known:
-        print(f"bench: {name} …", file=sys.stderr, flush=True)
-        try:
-            run = known[name].run
-            if args.pack and hasattr(known[name], "run_pack"):
-                run = partial(known[name].run_pack, folder=args.pack)
-            result = run(small=args.small)
-        except Exception:
-            failed += 1
-            traceback.print_exc()
+    results = [_run(known[name], small=args.small, pack=args.pack) for name in args.names or known]
+    done = [result for result in results if result is not None]
+    if args.picture:
+        args.picture.parent.mkdir(parents=True, exist_ok=True)
+        args.picture.write_text(draw(done), "utf-8")
+    if args.keep:
+        keep(done)
+        return 0
+    bad = _fallen(known, done) if args.small and not args.pack else []
+    for words in bad:
+        print(f"bench: {words}", file=sys.stderr)
+    return 1 if bad or len(done) < len(results) else 0
+
+
+def _run(module: ModuleType, *, small: bool, pack: Path | None = None) -> Result | None:
+    """Run one measure and print its line; None if it raised."""
+    print(f"bench: {module.NAME} …", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    try:
+        result: Result = (
+            module.run_pack(small=small, folder=pack) if pack and hasattr(module, "run_pack")
+            else module.run(small=small))
+    except Exception:
+        traceback.print_exc()
+        return None
+    print(msgspec.json.encode(result).decode(), flush=True)
+    print(f"bench: {module.NAME} took {time.monotonic() - start:.1f} s", file=sys.stderr)
+    return result
+
+
+def _fallen(known: dict[str, ModuleType], done: list[Result]) -> list[str]:
+    """Give what fell beyond its margin, and did so again."""
+    kept = load_baseline()
+    bad = []
+    for result in done:
+        item = kept.get(result.measure)
+        if item is None or not fallen(result, item):
             continue
-        print(msgspec.json.encode(result).decode(), flush=True)
-    return 1 if failed else 0
+        again = _run(known[result.measure], small=True)
+        words = fallen(again, item) if again is not None else f"{result.measure} raised"
+        if words:
+            bad.append(words)
+    return bad
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 - A measure is a module of `bench` with `NAME` and `run(small: bool) -> Result`.
 - Ours and theirs run in turn in the same process, so that drift of the machine
   meets both.
-- What it doesn't do: judge. Gates with margins are tests.
+- CPU time, not the clock on the wall, since a benchmark is seldom alone on its machine; what waits
+  for a disk or a peer times itself.
+- What it doesn't do: judge. That is `bench.harness_baseline`.
 """
 
 import gc
@@ -33,7 +35,7 @@ class Result(msgspec.Struct, kw_only=True):
 def interleave(
     ours: Callable[[], object], theirs: Callable[[], object], rounds: int, per_round: int = 1
 ) -> tuple[float, float]:
-    """Time two callables in turn.
+    """Take the CPU time of two callables in turn, all threads of the process together.
 
     Args:
         ours: Does `per_round` operations a call.
@@ -42,7 +44,7 @@ def interleave(
         per_round: Operations in one call, to divide by.
 
     Returns:
-        Median seconds an operation of ours and of theirs.
+        Median CPU seconds an operation of ours and of theirs.
     """
     ours()
     theirs()
@@ -53,9 +55,9 @@ def interleave(
         for turn in range(rounds):
             pair = ((0, ours), (1, theirs)) if turn % 2 == 0 else ((1, theirs), (0, ours))
             for side, work in pair:
-                start = time.perf_counter()
+                start = time.process_time()
                 work()
-                times[side].append((time.perf_counter() - start) / per_round)
+                times[side].append((time.process_time() - start) / per_round)
     finally:
         gc.enable()
     return statistics.median(times[0]), statistics.median(times[1])

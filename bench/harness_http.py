@@ -103,7 +103,7 @@ def node_application(folder: Path) -> web.Application:
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(), face=unused,
-        code_pool=pool, face_pool=pool, observer=metrics,
+        rates=unused, code_pool=pool, face_pool=pool, observer=metrics,
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )

@@ -15,36 +15,45 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from edge.access.listening import Wire, bind, serve
-from edge.audit.journal import FileJournal, JournalOptions
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import OperatingError
-from edge.faces import FaceWatch, pack_to_serve
+from edge.faces import FaceWatch
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
+from edge.identifying import NodeGallery
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
-from edge.models.convert import PACK_ID, Progress, ensure_default_pack
-from edge.models.engine import FaceEngine
-from edge.models.shelf import find_pack
-from edge.parts import open_central, open_guard, open_store
+from edge.models.convert import Progress
+from edge.parts import (
+    image_limits_of,
+    open_central,
+    open_face,
+    open_guard,
+    open_journal,
+    open_store,
+)
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
-from edge.pipeline.workers import WorkerPool
+from edge.pipeline.workers import open_pools
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
+from edge.rates import NodeRates
+from edge.readings import readings
 from edge.report import Report, node_version
 from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
+from edge.trend import Trend
 from edge.vigil import Vigil
+from edge.watching import Watching
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
@@ -64,24 +73,13 @@ class Node:
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
         self._client = open_central(config, self._store)
-        pack = pack_to_serve(
-            config.face_pack, config.face_pack_previous, self._store.references_held)
-        if pack == PACK_ID:
-            ensure_default_pack(config.packs_folder, progress)
-        image_limits = ImageLimits(
-            bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
-        )
-        self._face = FaceEngine(find_pack(config.packs_folder, pack), image_limits)
+        image_limits = image_limits_of(config)
+        self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
-        self._journal = FileJournal(
-            config.data_dir / "journal", self._key.signing,
-            JournalOptions(segment_bytes=config.journal.segment_bytes,
-                           retire_age_s=config.journal.retire_days * 86_400),
-        )
+        self._journal = open_journal(config, self._key)
         self._clock = SystemClock(folder=config.data_dir)
-        self._guard = open_guard(
-            config, self._key, self._store, self._clock, self._journal.size)
+        self._guard = open_guard(config, self._key, self._store, self._journal, self._clock)
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._follower = Follower(
@@ -95,17 +93,24 @@ class Node:
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
                             days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
-        self.metrics = NodeMetrics(node_version())
-        self._code_pool, self._face_pool = _pools(config)
+        self.metrics = NodeMetrics(
+            node_version(), lambda: self._trust.policies if self._trust else ())
         self.verifier = self._build_verifier(reader, image_limits)
-        self._build_answering(reader)
+        self._build_answering(reader, image_limits)
 
-    def _build_answering(self, reader: FrameReader) -> None:
+    def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
+        )
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
+                                    self._face)
+        self._identifier = self._gallery.identifier(
+            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            image_limits=image_limits, answers=self.verifier.answers, rates=self._rates.scenes,
         )
         self._looker = Looker(reader=reader, face=self._face, code_pool=self._code_pool,
                               face_pool=self._face_pool)
@@ -114,18 +119,26 @@ class Node:
             trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
             journal=self._journal, guard=self._guard, follower=self._follower,
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
-            code_pool=self._code_pool, face_pool=self._face_pool, verifier=self.verifier,
-            zbar=self._zbar, started_s=self._started_s,
+            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
+            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
+            folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
-        self.metrics.gauges(report.gauges())
+        self.metrics.gauges(readings(report))
+        self._trend = Trend(self.metrics.tally, report.moment)
+        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._code_pool, self._face_pool = open_pools(self.config.workers)
+        self._rates = NodeRates(
+            self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
+            policies=lambda: self.trust().policies, note=self.note, now=time.time)
         return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, reader=reader, face=self._face, code_pool=self._code_pool,
-            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            journal=self._journal, reader=reader, face=self._face,
+            rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
+            observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=self.config.journal.answers_kept_s,
         )
@@ -140,6 +153,7 @@ class Node:
         self.metrics.observed(record, timings_ms)
         self._decider.open.offer(record)
         self._shift.add(record)
+        self._watching.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -155,25 +169,31 @@ class Node:
             OperatingError: The store or the journal can't be taken up.
         """
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
+        self._rates.start()
+        self._watching.start()
         self._vigil.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
         await self._vigil.stop()
+        await self._watching.stop()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
+        await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
         await self._follower.stop()
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
+        await self._gallery.close()
         self._zbar.close()
         self._journal.close()
         self._guard.close()
@@ -183,12 +203,14 @@ class Node:
         """Build the HTTP surface."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
-            policies=lambda: self.trust().policies, status=self.status, note=self.note,
+            policies=lambda: self.trust().policies, status=self.status,
+            trend=self._trend.view, note=self.note,
         )
         server = Server(
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
+            identifier=self._identifier,
         )
         return server.application(front.pages, front.routes)
 
@@ -197,11 +219,13 @@ class Node:
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
         self._faces.look()
+        self._gallery.settle(trust.cursor)
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""
         check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
         self._face.warm()
+        self._rates.warm()
         self._store.warm(self._face.pack_id, self._face.manifest.dimensions)
         self._zbar.warm()
 
@@ -221,14 +245,6 @@ class Node:
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-
-def _pools(config: EdgeConfig) -> tuple[WorkerPool, WorkerPool]:
-    workers = config.workers
-    return (
-        WorkerPool("kanhe-code", workers.code_threads, workers.code_waiting_max),
-        WorkerPool("kanhe-face", workers.face_threads, workers.face_waiting_max),
-    )
 
 
 async def run_node(

@@ -1,30 +1,37 @@
-"""Opens what a node is built of, where that takes a decision.
+"""The node's parts that live in its data folder, and its way to the platform, as configured.
 
-- Who the central platform is: the configuration's word, else what enrolment kept, else nobody.
-- Whether what was spent is remembered, and what the clock has to prove if it isn't.
+- Each function opens one part or says what is wrong and what to do.
+- Not here: how they are wired together (edge.app).
 """
 
 import ssl
 import time
+from pathlib import Path
 
 from edge.access.tls import client_context
+from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
+from edge.faces import pack_to_serve
+from edge.imaging import ImageLimits
+from edge.models.convert import PACK_ID, Progress, ensure_default_pack
+from edge.models.engine import FaceEngine
+from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
 from edge.sync.state import load_enrolment
 
-STEPS_AHEAD_MAX = 2
-"""Of the restart's own window, where no policy is held yet."""
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
 NO_NETWORK = "none"
 """In place of the platform's address: bundles are brought by hand."""
+STEPS_AHEAD_MAX = 2
+"""Of the restart's own window, where no policy is held yet."""
 
 
 def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
@@ -38,10 +45,10 @@ def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
 
 
 def open_central(config: EdgeConfig, store: LmdbStore) -> CentralClient | AbsentCentral:
-    """Give the way to the central platform, or its absence.
+    """Open the way to the central platform of an enrolled node, or its absence.
 
     Raises:
-        ConfigError: The node isn't enrolled, or the platform's authority can't be read.
+        ConfigError: The node isn't enrolled, or the authority can't be read.
     """
     enrolment = load_enrolment(store)
     url = config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
@@ -55,26 +62,6 @@ def open_central(config: EdgeConfig, store: LmdbStore) -> CentralClient | Absent
     return CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
 
 
-def open_guard(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore, clock: SystemClock, journal_size: int
-) -> LmdbReplayGuard:
-    """Open the guard; a node whose journal is empty has nothing spent yet.
-
-    Without its memory every step is refused up to the restart's window, counted from the highest
-    time ever seen, and nothing is judged before the clock is vouched for.
-    """
-    ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
-    now = max(time.time(), clock.highest_s)
-    guard = LmdbReplayGuard(
-        config.data_dir / "guard", key.derive, boot_id=read_boot_id(),
-        restart_floor=step_at(now) + ahead if journal_size else 0,
-    )
-    if guard.forgot:
-        clock.recover()
-        clock.keep()
-    return guard
-
-
 def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
     """Whom to believe at the central platform: its own authority, or the system's roots."""
     if not url.startswith("https:"):
@@ -85,3 +72,57 @@ def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLConte
     except OSError as error:
         raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
     return client_context(pem)
+
+
+def open_face(
+    config: EdgeConfig, store: LmdbStore, progress: Progress
+) -> tuple[Path, FaceEngine]:
+    """Open the face pack to serve with, making the default one if it isn't there; and its folder.
+
+    Raises:
+        PackError: There is no such pack, or it is damaged.
+    """
+    pack = pack_to_serve(config.face_pack, config.face_pack_previous, store.references_held)
+    if pack == PACK_ID:
+        ensure_default_pack(config.packs_folder, progress)
+    folder = find_pack(config.packs_folder, pack)
+    pad = find_pack(config.packs_folder, config.pad_pack) if config.pad_pack else None
+    return folder, FaceEngine(folder, image_limits_of(config), pad_folder=pad)
+
+
+def image_limits_of(config: EdgeConfig) -> ImageLimits:
+    """Give the bounds of an image."""
+    return ImageLimits(
+        bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max)
+
+
+def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
+    """Open the journal.
+
+    Raises:
+        JournalError: It is damaged or can't be written.
+    """
+    options = JournalOptions(segment_bytes=config.journal.segment_bytes,
+                             retire_age_s=config.journal.retire_days * 86_400)
+    return FileJournal(config.data_dir / "journal", key.signing, options)
+
+
+def open_guard(
+    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal, clock: SystemClock
+) -> LmdbReplayGuard:
+    """Open the replay guard; a node whose journal is empty has nothing spent yet.
+
+    Without its memory every step is refused up to the restart's window, counted from the highest
+    time ever believed, and nothing is judged before the clock is vouched for.
+
+    Raises:
+        StoreError: It can't be opened.
+    """
+    ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
+    floor = step_at(max(time.time(), clock.highest_s)) + ahead if journal.size else 0
+    guard = LmdbReplayGuard(
+        config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)
+    if guard.forgot:
+        clock.recover()
+        clock.keep()
+    return guard

@@ -1,1 +1,1 @@
-"""Open-loop load against a node on loopback."""
+"""Open-loop load against a node: genuine codes, many gates, honest percentiles."""

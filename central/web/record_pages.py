@@ -137,7 +137,7 @@ def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:
         return fields.get(name, [""])[0].strip()
 
     try:
-        age = one("trust_age_max_s")
+        age, fnmr = one("trust_age_max_s"), one("fnmr_max")
         disclosed = [
             {"field": field.strip(), "mask": mask}
             for field, mask in zip(fields.get("disclose_field", []),
@@ -150,8 +150,10 @@ def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:
             "suites": [int(suite) for suite in fields.get("suites", [])],
             "steps_back": int(one("steps_back")), "steps_ahead": int(one("steps_ahead")),
             "face": one("face"), "fmr_max": float(one("fmr_max")),
+            "fnmr_max": float(fnmr) if fnmr else None,
             "pack_override": one("pack_override"), "no_match": one("no_match"),
-            "attack": one("attack"), "pad": one("pad"),
+            "attack": one("attack"), "pad": one("pad"), "challenge": one("challenge"),
+            "challenge_actions": int(one("challenge_actions")),
             "trust_age_max_s": int(age) if age else None, "trust_stale": one("trust_stale"),
             "clock_degraded": one("clock_degraded"),
             "capture_open_s": int(one("capture_open_s")),

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
+from edge.cache.holdings import TABLE as _HOLDINGS
+from edge.cache.holdings import Holdings
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, References, ReferenceSink
@@ -45,7 +47,7 @@ nobody reads."""
 
 _CREDENTIALS, _STATUS = b"credentials", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
-TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
+TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = b"cursor"
 _T = TypeVar("_T")
 
@@ -76,6 +78,7 @@ class LmdbStore:
         self._status = msgspec.msgpack.Decoder(StatusRecord)
         try:
             self._references = References(self._env, derive, _META)
+            self._holdings = Holdings(self._env, self._hide, _CREDENTIALS, self._opened)
         except StoreError:
             self._env.close()
             raise
@@ -83,6 +86,12 @@ class LmdbStore:
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
         return self._load(_CREDENTIALS, self._hide(credential_id), self._credential)
+
+    def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
+        """Give what is held of a holder's credentials."""
+        loaded = (self._load(_CREDENTIALS, key, self._credential)
+                  for key in self._holdings.of(holder_id))
+        return [item for item in loaded if item is not None and item.holder_id == holder_id]
 
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
@@ -98,6 +107,10 @@ class LmdbStore:
         """Give every reference of a pack that may be used for a purpose, by holder id."""
         return self._references.each(pack, purpose)
 
+    def rank(self, holder_id: bytes) -> bytes:
+        """Give a holder's place in the order of `references`, which no id tells."""
+        return self._hide(holder_id)
+
     @property
     def generation(self) -> int:
         """The generation that every reference held is of."""
@@ -109,12 +122,7 @@ class LmdbStore:
 
     def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
         """Bring a probe into the space of a reference; see the port."""
-        if reference is None:
-            return probe
-        generation = reference.generation
-        coarse, fine = self._references.protect(probe.template, probe.pack, generation)
-        return msgspec.structs.replace(
-            probe, template=coarse, fine=fine, generation=generation)
+        return self._references.protect_probe(probe, reference)
 
     def warm(self, pack: str, dimensions: int) -> None:
         """Make the rotation of a pack's templates, which the first probe would wait for."""
@@ -154,6 +162,11 @@ class LmdbStore:
         """Count credentials, references and exceptions of status."""
         tables = (_CREDENTIALS, _REFERENCES, _STATUS)
         return {table.decode(): self._env.count(table) for table in tables}
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the store takes on the disk."""
+        return self._env.bytes_used
 
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""
@@ -224,8 +237,13 @@ class LmdbStore:
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
             self._put(txn, _CREDENTIALS, key, change.credential)
+            self._holdings.put(txn, change.credential)
         elif isinstance(change, DropCredential):
-            self._delete(txn, _CREDENTIALS, self._hide(change.credential_id))
+            key = self._hide(change.credential_id)
+            sealed = txn.get(key, db=self._env.tables[_CREDENTIALS])
+            if sealed is not None:
+                self._holdings.drop(txn, self._opened(key, sealed))
+            self._delete(txn, _CREDENTIALS, key)
             self._delete(txn, _STATUS, self._hide(change.credential_id))
         elif isinstance(change, PutReference | DropReference):
             self._references.apply(txn, change)
@@ -261,6 +279,10 @@ class LmdbStore:
         if sealed is None:
             return None
         return self._decoded(table, self._seals[table].open(key, sealed), decoder)
+
+    def _opened(self, key: bytes, sealed: bytes) -> CredentialRecord:
+        data = self._seals[_CREDENTIALS].open(key, sealed)
+        return self._decoded(_CREDENTIALS, data, self._credential)
 
     def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:
         open_ = self._seals[table].open

@@ -8,10 +8,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from edge.hotpath.holder import Probe, ProbeFault, Template
+from edge.hotpath.holder import Comparison, Probe, ProbeFault, Template
 from edge.hotpath.qr.reading import CodeReading
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
-from edge.protocol.records import CredentialRecord, ReferenceRecord, StatusRecord
+from edge.protocol.records import CredentialRecord, ReferenceRecord, ScenePolicy, StatusRecord
 
 
 class CodeReader(Protocol):
@@ -34,20 +34,22 @@ class FaceEngine(Protocol):
         """Id of the pack, as references name it."""
         ...
 
-    def threshold(self, fmr: float) -> tuple[float, float] | None:
-        """Give (threshold, the operating point's own FMR ≤ fmr), None if unfit."""
-        ...
-
-    def strictest(self) -> tuple[float, float] | None:
-        """Give (threshold, FMR) of the strictest operating point, None if there is none."""
-        ...
-
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         """Detect, align, embed and judge the quality of one capture (a burst of frames).
 
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
+        ...
+
+
+class ErrorRates(Protocol):
+    """Turns a scene's error rates into a threshold. Takes microseconds."""
+
+    def comparison(
+        self, policy: ScenePolicy, probe: Probe, reference: ReferenceRecord | None
+    ) -> Comparison | None:
+        """Say how this comparison is scored and judged, None if the pack is unfit."""
         ...
 
 
@@ -108,6 +110,35 @@ class CredentialCache(Protocol):
 
         Raises:
             StoreError: The reference is of another generation than those held now.
+        """
+        ...
+
+
+class IdentityCache(CredentialCache, Protocol):
+    """What an identification needs of it besides."""
+
+    @property
+    def generation(self) -> int:
+        """The generation that every reference held is of."""
+        ...
+
+    def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
+        """Give what is held of a holder's credentials."""
+        ...
+
+
+class Gallery(Protocol):
+    """The references that may be identified (edge.cache). Blocking and thread-safe."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        ...
+
+    def search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
+        """Find the references most like a probe in stored space.
+
+        Returns:
+            Up to two (holder id, cosine), descending, and how many references were searched.
         """
         ...
 

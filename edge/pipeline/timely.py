@@ -30,7 +30,11 @@ def check_code(text: str, case: Judgement, clock: Clock) -> Verdict | None:
         clock.saw(found.credential_id, found.step)
         case.authentic = found
         return None
-    if found.reason in (Reason.STEP_EXPIRED, Reason.STEP_FUTURE):
+    if found.reason is Reason.STEP_EXPIRED:
+        case.keep_expired(text)
+        if case.expired is not None:
+            clock.saw(case.expired.credential_id, case.expired.step)
+    elif found.reason is Reason.STEP_FUTURE:
         _hear(text, case, clock)
     return found
 

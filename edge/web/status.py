@@ -7,18 +7,62 @@ import msgspec
 
 from edge.clock.system import ClockDetail
 from edge.faces import Faces
+from edge.hotpath.rates import CohortPoint
 from edge.protocol.records import Words
 from edge.vigil import KeysEnd
 
 
 class PackShown(msgspec.Struct, frozen=True):
-    """The face pack in use, and what it is good for."""
+    """The face pack in use, and what it is good for; `pad` is the pack that finds attacks."""
 
     id: str
     title: str
     licence: str
     embedder: str
     notes: Words
+    pad: str = ""
+
+
+class SceneFace(msgspec.Struct, frozen=True, kw_only=True):
+    """How faces are judged in one scene.
+
+    Attributes:
+        fit: Whether the pack serves the scene's error rates.
+        why: `fmr_unserved`, `fnmr_too_high` or `fnmr_unknown`; empty if it is fit.
+        override: The policy's words that let an unfit pack judge; empty = it refers.
+        fmr_max, fnmr_max: What the policy asks for.
+        fmr, fnmr: Of the threshold in use, as measured; None = unknown or none in use.
+    """
+
+    scene: str
+    fit: bool
+    why: str
+    override: str
+    fmr_max: float
+    fnmr_max: float | None
+    fmr: float | None
+    fnmr: float | None
+    threshold: float | None
+    scale: Literal["raw", "normalised"]
+    calibration: Literal["pack", "site", "cohort"]
+
+
+class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The population that scores are held against.
+
+    Attributes:
+        identities: Held; with fewer than `identities_min` scores stay raw.
+        version, calibrated_version: Rises with every change; as it was when thresholds were read.
+        renewed_s: Unix seconds of the newest calibration, None if there is none.
+        points: Thresholds with their 95 % intervals and the errors behind them.
+    """
+
+    identities: int
+    identities_min: int
+    version: int
+    calibrated_version: int | None
+    renewed_s: int | None
+    points: tuple[CohortPoint, ...]
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +72,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         ready: Whether it verifies; `not_ready` says why not.
         clock_detail: How far the clock is believed, and why.
         keys_end: When the keys that are held end, and whether that is near.
-        scenes_unfit: Scenes whose error rate the face pack can't meet.
+        scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
+        face_scenes: How each scene with a face is judged.
+        cohort: None where the pack's scores aren't normalised.
         faces: How many holders' faces are held, against the number to file from.
         pack_change: How a change of pack goes, in words; empty where there is none.
         references: Generation of the references, and how many by pack.
@@ -50,6 +96,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
     held: Mapping[str, int]
     pack: PackShown
+    face_scenes: tuple[SceneFace, ...]
+    cohort: CohortShown | None
     pack_change: str
     faces: Faces
     references: Mapping[str, int]

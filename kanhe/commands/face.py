@@ -1,9 +1,10 @@
-"""`kanhe face compare` and `face pairs`: what a pack says of pictures."""
+"""`kanhe face compare`, `face pairs` and `face identify`: what a pack says of pictures."""
 
 import argparse
 import csv
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +12,18 @@ import orjson
 
 from edge.errors import ConfigError, ImageError
 from edge.hotpath.holder import Probe, ProbeFault, compare_templates
+from edge.hotpath.rates import serving_point
 from edge.models.convert import PACK_ID
 from edge.models.engine import FaceEngine
+from edge.models.operating import pack_points
+from kanhe.calibration.gather import Images, Judged, judge_images, read_pairs
+from kanhe.calibration.measure import Measurer, fold_accuracy
+from kanhe.calibration.score import pair_scores, score_images
+from kanhe.identify import add_action
 from kanhe.packs import open_pack
 from kanhe.progress import show_progress
 
 FMR_SHOWN = 1e-3
-FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-ERRORS_MIN = 3
-"""An error rate is given only where the pairs bear at least so many errors."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,6 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pairs.add_argument("--root", type=Path, metavar="DIR", help="folder that paths begin in")
     pairs.add_argument("--out", type=Path, metavar="F", help="write the rows here")
     pairs.set_defaults(run=run_pairs)
+    add_action(actions)
     for action in (compare, pairs):
         action.add_argument("--pack", default=PACK_ID, metavar="P")
 
@@ -43,16 +48,18 @@ def run_compare(args: argparse.Namespace) -> int:
     """Compare two images."""
     engine = open_pack(args.pack)
     one, other = (_probe(engine, path) for path in (args.a, args.b))
-    point = engine.threshold(FMR_SHOWN)
-    threshold, fmr = point or engine.strictest() or (None, None)
+    points = pack_points(engine.manifest)
+    point = serving_point(points, FMR_SHOWN) or min(
+        points, key=lambda item: item.fmr, default=None)
     line: dict[str, object] = {
-        "score": None, "threshold": threshold, "fmr": fmr, "match": False,
+        "score": None, "threshold": point.threshold if point else None,
+        "fmr": point.fmr if point else None, "match": False,
         "quality": {"a": _quality(one), "b": _quality(other)}, "pack": engine.pack_id,
     }
     whole = isinstance(one, Probe) and isinstance(other, Probe)
     if isinstance(one, Probe) and isinstance(other, Probe):
         score = compare_templates(one.template, other.template)
-        line |= {"score": round(score, 4), "match": threshold is not None and score > threshold}
+        line |= {"score": round(score, 4), "match": point is not None and score > point.threshold}
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     return 0 if whole else 1
 
@@ -60,73 +67,59 @@ def run_compare(args: argparse.Namespace) -> int:
 def run_pairs(args: argparse.Namespace) -> int:
     """Score labelled pairs; each image is judged once."""
     engine = open_pack(args.pack)
-    root = args.root or args.pairs.parent
-    rows = _read_rows(args.pairs)
-    names = sorted({row[side] for row in rows for side in ("a", "b")})
-    probes: dict[str, Probe | ProbeFault | None] = {}
-    for number, name in enumerate(names, 1):
-        try:
-            probes[name] = _probe(engine, root / name)
-        except ConfigError as error:
-            print(f"kanhe: {error}", file=sys.stderr)
-            probes[name] = None
-        show_progress(number, len(names), name)
-    scored = [{**row, "score": _score(probes[row["a"]], probes[row["b"]])} for row in rows]
+    images = read_pairs(args.pairs)
+    judged = judge_images(images, args.root or args.pairs.parent, engine.probe, show_progress)
+    scores = pair_scores(images, judged)
     target = args.out.open("w", newline="", encoding="utf-8") if args.out else sys.stdout
-    writer = csv.DictWriter(target, ["a", "b", "same", "score"])
-    writer.writeheader()
-    writer.writerows(scored)
+    write_rows(target, images, scores)
     if args.out:
         target.close()
-    failed = sum(not isinstance(probe, Probe) for probe in probes.values())
-    summary = summarise(scored, failed / max(1, len(names)))
-    sys.stdout.write(orjson.dumps({"pack": engine.pack_id, **summary}).decode() + "\n")
+    line = {"pack": engine.pack_id, **summarise(images, judged, scores)}
+    sys.stdout.write(orjson.dumps(line).decode() + "\n")
     return 0
 
 
-def summarise(rows: list[dict[str, str]], fta: float) -> dict[str, object]:
-    """Give failure to acquire, equal error rate, and FNMR at the FMRs that the pairs bear.
+def write_rows(target: TextIO, images: Images, scores: npt.NDArray[np.float32]) -> None:
+    """Write the pairs with their scores, empty where an image has no usable face."""
+    pairs = images.pairs or ()
+    folds = ["fold"] if any(pair.fold for pair in pairs) else []
+    writer = csv.writer(target)
+    writer.writerow(["a", "b", "same", *folds, "score"])
+    for pair, score in zip(pairs, scores, strict=True):
+        row = [images.names[pair.a], images.names[pair.b], int(pair.same)]
+        shown = f"{score:.4f}" if np.isfinite(score) else ""
+        writer.writerow([*row, *([pair.fold] if folds else []), shown])
 
-    Args:
-        rows: With `same` and `score`, empty where no face was found.
-        fta: Share of images without a usable face.
+
+def summarise(
+    images: Images, judged: Judged, scores: npt.NDArray[np.float32]
+) -> dict[str, object]:
+    """Give what the pairs say: FTA, EER, FNMR at the FMRs that they bear, accuracy over folds.
+
+    A failure to acquire counts: a genuine pair with one is missed, and no pair with one is right.
     """
-    scores = {True: [], False: []}  # type: dict[bool, list[float]]
-    for row in rows:
-        if row["score"]:
-            scores[row["same"] == "1"].append(float(row["score"]))
-    genuine, impostor = np.sort(scores[True]), np.sort(scores[False])
-    rates = {}
-    for fmr in FMRS:
-        if len(impostor) * fmr >= ERRORS_MIN and len(genuine):
-            threshold = float(np.quantile(impostor, 1 - fmr))
-            rates[f"{fmr:g}"] = {"threshold": round(threshold, 4),
-                                 "fnmr": round(float((genuine <= threshold).mean()), 4)}
-    return {"pairs": len(rows), "genuine": len(genuine), "impostor": len(impostor),
-            "fta": round(fta, 4), "eer": _eer(genuine, impostor), "fnmr_at_fmr": rates}
-
-
-def _eer(
-    genuine: npt.NDArray[np.float64], impostor: npt.NDArray[np.float64]
-) -> float | None:
-    if not len(genuine) or not len(impostor):
-        return None
-    thresholds = np.concatenate([genuine, impostor])
-    fnmr = np.searchsorted(genuine, thresholds, "right") / len(genuine)
-    fmr = 1 - np.searchsorted(impostor, thresholds, "right") / len(impostor)
-    best = int(np.argmin(np.abs(fnmr - fmr)))
-    return round(float((fnmr[best] + fmr[best]) / 2), 4)
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    if not rows or not {"a", "b", "same"} <= set(rows[0]):
-        raise ConfigError(f"{path} needs the columns a, b, same")
-    return [{name: row[name] for name in ("a", "b", "same")} for row in rows]
+    scored = score_images(images, judged)
+    measured = Measurer(images, judged, scored).measure({})
+    pairs = images.pairs or ()
+    accuracy = fold_accuracy(
+        np.array([pair.same for pair in pairs]), scores, [pair.fold for pair in pairs])
+    summary: dict[str, object] = {
+        "pairs": len(pairs), "genuine": len(scored.genuine), "impostor": scored.impostor_total,
+        "fta": round(len(judged.faults) / len(images.names), 4),
+        "eer": None if measured.eer is None else round(measured.eer, 4),
+        "fnmr_at_fmr": {
+            f"{point.fmr:g}": {
+                "threshold": round(point.threshold, 4), "fnmr": point.fnmr,
+                "fnmr_95": [point.fnmr_low, point.fnmr_high],
+                "fmr_95": [point.fmr_low, point.fmr_high], "errors": point.errors,
+            } for point in measured.points
+        },
+        "unborne": measured.unborne,
+    }
+    if accuracy is not None:
+        summary["fold_accuracy"] = {
+            "mean": round(accuracy[0], 4), "standard_error": round(accuracy[1], 4)}
+    return summary
 
 
 def _probe(engine: FaceEngine, path: Path) -> Probe | ProbeFault:
@@ -136,12 +129,6 @@ def _probe(engine: FaceEngine, path: Path) -> Probe | ProbeFault:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except ImageError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def _score(one: Probe | ProbeFault | None, other: Probe | ProbeFault | None) -> str:
-    if isinstance(one, Probe) and isinstance(other, Probe):
-        return f"{compare_templates(one.template, other.template):.4f}"
-    return ""
 
 
 def _quality(probe: Probe | ProbeFault) -> object:

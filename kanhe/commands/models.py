@@ -1,4 +1,4 @@
-"""`kanhe models list`, `pull` and `verify`: which face packs are here or to be had, and whole."""
+"""`kanhe models list`, `pull`, `verify`, `calibrate`: packs here or to be had, whole, measured."""
 
 import argparse
 import sys
@@ -14,6 +14,7 @@ from edge.models.convert import ensure_default_pack
 from edge.models.forms import check_manifest
 from edge.models.manifest import PackManifest, load_manifest, verify_files
 from edge.models.shelf import find_pack, installed
+from kanhe.calibration.command import add_calibrate
 from kanhe.packs import packs_folder
 from kanhe.progress import show_progress
 from kanhe.pulling import pull
@@ -40,6 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     verify.set_defaults(run=run_verify)
     for action in (listing, pulling, verify):
         action.add_argument("--packs", type=Path, metavar="DIR", help="folder of packs")
+    add_calibrate(actions)
 
 
 def run_list(args: argparse.Namespace) -> int:

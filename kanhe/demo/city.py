@@ -151,7 +151,7 @@ class City:
             "purpose": "face_verification", "given": True, "how": "signed at the counter (demo)"})
         photograph = simplejpeg.encode_jpeg(load_portrait(person), PORTRAIT_QUALITY)
         await self.admin("POST", f"/v1/holders/{holder_id}/photograph", data=photograph)
-        for type_, fields in _credentials_of(person).items():
+        for type_, fields in credentials_of(person).items():
             issued = await self.admin("POST", "/v1/credentials", {
                 "holder_id": holder_id, "type": type_, "fields": fields,
                 "valid_until": "2036-05-01",
@@ -184,7 +184,8 @@ class City:
         return path
 
 
-def _credentials_of(person: Person) -> dict[str, dict[str, str]]:
+def credentials_of(person: Person) -> dict[str, dict[str, str]]:
+    """Give the fields of a person's credentials, by type."""
     return {
         "resident_id": {
             "name": person.name, "sex": person.sex, "nation": "汉",

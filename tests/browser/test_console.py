@@ -209,6 +209,9 @@ async def test_an_operator_cant_unlock_the_desk_and_both_languages_are_there(sta
         assert response.status == 403
         await page.goto(stage.node + "/status")
         assert "Node status" in await page.inner_text("h1")
+        # The default pack misses too many for a bank, and every showing of it says for whom.
+        assert "the FNMR is too high: referred" in await page.inner_text("main")
+        assert "East Asian faces" in await page.inner_text("main")
         await page.click("text=中文")
         assert "节点状态" in await page.inner_text("h1")
     assert PASSWORD not in (stage.city.folder / "node.log").read_text()

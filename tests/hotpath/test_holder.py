@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.hotpath.holder import DAY_S, Probe, admits, check_holder, why_unusable
+from edge.hotpath.holder import DAY_S, Comparison, Probe, admits, check_holder, why_unusable
 from edge.hotpath.reasons import Reason
 from edge.protocol.records import ReferenceRecord, ScenePolicy, Words
 
@@ -17,7 +17,8 @@ POLICY = ScenePolicy(scene="s", version=1, title=Words("", ""), accepts=())
 
 def judged(reference=REFERENCE, probe=PROBE, policy=POLICY, **differently):
     reference = msgspec.structs.replace(reference, **differently)
-    found, evidence = check_holder(reference, probe, (0.9, 1e-3), policy, now=NOW)
+    comparison = Comparison(threshold=0.9, fmr=1e-3)
+    found, evidence = check_holder(reference, probe, comparison, policy, now=NOW)
     return found.reason, evidence
 
 

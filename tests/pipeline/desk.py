@@ -16,6 +16,7 @@ from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.imaging import DEFAULT_LIMITS
 from edge.node_key import NodeKey
 from edge.pipeline.calls import CaptureCall, VerificationCall
+from edge.pipeline.thresholds import SceneRates
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
@@ -31,7 +32,7 @@ from edge.protocol.records import (
     StatusRecord,
     Words,
 )
-from tests.fakes.ports import PACK, FakeClock, FakeFace, FakeReader, Seen, template_of
+from tests.fakes.ports import PACK, POINTS, FakeClock, FakeFace, FakeReader, Seen, template_of
 
 DAY = 21_100
 NOW = DAY * 86_400 + 30_000.0
@@ -57,6 +58,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.key = folder, NodeKey(bytes([9] * 32))
         self.clock, self.face, self.seen = FakeClock(NOW), FakeFace(), Seen()
+        self.rates = SceneRates([("pack", POINTS)])
         self.ids = itertools.count(1)
         self.requests = itertools.count(1)
         self.open()
@@ -81,7 +83,8 @@ class Desk:
     def build(self, journal) -> Verifier:
         return Verifier(
             trust=lambda: self.trust, clock=self.clock, cache=self.store, guard=self.guard,
-            journal=journal, reader=FakeReader(), face=self.face, code_pool=self.code_pool,
+            journal=journal, reader=FakeReader(), face=self.face,
+            rates=self.rates, code_pool=self.code_pool,
             face_pool=self.face_pool, observer=self.seen, new_id=lambda: f"{next(self.ids):032x}",
             monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 
@@ -125,19 +128,19 @@ class Desk:
 
     def call(self, scene: str = "code", *, code: str | None = None, frame: bytes | None = None,
              face: int | None = None, request: str = "", gate: GateRecord = GATE,
-             deadline_s: float | None = None) -> VerificationCall:
+             deadline_s: float | None = None, challenge: str | None = None) -> VerificationCall:
         if code is None and frame is None:
             code = self.code()
         return VerificationCall(
             gate=gate, scene=scene, request_id=request or f"r{next(self.requests)}",
-            presentation=code, code_image=frame, challenge_id=None,
+            presentation=code, code_image=frame, challenge_id=challenge,
             face_images=() if face is None else (picture_of(face),),
             deadline_s=time.monotonic() + 5 if deadline_s is None else deadline_s)
 
     def capture(self, verification_id: str, face: int, gate: GateRecord = GATE,
-                request: str = "") -> CaptureCall:
+                request: str = "", challenge: str | None = None) -> CaptureCall:
         return CaptureCall(
-            gate=gate, verification_id=verification_id, challenge_id=None,
+            gate=gate, verification_id=verification_id, challenge_id=challenge,
             request_id=request or f"r{next(self.requests)}", face_images=(picture_of(face),),
             deadline_s=time.monotonic() + 5)
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from edge.hotpath.holder import check_holder
+from edge.hotpath.holder import Comparison, check_holder
 from edge.protocol.feed import PutReference
 from edge.protocol.journal import decode_record
 from edge.protocol.records import ReferenceRecord
@@ -82,5 +82,5 @@ async def test_the_memory_store_judges_as_the_real_one(desk):
 
 
 def _score(held, probe):
-    _, evidence = check_holder(held, probe, (0.9, 1e-3), FACE, now=NOW)
+    _, evidence = check_holder(held, probe, Comparison(threshold=0.9, fmr=1e-3), FACE, now=NOW)
     return evidence.score

@@ -1,0 +1,1 @@
+"""Error rates measured on labelled images: gathered, scored, reported."""
