@@ -64,11 +64,11 @@ ADMIT_CODE_S = 60
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a platform a bundle is made from."""
+    """What of a platform a bundle is made from; `roots` is the chain, oldest first."""
 
     database: Database
     keys: PlatformKeys
-    root: bytes
+    roots: tuple[bytes, ...]
     log: str
     node_ahead_days: int
 
@@ -117,7 +117,8 @@ async def export(
     key = os.urandom(KEY_BYTES)
     head = await site.database.run(lambda tx: _head(tx, site, node_id, first, life_s, key, listed))
     signed = feed.sign(head, site.keys.signing["changes"])
-    opening = BUNDLE_MAGIC + frame(ROOT, site.root) + frame(HEAD, signed)
+    opening = BUNDLE_MAGIC + b"".join(frame(ROOT, root) for root in site.roots) + frame(
+        HEAD, signed)
     out.write(opening)
     sealer = Sealer(key, hashlib.sha256(opening).digest())
     cursor = head.first

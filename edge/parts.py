@@ -21,6 +21,7 @@ from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
@@ -32,6 +33,8 @@ NO_NETWORK = "none"
 """In place of the platform's address: bundles are brought by hand."""
 STEPS_AHEAD_MAX = 2
 """Of the restart's own window, where no policy is held yet."""
+EVENTS_MAX = 64
+"""A journal that is longer isn't searched for a first verdict."""
 
 
 def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
@@ -110,7 +113,7 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
 def open_guard(
     config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal, clock: SystemClock
 ) -> LmdbReplayGuard:
-    """Open the replay guard; a node whose journal is empty has nothing spent yet.
+    """Open the replay guard; a node that never judged has nothing spent yet.
 
     Without its memory every step is refused up to the restart's window, counted from the highest
     time ever believed, and nothing is judged before the clock is vouched for.
@@ -119,10 +122,18 @@ def open_guard(
         StoreError: It can't be opened.
     """
     ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
-    floor = step_at(max(time.time(), clock.highest_s)) + ahead if journal.size else 0
+    floor = step_at(max(time.time(), clock.highest_s)) + ahead if judged_before(journal) else 0
     guard = LmdbReplayGuard(
         config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)
     if guard.forgot:
         clock.recover()
         clock.keep()
     return guard
+
+
+def judged_before(journal: FileJournal) -> bool:
+    """Say whether anything was ever judged, as far as a short journal tells; else yes."""
+    if journal.size > EVENTS_MAX:
+        return True
+    return any(isinstance(decode_record(data), VerificationRecord)
+               for _, data in journal.recent(0))

@@ -34,7 +34,7 @@ async def open_site(path: Path | None) -> AsyncIterator[tuple[Site, CentralConfi
         config.database_url or f"sqlite:///{config.data_dir / 'central.db'}", keys)
     try:
         yield Site(
-            database=database, keys=keys, root=root.read_bytes(), log=config.log,
+            database=database, keys=keys, roots=(root.read_bytes(),), log=config.log,
             node_ahead_days=config.node_ahead_days), config
     except Refused as error:
         raise OperatingError(f"refused: {error}") from error

@@ -62,7 +62,7 @@ class PlatformSide:
         await self.platform.start()
         config = self.platform.config
         self.site = Site(
-            database=self.platform.database, keys=self.platform.keys, root=self.platform.root,
+            database=self.platform.database, keys=self.platform.keys, roots=(self.platform.root,),
             log=config.log, node_ahead_days=config.node_ahead_days)
         return self
 
