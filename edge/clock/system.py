@@ -79,7 +79,7 @@ class SystemClock:
         boot_id = read_boot_id() if boot_id is None else boot_id
         self._memory = resume(kept, boot_id)
         self._looked_at, self._offset = float("-inf"), 0.0
-        self._belief = Belief(state="untrusted", doubts=("it wasn't looked at yet",))
+        self._belief: Belief | None = None
 
     def now_s(self) -> float:
         """Give Unix seconds."""
@@ -116,16 +116,16 @@ class SystemClock:
         anchor = self._anchor()
         wall = self._now()
         leapt = abs(wall - anchor - self._offset) > LEAP_S / 2
-        if not leapt and anchor - self._looked_at < LOOK_EVERY_S:
-            return self._belief
+        before = self._belief
+        if before is not None and not leapt and anchor - self._looked_at < LOOK_EVERY_S:
+            return before
         if leapt or anchor - self._kernel_at >= KERNEL_EVERY_S:
             self._kernel_at, self._kernel = anchor, self._ask_kernel()
         self._looked_at, self._offset = anchor, wall - anchor
-        before = self._belief.state
         self._memory, self._belief = look(self._memory, Sighting(
             wall_s=wall, anchor_s=anchor, kernel=self._kernel, central=self._central,
             codes=self._codes.word(anchor)))
-        if self._belief.state != before:
+        if before is not None and self._belief.state != before.state:
             _LOG.log(logging.INFO if self._belief.state == "trusted" else logging.WARNING,
                      "clock.changed", extra={"to": self._belief.state, "why": self._belief.why})
         return self._belief
