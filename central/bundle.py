@@ -291,7 +291,7 @@ async def admit(database: Database, root: bytes, log: str, data: bytes) -> JoinA
 
     def work(tx: Transaction) -> str:
         code = nodes.node_code(tx, root, ADMIT_CODE_S)
-        node_id, _ = nodes.enrol(tx, nodes.EnrolRequest(
+        node_id, _, _ = nodes.enrol(tx, nodes.EnrolRequest(
             code=code, name=request.name, sign_public=request.sign_public,
             seal_public=request.seal_public))
         return node_id

@@ -45,11 +45,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         body_bytes_max: Body of a call in bytes.
         body_s_max: Seconds in which a body must have arrived.
-        deadline_s: Seconds after which no work is begun for a call.
+        deadline_s: Seconds after which a call isn't answered with 200 any more; work that can't be
+            done by then isn't begun.
         image_bytes_max: One encoded image in bytes.
         image_pixels_max: Width × height of one image.
         face_images_max: Frames of one burst.
         code_budget_s: Seconds spent on reading one frame.
+        gate_rate_per_s, gate_burst: Calls a second that one gate may make for ever, and at once;
+            what is more is 429.
     """
 
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * _MIB)] = 16 * 1024 * 1024
@@ -59,6 +62,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     image_pixels_max: Annotated[int, Meta(ge=10_000, le=200_000_000)] = 40_000_000
     face_images_max: Annotated[int, Meta(ge=1, le=16)] = 8
     code_budget_s: Annotated[float, Meta(gt=0, le=5)] = 0.25
+    gate_rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
+    gate_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,6 +25,7 @@ from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
+from edge.sync.identity import Identity
 from edge.sync.state import load_enrolment
 
 META_CENTRAL_URL = "app.central_url"
@@ -47,8 +48,10 @@ def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
     return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
-def open_central(config: EdgeConfig, store: LmdbStore) -> CentralClient | AbsentCentral:
-    """Open the way to the central platform of an enrolled node, or its absence.
+def open_central(
+    config: EdgeConfig, store: LmdbStore, key: NodeKey
+) -> tuple[CentralClient | AbsentCentral, Identity | None]:
+    """Open the way to the central platform of an enrolled node, or its absence, and who it is.
 
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
@@ -61,8 +64,9 @@ def open_central(config: EdgeConfig, store: LmdbStore) -> CentralClient | Absent
             f"folder {config.data_dir}; without a network, `kanhe bundle request`"
         )
     if url == NO_NETWORK:
-        return AbsentCentral()
-    return CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+        return AbsentCentral(), None
+    client = CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+    return client, Identity(client, enrolment, key.signing, key.sealing)
 
 
 def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from central.bundle import Site
 from central.config import CentralConfig, load_central_config
 from central.errors import Refused
+from central.facts import insist_on_keys
 from central.keys import PlatformKeys
 from central.platform import ROOT_FILE
 from central.store import Database
@@ -30,13 +31,14 @@ async def open_site(path: Path | None) -> AsyncIterator[tuple[Site, CentralConfi
             f"{config.data_dir} is no platform's data folder: run this at the platform, with "
             "--config, after its first start")
     keys = PlatformKeys(config.data_dir / "keys")
-    database = Database(
-        config.database_url or f"sqlite:///{config.data_dir / 'central.db'}", keys)
+    database = Database(config.database_address, keys, connections=config.database_connections)
+    first = root.read_bytes()
     try:
+        await database.run(lambda tx: insist_on_keys(tx, first))
         yield Site(
-            database=database, keys=keys, roots=(root.read_bytes(),), log=config.log,
+            database=database, keys=keys, roots=(first,), log=config.log,
             node_ahead_days=config.node_ahead_days), config
     except Refused as error:
         raise OperatingError(f"refused: {error}") from error
     finally:
-        database.close()
+        await database.stop()

@@ -1,21 +1,24 @@
 """The journal: append-only, durable before the answer leaves, by group commit.
 
-- One writer thread takes all records that wait, writes them, flushes once, and only then
-  lets their answers go.
+- The records of one turn of the event loop are handed over together; one writer thread takes
+  all that were handed over while it flushed, writes them, flushes once, and only then lets
+  their answers go. Batches grow with the load by themselves: no timer, no tuning.
 - A write that fails fails all its records; what reached the file of them is cut off again,
   and nothing is accepted until a write succeeds.
 - Leaves are hashed as in RFC 6962 from the first record on; checkpoints are signed at every
   segment's end, every so many records, and at a clean stop.
-- One process at a time holds the folder.
+- One process at a time holds the folder, and one event loop appends.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -41,7 +44,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the journal.
 
     Attributes:
-        waiting_max: Records that may wait for the writer.
+        waiting_max: Records that may wait to be durable.
         batch_max: Records of one flush.
         segment_bytes: A segment ends when it is larger.
         checkpoint_records: A checkpoint is signed after so many.
@@ -85,8 +88,10 @@ class FileJournal:
             raise JournalError(f"{folder}: {error.strerror}") from error
         self._signed_size = self._tree.size
         self._failed = ""
-        self._wake = threading.Condition()
-        self._waiting: list[_Waiting] = []
+        self._gathered: list[_Waiting] = []
+        self._handed: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        # Each is counted by one thread only; their difference waits.
+        self._taken = self._settled = 0
         self._closing = False
         self._thread = threading.Thread(target=self._write_loop, name="kanhe-journal", daemon=True)
         self._thread.start()
@@ -116,28 +121,37 @@ class FileJournal:
 
     @property
     def waiting(self) -> int:
-        """Records that wait for the writer."""
-        return len(self._waiting)
+        """Records that wait to be durable."""
+        return self._taken - self._settled
 
-    async def append(self, record: JournalRecord) -> Receipt:
-        """Append a record and return when it is durable.
+    def append(self, record: JournalRecord) -> "asyncio.Future[Receipt]":
+        """Append a record; its receipt is there when it is durable.
 
         Raises:
-            JournalError: It can't be promised.
+            JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
         data = encode_record(record)
         if len(data) > RECORD_BYTES_MAX:
             raise JournalError(f"a record of {len(data)} bytes is larger than the bound")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        with self._wake:
-            if self._closing:
-                raise JournalError("the journal is closed")
-            if len(self._waiting) >= self._options.waiting_max:
-                raise CapacityError("too many records wait for the journal")
-            self._waiting.append((data, future))
-            self._wake.notify()
-        return await future
+        if self._closing:
+            raise JournalError("the journal is closed")
+        if self._taken - self._settled >= self._options.waiting_max:
+            raise CapacityError("too many records wait for the journal")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self._taken += 1
+        if not self._gathered:
+            # Waking the writer for each record would make it flush each by itself, and the two
+            # threads pass the interpreter's lock to and fro.
+            loop.call_soon(self._hand_over)
+        self._gathered.append((data, future))
+        return future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._handed.put(self._gathered)
+            self._gathered = []
 
     def read(self, first: int, records_max: int, bytes_max: int) -> Sequence[bytes]:
         """Give durable records from `first` on, within both bounds, at least one if any.
@@ -183,27 +197,28 @@ class FileJournal:
 
     def close(self) -> None:
         """Write what waits, sign a checkpoint and let go of the folder."""
-        with self._wake:
-            if self._closing:
-                return
-            self._closing = True
-            self._wake.notify()
+        if self._closing:
+            return
+        self._closing = True
+        self._hand_over()
+        self._handed.put(None)
         self._thread.join()
         self._segments.close()
         os.close(self._lock_fd)
 
     def _write_loop(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._closing:
-                    self._wake.wait()
-                batch = self._waiting[: self._options.batch_max]
-                del self._waiting[: len(batch)]
-                ending = self._closing and not batch
-            if ending:
-                self._checkpoint(force=True)
-                return
-            self._write(batch)
+        most, ending = self._options.batch_max, False
+        batch: list[_Waiting] = []
+        while not ending or batch:
+            with contextlib.suppress(Empty):
+                while len(batch) < most and not ending:
+                    handed = self._handed.get(block=not batch)
+                    ending = handed is None
+                    batch += handed or ()
+            if batch:
+                self._write(batch[:most])
+                batch = batch[most:]
+        self._checkpoint(force=True)
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:
@@ -212,6 +227,7 @@ class FileJournal:
             self._failed = f"the journal can't be written: {error.strerror}"
             problem = JournalError(self._failed + ": free some space or mend the disk")
             problem.__cause__ = error
+            self._settled += len(batch)
             _settle([(future, problem) for _, future in batch])
             return
         self._failed = ""
@@ -220,6 +236,7 @@ class FileJournal:
             leaf = hash_leaf(data)
             receipts.append((future, Receipt(self.log, self._tree.size, leaf.hex())))
             self._tree.append(leaf)
+        self._settled += len(batch)
         _settle(receipts)
         if self._segments.tail_bytes >= self._options.segment_bytes:
             self._checkpoint(force=True)
@@ -243,21 +260,19 @@ class FileJournal:
 
 
 def _settle(results: list[tuple["asyncio.Future[Receipt]", Receipt | JournalError]]) -> None:
-    """Wake each loop once with its results."""
-    loops = {future.get_loop() for future, _ in results}
+    """Wake the loop once with all results."""
 
-    def resolve(loop: asyncio.AbstractEventLoop) -> None:
+    def resolve() -> None:
         for future, result in results:
-            if future.get_loop() is not loop or future.done():
+            if future.done():
                 continue
             if isinstance(result, Receipt):
                 future.set_result(result)
             else:
                 future.set_exception(result)
 
-    for loop in loops:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(resolve, loop)
+    with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        results[0][0].get_loop().call_soon_threadsafe(resolve)
 
 
 def _lock(folder: Path) -> int:

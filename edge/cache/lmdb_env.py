@@ -13,13 +13,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import lmdb
 
 from edge.errors import StoreError
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 READERS_MAX = 126
 CHUNK_ITEMS = 4_096
 OWNER_FILE, DATA_FILE, COMPACT_FOLDER = "owner", "data.mdb", "compact"
@@ -103,6 +104,17 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
+    def get_two(
+        self, first: bytes, second: bytes, key: bytes
+    ) -> tuple[bytes | None, bytes | None]:
+        """Read one key of two tables in one transaction."""
+        tables = self.tables
+        try:
+            with self._env.begin() as txn:
+                return txn.get(key, db=tables[first]), txn.get(key, db=tables[second])
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
     def items(self, table: bytes) -> list[tuple[bytes, bytes]]:
         """Read a whole table, in the order of keys."""
         try:
@@ -166,8 +178,10 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
-    def write(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run `work(transaction)` in one write transaction; all of it or nothing.
+    def write(
+        self, work: Callable[Concatenate[Any, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run `work(transaction, …)` in one write transaction; all of it or nothing.
 
         Raises:
             StoreError: Nothing was written.
@@ -175,7 +189,7 @@ class Environment:
         while True:
             try:
                 with self._env.begin(write=True) as txn:
-                    return work(cast(Transaction, txn))
+                    return work(txn, *args, **kwargs)
             except lmdb.MapFullError as error:
                 self._grow(error)
             except (lmdb.Error, OSError) as error:

@@ -18,7 +18,15 @@ from edge.protocol.kh1 import key_epoch_of, step_at
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 from edge.sync.sealing import open_epochs
-from edge.sync.state import load_base, load_enrolment, load_trust, meta_of, meta_of_root
+from edge.sync.state import (
+    Enrolment,
+    load_base,
+    load_enrolment,
+    load_trust,
+    meta_of,
+    meta_of_enrolment,
+    meta_of_root,
+)
 from edge.sync.worker import Worker
 
 
@@ -135,6 +143,15 @@ class Believer:
         self._base = feed.base
         self._set(trust)
         return delivery
+
+    async def keep(self, enrolment: Enrolment) -> None:
+        """Put down who the node is now; nothing of belief changes.
+
+        Raises:
+            StoreError: It couldn't be put down.
+        """
+        await self._worker.run(
+            self._store.apply, (), self.mark.cursor, meta_of_enrolment(enrolment))
 
     async def prune(self) -> tuple[int, ...]:
         """Forget the key epochs before the ring's oldest day; give those forgotten.

@@ -31,6 +31,7 @@ from edge.pipeline.calls import (
     VerificationClosed,
     VerificationUnknown,
 )
+from edge.pipeline.pace import RateExceeded
 from edge.ui.pages import Pages
 
 _LOG = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     VerificationClosed: (409, "Verification closed"),
     RequestConflict: (409, "Request conflict"),
     DeadlineMissed: (503, "Deadline missed"),
+    RateExceeded: (429, "Too many calls"),
     CapacityError: (503, "No capacity"),
     JournalError: (503, "Journal unavailable"),
     StoreError: (503, "Store unavailable"),
@@ -66,6 +68,11 @@ class Problem(Exception):
         """Keep status and words for the integrator."""
         super().__init__(detail)
         self.status = status
+
+
+def unknown_gate() -> Problem:
+    """Give the problem of whoever isn't a gate; it never says which part was wrong."""
+    return Problem(401, "a valid gate credential is needed: Authorization: Bearer …")
 
 
 def problem_response(status: int, title: str, detail: str) -> web.Response:
