@@ -64,6 +64,7 @@ class Isle:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now, self.anchor, self.boot = float(NOW_S), 1_000.0, "boot-1"
+        self.kernel = KernelTime()
         self.key = load_or_create_node_key(folder / "node.key")
         self.ids = itertools.count(1)
         self.trust = None
@@ -74,7 +75,7 @@ class Isle:
             self.folder / "journal", self.key.signing,
             JournalOptions(segment_bytes=64 * 1024), lambda: self.now)
         self.clock = SystemClock(
-            now=lambda: self.now, anchor=lambda: self.anchor, kernel=KernelTime,
+            now=lambda: self.now, anchor=lambda: self.anchor, kernel=lambda: self.kernel,
             folder=self.folder, boot_id=self.boot)
         floor = step_at(max(self.now, self.clock.highest_s)) + 1
         self.guard = LmdbReplayGuard(
@@ -292,6 +293,22 @@ async def test_a_clock_set_far_ahead_deletes_no_key(isle):
     await isle.passes(5)
     assert (await isle.ask(isle.code("holder-0"), "back")).reason == "ok"
     assert isle.trust.keys.key_epochs == held
+
+
+async def test_a_reboot_with_the_clock_set_back_accepts_no_spent_code_whoever_vouches(isle):
+    spent, at = isle.code("holder-0"), isle.now
+    assert (await isle.ask(spent, "first")).reason == "ok"
+    await isle.passes(600)
+    await isle.stop()
+    isle.now, isle.anchor, isle.boot = at, 10.0, "boot-2"
+    await isle.start()
+    assert (await isle.ask(spent, "again")).reason == "clock_untrusted"
+    # Somebody who got hold of what keeps the clock in step doesn't get further.
+    isle.kernel = KernelTime(synchronised=True, error_s_max=0.01)
+    isle.anchor += 10
+    isle.now += 1
+    assert isle.clock.state == "trusted"
+    assert (await isle.ask(spent, "once more")).reason == "presentation_replayed"
 
 
 @pytest.mark.parametrize("left_days,ahead,within", [
