@@ -9,6 +9,7 @@
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import select
 
-from central import epochs, feed, intake, nodes
+from central import checkpoints, epochs, feed, intake, nodes
 from central.errors import Conflict, Forbidden, Invalid, Unknown
 from central.keys import PlatformKeys
 from central.schema import Node
@@ -41,14 +42,11 @@ from edge.protocol.bundle import (
     KEY_INFO,
     KEYS,
     PACK,
-    REQUEST_CONTEXT,
     ROOT,
     UPLOAD,
     BundledFile,
     BundledPack,
     BundleHead,
-    JoinAnswer,
-    JoinRequest,
     JournalHead,
     Sealer,
     frame,
@@ -57,10 +55,9 @@ from edge.protocol.feed import ChangeBatch
 from edge.protocol.report import NodeReport
 from edge.protocol.sections import SectionFault, read_sections
 
+_LOG = logging.getLogger(__name__)
 LIFE_S_DEFAULT = 30 * 86_400
 LIFE_S_MAX = 365 * 86_400
-ADMIT_CODE_S = 60
-"""Life of the code that an administrator's own act makes and spends at once."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +156,7 @@ async def take_journal(database: Database, file: BinaryIO) -> Taken:
                     partial(_take, node_id=head.node_id, data=payload))
     except SectionFault as error:
         raise Invalid(str(error)) from error
+    await database.run(lambda tx: _countersigned(tx, head))
     await database.run(lambda tx: _noted(tx, head))
     return Taken(node_id=head.node_id, first=head.first, size=head.size, next=taken)
 
@@ -206,6 +204,15 @@ def _take(tx: Transaction, node_id: str, data: bytes) -> int:
     return taken.next
 
 
+def _countersigned(tx: Transaction, head: JournalHead) -> None:
+    """Counter-sign the file's checkpoint; the next bundle brings that back."""
+    if not head.checkpoint:
+        return
+    said = checkpoints.take_checkpoint(tx, _node(tx, head.node_id), head.checkpoint)
+    if said.countersignature is None:
+        _LOG.warning("bundle.not_countersigned", extra={"node": head.node_id, "held": said.held})
+
+
 def _noted(tx: Transaction, head: JournalHead) -> None:
     """Remember how the node said it is: where its next bundle begins."""
     node = _node(tx, head.node_id)
@@ -226,12 +233,14 @@ def _head(
     if not 0 <= first <= tx.head():
         raise Invalid(f"--from {first}: the log holds {tx.head()} changes")
     tx.act("bundle.export", node.id, f"from {first}")
+    point, said = checkpoints.newest(tx, node.journal_log) or (b"", b"")
     public = X25519PublicKey.from_public_bytes(node.seal_public)
     return BundleHead(
         format=FORMAT, log=site.log, node_id=node.id, issued_s=tx.now_s,
         expires_s=tx.now_s + life_s, first=first, journal_log=node.journal_log,
         sealed_key=SEAL_SUITE.encrypt(key, public, info=KEY_INFO + node.id.encode()),
-        journal_next=intake.next_index(tx, node.journal_log), packs=packs)
+        journal_next=intake.next_index(tx, node.journal_log), journal_point=point,
+        journal_said=said, packs=packs)
 
 
 def _batch(tx: Transaction, *, log: str, cursor: int, head: BundleHead) -> ChangeBatch:
@@ -271,29 +280,3 @@ def _chunks(folder: Path, pack: BundledPack) -> Iterator[bytes]:
         with (folder / listed.name).open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
-
-
-async def admit(database: Database, root: bytes, log: str, data: bytes) -> JoinAnswer:
-    """Enrol a node without a network by its request file.
-
-    Raises:
-        Refused: It isn't a request, its signature doesn't hold, or the node is enrolled already.
-        StoreError: The database failed.
-    """
-    try:
-        request = msgspec.json.decode(data, type=JoinRequest)
-        Ed25519PublicKey.from_public_bytes(request.sign_public).verify(
-            request.signature, REQUEST_CONTEXT + request.seal_public + request.name.encode())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Invalid("this is no request of a node") from error
-    except InvalidSignature as error:
-        raise Forbidden("the request was altered: have it made again") from error
-
-    def work(tx: Transaction) -> str:
-        code = nodes.node_code(tx, root, ADMIT_CODE_S)
-        node_id, _, _ = nodes.enrol(tx, nodes.EnrolRequest(
-            code=code, name=request.name, sign_public=request.sign_public,
-            seal_public=request.seal_public))
-        return node_id
-
-    return JoinAnswer(format=FORMAT, node_id=await database.run(work), log=log, root=root)

@@ -199,6 +199,19 @@ class JournalEntry(Base):
     credential_id: Mapped[bytes | None] = mapped_column(Id)
 
 
+class JournalCheckpoint(Base):
+    """A node's checkpoint: counter-signed, or refused and kept as evidence."""
+
+    __tablename__ = "journal_checkpoints"
+    log: Mapped[str] = mapped_column(String(32), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    refused: Mapped[bool] = mapped_column()
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    countersignature: Mapped[bytes] = mapped_column(LargeBinary)
+    at_s: Mapped[int] = mapped_column(BigInteger)
+
+
 class Act(Base):
     """What an administrator did: append-only."""
 

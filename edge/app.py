@@ -20,7 +20,7 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.collector import calm_collector
 from edge.config import EdgeConfig
-from edge.errors import OperatingError
+from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
@@ -180,7 +180,8 @@ class Node:
         self._rates.start()
         self._watching.start()
         self._vigil.start()
-        await self.note("node.started", self._versions())
+        with contextlib.suppress(JournalFull):  # it says so, and answers once there is room
+            await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""

@@ -97,12 +97,20 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         segment_bytes: Size at which a segment ends.
-        retire_days: Age after which acknowledged segments are removed.
+        retire_days: Age after which segments are removed that the central platform holds and
+            counter-signed.
+        checkpoint_s: Longest that a record waits for a signed checkpoint.
+        disk_bytes_max: Bytes of all segments; at the bound such segments go whatever their age, and
+            where there are none the node stops accepting.
+        disk_reserve_bytes: Bytes of its disk that must stay free; the same happens below it.
         answers_kept_s: Seconds for which a request_id gives the same answer.
     """
 
     segment_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024 * _MIB)] = 32 * 1024 * 1024
     retire_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    checkpoint_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
+    disk_bytes_max: Annotated[int, Meta(ge=1024 * 1024, le=1024 * 1024 * _MIB)] = 8 * 1024**3
+    disk_reserve_bytes: Annotated[int, Meta(ge=0, le=1024 * 1024 * _MIB)] = 64 * 1024**2
     answers_kept_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
 
 

@@ -109,8 +109,11 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
     Raises:
         JournalError: It is damaged or can't be written.
     """
-    options = JournalOptions(segment_bytes=config.journal.segment_bytes,
-                             retire_age_s=config.journal.retire_days * 86_400)
+    bounds = config.journal
+    options = JournalOptions(
+        segment_bytes=bounds.segment_bytes, retire_age_s=bounds.retire_days * 86_400,
+        checkpoint_age_s=bounds.checkpoint_s, disk_bytes_max=bounds.disk_bytes_max,
+        disk_reserve_bytes=bounds.disk_reserve_bytes)
     return FileJournal(config.data_dir / "journal", key.signing, options)
 
 

@@ -67,8 +67,16 @@ def number(request: web.Request, name: str, default: int, largest: int) -> int:
     Raises:
         Invalid: It isn't one within its bounds.
     """
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) > largest:
+    return whole_number(request.query.get(name, str(default)), name, largest)
+
+
+def whole_number(text: str, name: str = "index", largest: int = 2**62) -> int:
+    """Read a whole number.
+
+    Raises:
+        Invalid: It isn't one within its bounds.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) > largest:
         raise Invalid(f"{name}: a whole number up to {largest}")
     return int(text)
 

@@ -5,7 +5,7 @@ import base64
 import msgspec
 from aiohttp import web
 
-from central import consents, identity, intake, nodes, signals, wallets
+from central import checkpoints, consents, identity, intake, nodes, signals, wallets
 from central.errors import Refused, Unknown
 from central.fleet import known_scenes
 from central.nodes import EnrolRequest
@@ -106,6 +106,20 @@ async def journal(request: web.Request) -> web.Response:
     return answer(JournalAck(taken.next), 409 if taken.conflict else 200)
 
 
+async def checkpoint(request: web.Request) -> web.Response:
+    """`POST /v1/journal/checkpoint`: counter-sign, or 409 with what is held."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    data = await request.read()
+    said = await platform.database.run(
+        lambda tx: checkpoints.take_checkpoint(tx, identity.node_of_token(tx, token), data))
+    return answer(said, 200 if said.countersignature is not None else 409)
+
+
+async def witness(request: web.Request) -> web.Response:
+    """`GET /v1/witness`: the public key that counter-signs, for whoever checks receipts."""
+    return answer({"public": request.app[PLATFORM].keys.witness_public})
+
+
 async def report(request: web.Request) -> web.Response:
     """`POST /v1/nodes/report`."""
     platform, token = request.app[PLATFORM], bearer(request)
@@ -182,6 +196,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/nodes/renew", renew), web.post("/v1/nodes/report", report),
         web.get("/v1/feed", feed), web.get("/v1/keys", keys),
         web.get("/v1/root", root), web.get("/v1/time", time), web.post("/v1/journal", journal),
+        web.post("/v1/journal/checkpoint", checkpoint), web.get("/v1/witness", witness),
         web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
         web.delete("/v1/wallet", wallet_unpair), web.get("/v1/wallet/visits", wallet_visits),
         web.post("/v1/wallet/consents", wallet_consent),

@@ -239,7 +239,17 @@ class Environment:
             str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
             sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
         )
+        if not durable:
+            self._reserve(int(self._env.info()["map_size"]))
         self.tables = {name: self._env.open_db(name) for name in tables}
+
+    def _reserve(self, size: int) -> None:
+        """Have every block of the file now: a mapped write that finds none ends the process."""
+        fd = os.open(self._path / DATA_FILE, os.O_RDWR)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
 
     def _own(self) -> None:
         """Be the only one: a node answers from what it read, so nobody else may write."""
@@ -264,9 +274,12 @@ class Environment:
                 f"{self._path} has reached its bound of {self._map_bytes_max} bytes: raise it in "
                 "the configuration"
             ) from error
+        size = min(self._map_bytes_max, size * MAP_GROWTH)
         try:
-            self._env.set_mapsize(min(self._map_bytes_max, size * MAP_GROWTH))
-        except lmdb.Error as failed:
+            if not self._durable:
+                self._reserve(size)
+            self._env.set_mapsize(size)
+        except (lmdb.Error, OSError) as failed:
             raise self._translate(failed, "grown") from failed
 
     def _translate(self, error: Exception, doing: str) -> StoreError:

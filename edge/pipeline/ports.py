@@ -183,6 +183,14 @@ class ReplayGuard(Protocol):
 class Journal(Protocol):
     """The durable record (edge.audit)."""
 
+    def check(self) -> None:
+        """Insist that a record could be promised now. Takes microseconds.
+
+        Raises:
+            JournalError: It couldn't.
+        """
+        ...
+
     def append(self, record: JournalRecord) -> Awaitable[Receipt]:
         """Append; what is given is there when the record is durable.
 

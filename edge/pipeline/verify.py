@@ -123,6 +123,8 @@ class Verifier:
 
     async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
+        # Nothing is begun, let alone spent, that couldn't be recorded.
+        self._journal.check()
         # 1. Scene and gate are known; a frame becomes a text.
         policy = case.policy
         case.begin()
@@ -157,6 +159,7 @@ class Verifier:
 
     async def _capture(self, call: CaptureCall, key: bytes, digest: bytes) -> Outcome:
         self._check_images(call.face_images)
+        self._journal.check()
         item = self.open.take_try(call.verification_id, call.gate.gate_id)
         trust = self._trust()
         case = Judgement(

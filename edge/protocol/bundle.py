@@ -65,6 +65,8 @@ class BundleHead(msgspec.Struct, frozen=True, tag="bundle", kw_only=True):
         first: Number of its first change.
         sealed_key: The bundle's key, HPKE-sealed with info `KEY_INFO ‖ node_id`.
         journal_log, journal_next: The platform holds this log's records before `journal_next`.
+        journal_point, journal_said: The newest checkpoint that it counter-signed, and its
+            counter-signature, both JSON; empty if there is none.
     """
 
     format: int
@@ -76,11 +78,16 @@ class BundleHead(msgspec.Struct, frozen=True, tag="bundle", kw_only=True):
     sealed_key: bytes
     journal_log: str
     journal_next: int
+    journal_point: bytes = b""
+    journal_said: bytes = b""
     packs: tuple[BundledPack, ...] = ()
 
 
 class JournalHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What a journal file is: records `first … size-1` of a node's log, and how the node is."""
+    """What a journal file is: records `first … size-1` of a node's log, and how the node is.
+
+    `checkpoint` is one to be counter-signed, as JSON; empty if there is none.
+    """
 
     format: int
     log: str
@@ -89,6 +96,7 @@ class JournalHead(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     at_s: int
     report: NodeReport
+    checkpoint: bytes = b""
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):

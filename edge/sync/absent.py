@@ -7,6 +7,7 @@
 from typing import NoReturn
 
 from edge.errors import CentralError
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer
 from edge.protocol.journal import JournalUpload
 from edge.protocol.report import NodeReport
 from edge.sync.ports import ShipAnswer
@@ -32,6 +33,10 @@ class AbsentCentral:
         self._absent()
 
     async def ship(self, upload: JournalUpload) -> ShipAnswer:  # noqa: ARG002 - of the port
+        """Fail."""
+        self._absent()
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:  # noqa: ARG002 - the port's
         """Fail."""
         self._absent()
 

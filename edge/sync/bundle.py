@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import FeedRefused, PackError
+from edge.hotpath.checkpoint import Checkpoint, Countersignature
 from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.bundle import (
     BUNDLE_MAGIC,
@@ -157,6 +158,7 @@ class Bundle:
         sink.end()
         if head.journal_next > journal.acknowledged:
             journal.acknowledge(head.journal_next)
+        _keep_countersignature(head, journal)
         return Brought(
             issued_s=head.issued_s, first=first, cursor=believer.mark.cursor,
             key_epochs=believer.trust.keys.key_epochs, acknowledged=journal.acknowledged,
@@ -264,6 +266,14 @@ def _check_journal(head: BundleHead, journal: JournalSource) -> None:
             f"the platform holds {head.journal_next} records of this journal, this folder "
             f"{journal.size}: was it restored from an older copy? An administrator must look at "
             "both journals")
+
+
+def _keep_countersignature(head: BundleHead, journal: JournalSource) -> None:
+    if head.journal_said:
+        point = msgspec.json.decode(head.journal_point, type=Checkpoint)
+        if point.size > journal.countersigned:
+            journal.keep_countersignature(
+                point, msgspec.json.decode(head.journal_said, type=Countersignature))
 
 
 def _version_of(root: bytes) -> int:

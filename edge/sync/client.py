@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from edge.errors import CentralError, FeedRefused
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.identity import Challenge, ChallengeRequest, Renewed, RenewRequest
 from edge.protocol.journal import JournalAck, JournalUpload
@@ -168,6 +169,14 @@ class CentralClient:
             data=msgspec.msgpack.encode(upload), content_type="application/msgpack",
             total_s=UPLOAD_S_MAX)
         return ShipAnswer(_parsed(body, JournalAck).next, status == 409)
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
+        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
+        _, body = await self._call(
+            "POST", "/v1/journal/checkpoint", bytes_max=SMALL_BYTES_MAX, also=(409,),
+            data=msgspec.json.encode(point), content_type="application/json",
+            total_s=UPLOAD_S_MAX)
+        return _parsed(body, CheckpointAnswer)
 
     async def _call(
         self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),

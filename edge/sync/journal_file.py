@@ -44,9 +44,11 @@ def write_journal_file(
         JournalError: Records can't be read.
         OSError: The file can't be written.
     """
+    point = journal.uncountersigned(journal.size)
     head = JournalHead(
         format=FORMAT, log=journal.log, node_id=node_id, first=journal.acknowledged,
-        size=journal.size, at_s=at_s, report=report)
+        size=journal.size, at_s=at_s, report=report,
+        checkpoint=b"" if point is None else msgspec.json.encode(point))
     digest = hashlib.sha256()
 
     def put(data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from edge.errors import CentralError
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer, Countersignature
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
 from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
@@ -119,6 +120,26 @@ class JournalSource(Protocol):
         """
         ...
 
+    @property
+    def countersigned(self) -> int:
+        """Records that the platform counter-signed."""
+        ...
+
+    def uncountersigned(self, upto: int | None = None) -> Checkpoint | None:
+        """Give the checkpoint that the platform can counter-sign next, None if there is none.
+
+        `upto` is how many records it will hold then; None = what it acknowledged.
+        """
+        ...
+
+    def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:
+        """Keep the platform's counter-signature of a checkpoint durably.
+
+        Raises:
+            JournalError: It isn't the platform's, or can't be written.
+        """
+        ...
+
 
 class ShipAnswer(msgspec.Struct, frozen=True):
     """What the platform said to an upload.
@@ -157,4 +178,8 @@ class Central(Protocol):
 
     async def ship(self, upload: JournalUpload) -> ShipAnswer:
         """Hand over journal records."""
+        ...
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
+        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
         ...

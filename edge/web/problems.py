@@ -17,6 +17,7 @@ from edge.errors import (
     CapacityError,
     ImageError,
     JournalError,
+    JournalFull,
     OperatingError,
     StoreError,
 )
@@ -47,6 +48,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     RateExceeded: (429, "Too many calls"),
     CapacityError: (503, "No capacity"),
     JournalError: (503, "Journal unavailable"),
+    JournalFull: (503, "Journal full"),
     StoreError: (503, "Store unavailable"),
 }
 _IMAGE = {"unsupported": 415, "damaged": 422, "too_large": 413}
@@ -102,7 +104,8 @@ def translate(error: Exception) -> web.Response:
         status, title = _STATUS.get(type(error), (503, "Unavailable"))
         if isinstance(error, JournalError | StoreError):
             _LOG.error("call.failed", extra={"why": str(error)})
-            return problem_response(status, title, "the node can't promise a record now")
+            why = f": {error}" if isinstance(error, JournalFull) else ""
+            return problem_response(status, title, f"the node can't promise a record now{why}")
         response = problem_response(status, title, str(error))
         if isinstance(error, CapacityError):
             response.headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))

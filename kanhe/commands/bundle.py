@@ -92,7 +92,7 @@ def run_take_journal(args: argparse.Namespace) -> int:
 
 def run_admit(args: argparse.Namespace) -> int:
     """Enrol a node by its request; say both fingerprints, to be compared by another way."""
-    from central.bundle import admit
+    from central.admission import admit
     from edge.protocol.bundle import JoinRequest
     from edge.protocol.feed import Envelope, root_fingerprint
     from kanhe.platform_folder import open_site

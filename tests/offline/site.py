@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from central.bundle import Site, admit, export, take_journal
+from central.admission import admit
+from central.bundle import Site, export, take_journal
 from central.config import CentralConfig
 from central.platform import Platform
 from edge.config import EdgeConfig

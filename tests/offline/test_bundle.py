@@ -205,6 +205,9 @@ async def test_the_journal_comes_back_once_and_the_next_bundle_acknowledges_it(p
     platform.now += 60
     node.now += 60
     assert (await node.bring(await platform.bundle(node.node_id))).acknowledged == 2_501
+    # And its counter-signature, without which the node would never retire a segment.
+    with open_node_folder(node.config_file) as folder:
+        assert folder.journal.countersigned == 2_501
     await node.note(3)
     assert (await platform.take(node.journal_file())).first == 2_501
     assert await _records(platform) == 2_501 + 4
