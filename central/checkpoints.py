@@ -56,11 +56,11 @@ def take_checkpoint(tx: Transaction, node: Node, data: bytes) -> CheckpointAnswe
     held = _held(tx, point.log)
     if point.size > held:
         return CheckpointAnswer(held=held)
-    branch = _branch(tx, point.log, point.size, point.size)
-    if branch.root().hex() != point.root:
+    row = _row(tx, point.log, point.size)
+    root = row.root if row else _branch(tx, point.log, point.size, point.size).root()
+    if root.hex() != point.root:
         _keep_refused(tx, node, point, data)
         return CheckpointAnswer(held=held)
-    row = _row(tx, point.log, point.size)
     if row is not None:
         return CheckpointAnswer(held=held, countersignature=_said(row))
     said = countersign(point, tx.now_s * 1000, tx.keys.witness)
