@@ -5,7 +5,7 @@
 - A test holds the sum of all migrations against `central.schema`.
 """
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema that `central.schema` describes."""
-KNOWN = ("0001", "0002", "0003")
+KNOWN = ("0001", "0002", "0003", "0004")
 """Every schema that this version can bring up or take back to, the oldest first."""
