@@ -170,7 +170,7 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
     unused: Any = None  # a scene without a face never asks the engine
     engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
     verifier = Verifier(
-        trust=lambda: trust, clock=SystemClock(lambda: 0.0), cache=store,
+        trust=lambda: trust, clock=SystemClock(), cache=store,
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),

@@ -139,7 +139,7 @@ def _verifier(folder: Path, key: NodeKey, kept: _Kept) -> tuple[Verifier, Any]:
     journal, pool = FileJournal(folder / "journal", key.signing), WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
     verifier = Verifier(
-        trust=lambda: trust, clock=SystemClock(lambda: 0.0), cache=store, guard=guard,
+        trust=lambda: trust, clock=SystemClock(), cache=store, guard=guard,
         journal=journal, reader=FrameReader(), face=unused,
         rates=unused, code_pool=pool, face_pool=pool,
         observer=kept, new_id=RandomIds(), monotonic=time.monotonic, image_limits=DEFAULT_LIMITS,

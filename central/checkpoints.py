@@ -56,11 +56,11 @@ def take_checkpoint(tx: Transaction, node: Node, data: bytes) -> CheckpointAnswe
     held = _held(tx, point.log)
     if point.size > held:
         return CheckpointAnswer(held=held)
-    branch = _branch(tx, point.log, point.size, point.size)
-    if branch.root().hex() != point.root:
+    row = _row(tx, point.log, point.size)
+    root = row.root if row else _branch(tx, point.log, point.size, point.size).root()
+    if root.hex() != point.root:
         _keep_refused(tx, node, point, data)
         return CheckpointAnswer(held=held)
-    row = _row(tx, point.log, point.size)
     if row is not None:
         return CheckpointAnswer(held=held, countersignature=_said(row))
     said = countersign(point, tx.now_s * 1000, tx.keys.witness)
@@ -75,6 +75,13 @@ def countersigned_sizes(tx: Transaction, logs: set[str]) -> dict[str, int]:
         .where(JournalCheckpoint.log.in_(logs), JournalCheckpoint.refused.is_(False))
         .group_by(JournalCheckpoint.log))
     return {row[0]: row[1] for row in rows}
+
+
+def newest(tx: Transaction, log: str) -> tuple[bytes, bytes] | None:
+    """Give a log's newest counter-signed checkpoint and its counter-signature, as JSON."""
+    row = tx.session.scalars(
+        _counted(log).order_by(JournalCheckpoint.size.desc()).limit(1)).first()
+    return None if row is None else (row.body, row.countersignature)
 
 
 def diverged_logs(tx: Transaction) -> set[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from central.keys import ROLES, PlatformKeys
 from central.schema import FeedChange
 from central.store import Transaction
+from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import (
     CHANGES_MAX,
     FORMAT,
@@ -34,7 +35,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
 
 
-def sign(body: Body, key: Ed25519PrivateKey) -> bytes:
+def sign(body: Body | BundleHead, key: Ed25519PrivateKey) -> bytes:
     """Give the envelope of a body signed by one key."""
     data = _ENCODER.encode(body)
     public = key.public_key().public_bytes_raw()

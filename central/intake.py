@@ -52,7 +52,7 @@ def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
         len(record) > RECORD_BYTES_MAX for record in upload.records
     ):
         raise Invalid("the upload is larger than its bounds")
-    held = _next(tx, upload.log)
+    held = next_index(tx, upload.log)
     if upload.first > held:
         return Taken(held, conflict=True)
     rows = tx.session.execute(
@@ -102,7 +102,8 @@ def _entry(
     return row
 
 
-def _next(tx: Transaction, log: str) -> int:
+def next_index(tx: Transaction, log: str) -> int:
+    """Give the index of the first record of a log that isn't held."""
     top = tx.session.scalar(
         select(func.max(JournalEntry.index)).where(JournalEntry.log == log)
     )

@@ -33,7 +33,7 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
-    open_client,
+    open_central,
     open_face,
     open_guard,
     open_journal,
@@ -53,6 +53,7 @@ from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend
+from edge.vigil import Vigil
 from edge.watching import Watching
 from edge.web.server import Server
 
@@ -72,24 +73,27 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        self._client, identity = open_client(config, self._store, self._key)
+        self._client, identity = open_central(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
         self._journal = open_journal(config, self._key)
-        self._guard = open_guard(config, self._key, self._store, self._journal)
+        self._clock = SystemClock(folder=config.data_dir)
+        self._guard = open_guard(config, self._key, self._store, self._journal, self._clock)
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
-        self._clock = SystemClock(lambda: self._trust.central_clock_skew_s if self._trust else None)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
             publish=self._publish, now=self._clock.now_s,
+            may_forget=lambda: self._clock.state != "untrusted",
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
             identity=identity,
         )
+        self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
+                            days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(
             node_version(), lambda: self._trust.policies if self._trust else ())
@@ -114,11 +118,12 @@ class Node:
                               face_pool=self._face_pool)
         self._shift = ShiftLog()
         report = Report(
-            trust=self.trust, clock=self._clock, store=self._store, journal=self._journal,
-            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
-            face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar,
-            started_s=self._started_s, folder=self.config.data_dir,
+            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
+            journal=self._journal, guard=self._guard, follower=self._follower,
+            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
+            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
+            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
+            folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -174,11 +179,13 @@ class Node:
         self._reporter.start()
         self._rates.start()
         self._watching.start()
+        self._vigil.start()
         with contextlib.suppress(JournalFull):  # it says so, and answers once there is room
             await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
+        await self._vigil.stop()
         await self._watching.stop()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
@@ -211,7 +218,9 @@ class Node:
         return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
-        self._trust = trust
+        before, self._trust = self._trust, trust
+        if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
+            self._clock.heard_central(trust.central_clock_skew_s)
         self._faces.look()
         self._gallery.settle(trust.cursor)
 

@@ -12,6 +12,7 @@ from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
+from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
@@ -20,15 +21,21 @@ from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
+from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
 from edge.sync.identity import Identity
 from edge.sync.state import load_enrolment
 
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
+NO_NETWORK = "none"
+"""In place of the platform's address: bundles are brought by hand."""
 STEPS_AHEAD_MAX = 2
 """Of the restart's own window, where no policy is held yet."""
+EVENTS_MAX = 64
+"""A journal that is longer isn't searched for a first verdict."""
 
 
 def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
@@ -41,10 +48,10 @@ def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
     return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
-def open_client(
+def open_central(
     config: EdgeConfig, store: LmdbStore, key: NodeKey
-) -> tuple[CentralClient, Identity]:
-    """Open the way to the central platform of an enrolled node, and who it is there.
+) -> tuple[CentralClient | AbsentCentral, Identity | None]:
+    """Open the way to the central platform of an enrolled node, or its absence, and who it is.
 
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
@@ -54,8 +61,10 @@ def open_client(
     if enrolment is None or not url:
         raise ConfigError(
             f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
-            f"folder {config.data_dir}"
+            f"folder {config.data_dir}; without a network, `kanhe bundle request`"
         )
+    if url == NO_NETWORK:
+        return AbsentCentral(), None
     client = CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
     return client, Identity(client, enrolment, key.signing, key.sealing)
 
@@ -109,14 +118,29 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
 
 
 def open_guard(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal
+    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal, clock: SystemClock
 ) -> LmdbReplayGuard:
-    """Open the replay guard; a node whose journal is empty has nothing spent yet.
+    """Open the replay guard; a node that never judged has nothing spent yet.
+
+    Without its memory every step is refused up to the restart's window, counted from the highest
+    time ever believed, and nothing is judged before the clock is vouched for.
 
     Raises:
         StoreError: It can't be opened.
     """
     ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
-    floor = step_at(time.time()) + ahead if journal.size else 0
-    return LmdbReplayGuard(
+    floor = step_at(max(time.time(), clock.highest_s)) + ahead if judged_before(journal) else 0
+    guard = LmdbReplayGuard(
         config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)
+    if guard.forgot:
+        clock.recover()
+        clock.keep()
+    return guard
+
+
+def judged_before(journal: FileJournal) -> bool:
+    """Say whether anything was ever judged, as far as a short journal tells; else yes."""
+    if journal.size > EVENTS_MAX:
+        return True
+    return any(isinstance(decode_record(data), VerificationRecord)
+               for _, data in journal.recent(0))

@@ -80,6 +80,8 @@ def _of_trust(report: Report) -> list[Reading]:
         reading("kanhe_status_lists_age_seconds", "Age of the oldest status list.",
                 lambda: report.follower.lists.age_s(report.clock.now_s())),
         reading("kanhe_key_days", "Days from today on whose keys are held.", days_ahead),
+        reading("kanhe_keys_left_seconds", "Until the keys that are held end.",
+                lambda: report.vigil.keys.left_s),
         reading("kanhe_feed_lag_changes", "Changes that are known of and not held yet.",
                 lambda: sync().lag),
         reading("kanhe_feed_failures", "Failed turns of the feed in a row.",

@@ -25,6 +25,7 @@ from edge.rates import NodeRates
 from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
+from edge.vigil import Vigil
 from edge.web.status import NodeStatus, PackShown
 
 
@@ -38,6 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     trust: Callable[[], Trust]
     clock: SystemClock
+    vigil: Vigil
     store: LmdbStore
     journal: FileJournal
     guard: LmdbReplayGuard
@@ -107,6 +109,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return NodeStatus(
             version=node_version(), node_id=trust.node_id, ready=not problems,
             not_ready=problems, mode=trust.mode, clock=self.clock.state,
+            clock_detail=self.clock.detail(), keys_end=self.vigil.keys,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
             scenes_unfit=self.scenes_unfit(), face_scenes=scenes,

@@ -228,9 +228,13 @@ class FileJournal:
         except OSError as error:
             raise JournalError(f"{self._folder / ACKNOWLEDGED}: {error.strerror}") from error
 
-    def uncountersigned(self) -> Checkpoint | None:
-        """Give the checkpoint that the platform can counter-sign next, None if there is none."""
-        return self._book.unsigned(self._acknowledged, COUNTERSIGN_RECORDS)
+    def uncountersigned(self, upto: int | None = None) -> Checkpoint | None:
+        """Give the checkpoint that the platform can counter-sign next, None if there is none.
+
+        `upto` is how many records it will hold then; None = what it acknowledged.
+        """
+        return self._book.unsigned(
+            self._acknowledged if upto is None else upto, COUNTERSIGN_RECORDS)
 
     def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:
         """Keep the platform's counter-signature of a checkpoint durably.

@@ -28,7 +28,11 @@ _TABLES = (b"even", b"odd", b"state")
 
 
 class LmdbReplayGuard:
-    """Implements the pipeline's `ReplayGuard` for one node."""
+    """Implements the pipeline's `ReplayGuard` for one node.
+
+    Attributes:
+        forgot: What was spent before this start isn't remembered.
+    """
 
     def __init__(
         self, path: Path, derive: Derive, *, boot_id: bytes, restart_floor: int,
@@ -54,6 +58,7 @@ class LmdbReplayGuard:
         self._state = self._env.tables[_TABLES[2]]
         self._hide = IdHider(derive).hide
         self._boot_id = boot_id[:36].ljust(36, b"\0")
+        self.forgot = False
         self._env.write(lambda txn: self._begin(txn, restart_floor))
 
     @property
@@ -109,6 +114,7 @@ class LmdbReplayGuard:
         newest, floor, boot_id = (0, 0, b"") if state is None else _STATE.unpack(state)
         if boot_id == self._boot_id:
             return
+        self.forgot = restart_floor > 0
         for name in _TABLES[:2]:
             txn.drop(self._env.tables[name], delete=False)
         self._put_state(txn, newest, max(floor, restart_floor))

@@ -52,6 +52,10 @@ class DriftWindow(msgspec.Struct, frozen=True):
     steps_ahead: int = 1
     suites: tuple[int, ...] = SUITES
 
+    def narrowed(self) -> "DriftWindow":
+        """Give a window one step narrower on both sides, at least the step of now."""
+        return DriftWindow(max(0, self.steps_back - 1), max(0, self.steps_ahead - 1), self.suites)
+
 
 class AuthenticPresentation(msgspec.Struct, frozen=True, gc=False):
     """Evidence that a holder's wallet made this code, and in time.

@@ -65,6 +65,10 @@ class Clock(Protocol):
         """How far that can be believed."""
         ...
 
+    def saw(self, credential_id: bytes, step: int) -> None:
+        """Hear a code whose MAC held, in time or not: evidence about the clock."""
+        ...
+
 
 class Observer(Protocol):
     """Is told of every answer (edge.metrics). Takes microseconds, raises nothing."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
 from edge.hotpath.holder import Probe, ProbeFault, check_holder, why_of
-from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
 from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.trust import Trust
@@ -37,6 +36,7 @@ from edge.pipeline.ports import (
     ReplayGuard,
 )
 from edge.pipeline.render import render
+from edge.pipeline.timely import check_code
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.kh1 import step_at
@@ -137,7 +137,7 @@ class Verifier:
         if isinstance(text, Verdict):
             return await self._conclude(case, text)
         # 2. The code is genuine and in time, by a clock that can be believed.
-        found = self._check_clock(policy) or self._check_code(text, case)
+        found = check_code(text, case, self._clock)
         case.end("authenticate")
         if found is not None:
             return await self._conclude(case, found)
@@ -204,23 +204,6 @@ class Verifier:
         case.end("decode")
         case.why = reading.why
         return pick_presentation(reading)
-
-    def _check_clock(self, policy: ScenePolicy) -> Verdict | None:
-        state = self._clock.state
-        if state == "untrusted" or (state == "degraded" and policy.clock_degraded == "refer"):
-            return verdict(Reason.CLOCK_UNTRUSTED)
-        return None
-
-    def _check_code(self, text: str, case: Judgement) -> Verdict | None:
-        policy = case.policy
-        window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
-        found = check_presentation(text, case.now, case.trust.keys, window)
-        if isinstance(found, Verdict):
-            if found.reason is Reason.STEP_EXPIRED:
-                case.keep_expired(text)
-            return found
-        case.authentic = found
-        return None
 
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic

@@ -166,6 +166,7 @@ class ChangeBatch(msgspec.Struct, frozen=True, tag="changes", kw_only=True):
     Attributes:
         first: Number of the first change in it, or of the next one when empty.
         head: How many changes the log holds at `issued_s`.
+        carried_to: The node that a file carries it to; empty = for the wire.
     """
 
     format: int
@@ -175,6 +176,7 @@ class ChangeBatch(msgspec.Struct, frozen=True, tag="changes", kw_only=True):
     issued_s: int
     expires_s: int
     changes: tuple[Change, ...]
+    carried_to: str = ""
 
 
 class SealedEpoch(msgspec.Struct, frozen=True):
@@ -198,6 +200,8 @@ class KeyDelivery(msgspec.Struct, frozen=True, tag="keys", kw_only=True):
     issued_s: int
     expires_s: int
     epochs: tuple[SealedEpoch, ...]
+    carried_to: str = ""
+    """As in `ChangeBatch`."""
 
 
 Body = Root | ChangeBatch | KeyDelivery

@@ -135,7 +135,8 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         identification_margin: How far the second best must be behind, as a cosine.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
-        clock_degraded: Whether a degraded clock still judges.
+        clock_degraded: What a degraded clock still does: judge, judge by a window that is a step
+            narrower on both sides, or refer.
         cards: Whether a card in a sealed code speaks for a credential that isn't held here:
             not read, read where a status list tells its status, or read without one too.
         capture_open_s, capture_tries: How long and how often a face may follow its code.
@@ -166,7 +167,7 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     identification_margin: float = 0.01
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
-    clock_degraded: Literal["judge", "refer"] = "judge"
+    clock_degraded: Literal["judge", "narrow", "refer"] = "judge"
     cards: Literal["off", "with_status", "without_status"] = "with_status"
     capture_open_s: int = 60
     capture_tries: int = 5

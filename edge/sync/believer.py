@@ -109,15 +109,17 @@ class Believer:
         self._base = base
         self._set(self.trust.with_card_keys(role_keys(base.root, ROLE_CARDS)))
 
-    async def changes(self, data: bytes) -> ChangeBatch:
+    async def changes(self, data: bytes, *, carried: bool = False) -> ChangeBatch:
         """Believe a batch; when this returns, lookups and trust both know it.
+
+        `carried` says that a file brought it; see the rules.
 
         Raises:
             FeedRefused: A trust rule is broken.
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, batch = self.base.feed(now).changes(data, now)
+        feed, batch = self.base.feed(now).changes(data, now, carried=carried)
         trust = self.trust.with_changes(
             batch.changes, cursor=feed.mark.cursor, head=batch.head, issued_s=batch.issued_s)
         await self._worker.run(
@@ -126,7 +128,7 @@ class Believer:
         self._set(trust)
         return batch
 
-    async def keys(self, data: bytes) -> KeyDelivery:
+    async def keys(self, data: bytes, *, carried: bool = False) -> KeyDelivery:
         """Believe a delivery of key epochs, and hold exactly those of them still of use.
 
         Raises:
@@ -134,7 +136,7 @@ class Believer:
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, delivery = self.base.feed(now).keys(data, now)
+        feed, delivery = self.base.feed(now).keys(data, now, carried=carried)
         opened = await self._worker.run(open_epochs, delivery, self._seal_private)
         oldest = self._oldest_epoch()
         held = [keys for keys in opened if keys.key_epoch >= oldest]

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.errors import FeedRefused
+from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import (
     ENVELOPE_BYTES_MAX,
     FORMAT,
@@ -52,6 +53,7 @@ class Rule(StrEnum):
     TRUNCATED = "truncated"
     CONTENT = "content"
     OTHER_NODE = "other_node"
+    CARRIER = "carrier"
     SEAL = "seal"
 
 
@@ -68,7 +70,7 @@ class Refusal(FeedRefused):
         self.rule = rule
 
 
-_Body = TypeVar("_Body", Root, ChangeBatch, KeyDelivery)
+_Body = TypeVar("_Body", Root, ChangeBatch, KeyDelivery, BundleHead)
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _HEADER_ROLES = ("root", "changes", "keys")
 

@@ -34,6 +34,8 @@ from edge.sync.ports import Central, CentralRefused, CentralSilent, FeedStore
 from edge.sync.worker import Worker
 
 ROOTS_A_TURN_MAX = 64
+CLOCK_TRIP_S_MAX = 2.0
+"""Longest round trip that says anything of the time: it may be off by half of it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -88,6 +90,7 @@ class Follower:
         now: Callable[[], float],
         options: FollowerOptions | None = None,
         jitter: Callable[[], float] = random.random,
+        may_forget: Callable[[], bool] = lambda: True,
         identity: Identity | None = None,
     ) -> None:
         """Wire up; nothing runs before `start`.
@@ -100,11 +103,13 @@ class Follower:
             now: Unix seconds.
             options: Bounds of the loop.
             jitter: Numbers in [0, 1) that spread the pauses.
+            may_forget: Whether the clock is fit to say that a key epoch is over; one that was set
+                ahead would have the node delete its keys.
             identity: The node's token, None = it is never rotated.
         """
         self._identity = identity
         self._central = central
-        self._now = now
+        self._now, self._may_forget = now, may_forget
         self._options = options or FollowerOptions()
         self._worker = Worker("kanhe-feed")
         self._believer = Believer(
@@ -173,7 +178,7 @@ class Follower:
                 await self._backoff.pause(self._failed(error))
 
     async def _turn(self) -> None:
-        past = await self._believer.prune()
+        past = await self._believer.prune() if self._may_forget() else ()
         if past:
             _LOG.info("keys.retired", extra={"key_epochs": past})
         await self._renew_identity()
@@ -236,9 +241,10 @@ class Follower:
         self._clock_at = loop.time() + self._options.clock_every_s
         skew: float | None = None
         with contextlib.suppress(CentralError, FeedRefused):
-            before = self._now()
+            before, began = self._now(), loop.time()
             theirs = await self._central.time()
-            if math.isfinite(theirs) and theirs >= self._believer.mark.issued_s:
+            prompt = loop.time() - began <= CLOCK_TRIP_S_MAX
+            if prompt and math.isfinite(theirs) and theirs >= self._believer.mark.issued_s:
                 skew = theirs - (before + self._now()) / 2.0
         self._believer.set_clock_skew(skew)
 

@@ -128,8 +128,16 @@ class JournalSource(Protocol):
         """
         ...
 
-    def uncountersigned(self) -> Checkpoint | None:
-        """Give the checkpoint that the platform can counter-sign next, None if there is none."""
+    @property
+    def countersigned(self) -> int:
+        """Records that the platform counter-signed."""
+        ...
+
+    def uncountersigned(self, upto: int | None = None) -> Checkpoint | None:
+        """Give the checkpoint that the platform can counter-sign next, None if there is none.
+
+        `upto` is how many records it will hold then; None = what it acknowledged.
+        """
         ...
 
     def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from edge.errors import CentralError
 from edge.protocol.report import NodeReport
+from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
 
 REPORT_EVERY_S = 15.0
@@ -20,7 +21,7 @@ class Reporter:
     """Sends reports. Lives once: start, stop."""
 
     def __init__(
-        self, client: CentralClient, report: Callable[[], NodeReport],
+        self, client: CentralClient | AbsentCentral, report: Callable[[], NodeReport],
         every_s: float = REPORT_EVERY_S,
     ) -> None:
         """Take whom to tell, what, and how often in seconds."""

@@ -14,6 +14,7 @@
 
 import msgspec
 
+from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import ChangeBatch, EpochsChanged, KeyDelivery, Root, root_fingerprint
 from edge.sync.content import check_changes, check_epochs
 from edge.sync.envelope import (
@@ -155,12 +156,38 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         """How far this node has believed."""
         return self.base.mark
 
-    def changes(self, data: bytes, now: float) -> tuple["TrustedFeed", ChangeBatch]:
-        """Believe a batch of changes, or an empty one as a sign of life.
+    def bundle(self, data: bytes, now: float) -> BundleHead:
+        """Believe the head of a bundle: it is for this node, alive, and none before the last news.
 
         Raises:
             Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`,
-                `log`, `future`, `expired`, `rollback`, `order`, `truncated`, `content`.
+                `log`, `other_node`, `future`, `expired`, `rollback`.
+        """
+        root, mark = self.base.root, self.base.mark
+        _check_root_alive(root, now)
+        envelope = open_envelope(data)
+        check_signatures(envelope, root, "changes")
+        head = parse_body(envelope, BundleHead)
+        _check_log(head.log, root.log)
+        if head.node_id != self.base.node_id:
+            raise Refusal(Rule.OTHER_NODE, "this bundle is for another node")
+        _check_times(head.issued_s, head.expires_s, mark.issued_s, now)
+        return head
+
+    def changes(
+        self, data: bytes, now: float, *, carried: bool = False
+    ) -> tuple["TrustedFeed", ChangeBatch]:
+        """Believe a batch of changes, or an empty one as a sign of life.
+
+        Args:
+            data: The envelope.
+            now: Unix seconds.
+            carried: A file brought it. What of it is held already is passed over then: the log
+                only grows, so they are the same changes.
+
+        Raises:
+            Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`,
+                `log`, `carrier`, `future`, `expired`, `rollback`, `order`, `truncated`, `content`.
         """
         root, mark = self.base.root, self.base.mark
         _check_root_alive(root, now)
@@ -168,7 +195,13 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         check_signatures(envelope, root, "changes")
         batch = parse_body(envelope, ChangeBatch)
         _check_log(batch.log, root.log)
+        self._check_carrier(batch.carried_to, carried=carried)
         _check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
+        if carried and batch.first < mark.cursor:
+            if batch.first + len(batch.changes) <= mark.cursor < batch.head:
+                return self, msgspec.structs.replace(batch, first=mark.cursor, changes=())
+            batch = msgspec.structs.replace(
+                batch, first=mark.cursor, changes=batch.changes[mark.cursor - batch.first:])
         _check_order(batch, mark)
         check_changes(batch.changes)
         cursor = batch.first + len(batch.changes)
@@ -179,12 +212,14 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 after, keys_pending=True, keys_announced_s=batch.issued_s)
         return self._at(after), batch
 
-    def keys(self, data: bytes, now: float) -> tuple["TrustedFeed", KeyDelivery]:
+    def keys(
+        self, data: bytes, now: float, *, carried: bool = False
+    ) -> tuple["TrustedFeed", KeyDelivery]:
         """Believe a delivery of key epochs to this node; they are still sealed.
 
         Raises:
             Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`,
-                `log`, `other_node`, `future`, `expired`, `rollback`, `content`.
+                `log`, `other_node`, `carrier`, `future`, `expired`, `rollback`, `content`.
         """
         root, mark = self.base.root, self.base.mark
         _check_root_alive(root, now)
@@ -194,6 +229,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         _check_log(delivery.log, root.log)
         if delivery.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "these keys were delivered to another node")
+        self._check_carrier(delivery.carried_to, carried=carried)
         _check_times(delivery.issued_s, delivery.expires_s, mark.keys_issued_s, now)
         if delivery.version < mark.keys_version:
             raise Refusal(
@@ -207,6 +243,13 @@ class TrustedFeed(msgspec.Struct, frozen=True):
             mark, keys_version=delivery.version, keys_issued_s=delivery.issued_s,
             keys_pending=mark.keys_pending and not newer)
         return self._at(after), delivery
+
+    def _check_carrier(self, carried_to: str, *, carried: bool) -> None:
+        """What was made out to a file lives for weeks: on the wire it would be a long freeze."""
+        if carried_to != (self.base.node_id if carried else ""):
+            raise Refusal(
+                Rule.CARRIER, "this was made out to "
+                + ("the file of a node" if carried_to else "the wire") + ", and came otherwise")
 
     def _at(self, mark: Mark) -> "TrustedFeed":
         return TrustedFeed(msgspec.structs.replace(self.base, mark=mark))

@@ -5,9 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from edge.clock.system import ClockDetail
 from edge.faces import Faces
 from edge.hotpath.rates import CohortPoint
 from edge.protocol.records import Words
+from edge.vigil import KeysEnd
 
 
 class PackShown(msgspec.Struct, frozen=True):
@@ -68,6 +70,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ready: Whether it verifies; `not_ready` says why not.
+        clock_detail: How far the clock is believed, and why.
+        keys_end: When the keys that are held end, and whether that is near.
         scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
         face_scenes: How each scene with a face is judged.
         cohort: None where the pack's scores aren't normalised.
@@ -83,6 +87,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     not_ready: tuple[str, ...]
     mode: Literal["online", "offline"]
     clock: Literal["trusted", "degraded", "untrusted"]
+    clock_detail: ClockDetail
+    keys_end: KeysEnd
     keys_age_s: int | None
     status_age_s: int | None
     key_epochs: tuple[int, ...]

@@ -20,9 +20,13 @@ class FakeClock:
     def __init__(self, now: float) -> None:
         self.now = now
         self.state = "trusted"
+        self.seen: list[tuple[bytes, int]] = []
 
     def now_s(self) -> float:
         return self.now
+
+    def saw(self, credential_id: bytes, step: int) -> None:
+        self.seen.append((credential_id, step))
 
 
 class FakeReader:
