@@ -8,5 +8,5 @@ lock() {
         --python-version 3.11 --override deploy/lock-overrides.txt -o "$out" "$@"
 }
 lock requirements.lock pyproject.toml
-lock requirements-test.lock --extra test pyproject.toml
+lock requirements-test.lock --extra test --extra bench --extra loadtest pyproject.toml
 lock requirements-build.lock deploy/build-requirements.txt
