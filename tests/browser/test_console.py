@@ -153,9 +153,9 @@ async def test_what_the_node_refers_a_person_refuses_by_keyboard_alone(stage, tm
         face = tmp_path / "another.jpg"
         face.write_bytes(face_frame(load_portrait(PEOPLE_BY_KEY["lin"]), seed=4))
         await page.set_input_files("#file", face)
-        assert "doesn't match" in await stage.verdict(page, "refer")
+        assert "can't meet this scene" in await stage.verdict(page, "refer")
         # The words are told to a screen reader at once, and the reason's field has the focus.
-        assert "doesn't match" in await page.get_by_role("alert").inner_text()
+        assert "can't meet this scene" in await page.get_by_role("alert").inner_text()
         await expect(page.get_by_label("What you decided on")).to_be_focused()
         await page.keyboard.type("not the person of the card")
         await page.keyboard.press("Tab")
