@@ -115,7 +115,7 @@ class Stage:
         await page.goto(self.node + "/desk")
         await page.check(f"input[value$='{scene}']")
         await page.click("main button:not([value=''])")
-        await page.wait_for_selector("#verdict")
+        await page.wait_for_selector("#trust .pill")  # its scripts run
 
     async def fresh_step(self, room_s: float = 2.5) -> int:
         """Wait for a moment with that much of the step left."""

@@ -108,6 +108,7 @@ async function capture(images) {
 async function see(image, still) {
   if (open?.waits) return seeFace(image, still);
   const look = await call("POST", "/v1/frames?want=code", image, "image/jpeg");
+  if (!still && !source.live) return null; // the camera went away meanwhile, and its words stand
   const fresh = showings.fresh(look.texts, performance.now());
   if (look.texts.length > 1 && (faceWanted || look.texts.length > TEXTS_AT_ONCE_MAX))
     guide(t("画面中有多个码，请只出示一个", "Several codes are in view: show only one"));
