@@ -147,7 +147,7 @@ async def test_a_late_code_is_a_retry_that_says_what_to_do_and_the_live_one_is_t
 async def test_what_the_node_refers_a_person_refuses_by_keyboard_alone(stage, tmp_path):
     async with stage.browser(locale="en-GB") as page:
         await stage.console(page, "bank.counter")
-        code = stage.city.wallets["shi"].code("resident_id", await stage.fresh_step())
+        code = stage.city.wallets["ma"].code("resident_id", await stage.fresh_step())
         await page.evaluate(SCAN, keys_of(code))
         await stage.verdict(page, "wait")
         face = tmp_path / "another.jpg"
