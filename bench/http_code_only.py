@@ -19,7 +19,8 @@ from bench.harness import Result
 from bench.harness_calls import TOKEN, codes_of, served
 from bench.harness_http import SCENE, fill
 from bench.harness_node import cpu_s
-from edge.protocol.kh1 import STEP_S, step_at
+from edge.protocol.kh1 import step_at
+from edge.protocol.steps import STEP_S
 
 NAME = "http-code-only"
 AGAINST = "a bare aiohttp handler on uvloop: read, msgspec decode, JSON of the same sizes"

@@ -15,8 +15,8 @@ from central.schema import KeyEpoch, Node
 from central.store import Transaction
 from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.feed import EpochsChanged, KeyDelivery, SealedEpoch, seal_info
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import EpochKeys
+from edge.protocol.steps import DAY_S
 
 RETIRED_AFTER_DAYS = 2
 LIFE_S = 3_600

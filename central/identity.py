@@ -24,7 +24,7 @@ from central.schema import Node
 from central.store import Transaction
 from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.identity import Renewed, RenewRequest, renew_bytes, token_info
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 
 CHALLENGE_S = 60
 SKEW_S = 5

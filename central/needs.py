@@ -10,7 +10,7 @@ import msgspec
 from central import nodes
 from central.nodes import NodeShown
 from central.store import Transaction
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 
 SEEN_S_MAX = 90
 """A node polls at least every minute; one that wasn't heard for longer is out of reach."""

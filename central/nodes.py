@@ -17,9 +17,9 @@ from central.errors import Forbidden, Invalid, Unknown
 from central.schema import Code, Gate, Node
 from central.store import Transaction
 from edge.protocol.feed import Envelope, PutGate, root_fingerprint
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import GateRecord
 from edge.protocol.report import NodeReport
+from edge.protocol.steps import DAY_S
 
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_CHARS = 16

@@ -18,8 +18,8 @@ from central.schema import StatusEntry, StatusTable
 from central.store import Transaction
 from edge.hotpath.statuslist import VALUES, StatusList, make_token, set_value
 from edge.protocol.feed import list_uri
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import Status
+from edge.protocol.steps import DAY_S
 
 BITS = 2
 ENTRIES = 1 << 17

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from edge.hotpath.reasons import Decision, Reason
 from edge.protocol.journal import VerificationRecord
+from edge.protocol.steps import STEP_S
 
 BOUNDS_S = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -168,9 +169,6 @@ class Tally:
 
 def late_s(record: VerificationRecord) -> float:
     """Give how long after the end of its step a genuine code was shown, seconds."""
-    # Pages import this module before the folder of compiled kernels is known.
-    from edge.protocol.kh1 import STEP_S
-
     assert record.step is not None
     return max(0.0, record.at_ms / 1e3 - (record.step + 1) * STEP_S)
 

@@ -10,13 +10,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.clock import SystemClock
 from edge.errors import OperatingError
-from edge.hotpath.trust import Trust
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
+
+if TYPE_CHECKING:  # pages import this module before the folder of compiled kernels is known
+    from edge.hotpath.trust import Trust
 
 KEYS_ENDING_DAYS = (14, 7, 3, 1)
 """Warnings before the last key epoch ends, as far as keys are held that long at all."""
@@ -64,7 +67,7 @@ class Vigil:
     """Looks every second. Lives once: start, stop."""
 
     def __init__(
-        self, *, clock: SystemClock, trust: Callable[[], Trust], note: Note, days_ahead: int
+        self, *, clock: SystemClock, trust: Callable[[], "Trust"], note: Note, days_ahead: int
     ) -> None:
         """Wire up; nothing runs before `start`."""
         self._clock, self._trust, self._note = clock, trust, note

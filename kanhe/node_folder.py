@@ -20,8 +20,8 @@ from edge.hotpath.trust import Trust
 from edge.node_key import NodeKey, load_or_create_node_key
 from edge.parts import open_store
 from edge.protocol.journal import EventRecord
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.report import NodeReport
+from edge.protocol.steps import DAY_S
 from edge.report import node_version
 from edge.sync.believer import Believer
 from edge.sync.bundle import Brought, Bundle, PackSink

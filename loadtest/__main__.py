@@ -18,7 +18,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from edge.protocol.kh1 import STEP_S, SUITES
+from edge.protocol.kh1 import SUITES
+from edge.protocol.steps import STEP_S
 from loadtest.arrivals import DUTY, PERIOD_S, SHAPES, Shape, arrivals
 from loadtest.client import Bounds, Client
 from loadtest.data import load_data

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from edge.protocol.kh1 import (
     SEAL_CONTEXT,
-    STEP_S,
     SUITE_COMPACT,
     SUITE_COMPACT_NATIONAL,
     SUITE_SEALED,
@@ -26,6 +25,7 @@ from edge.protocol.kh1 import (
     pack_sealed_head,
     pack_sealed_inner,
 )
+from edge.protocol.steps import STEP_S
 from loadtest.data import WalletKey, WalletLine
 from loadtest.errors import LoadTestError
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from statistics import median, quantiles
 
 from edge.clock.judge import Word
-from edge.protocol.kh1 import STEP_S
+from edge.protocol.steps import STEP_S
 
 VOTES_MIN = 12
 VOTES_MAX = 256

@@ -26,8 +26,8 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.renewal import derive_rotation, protect
 from edge.hotpath.verdict import Verdict, verdict
 from edge.protocol import cose
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import CredentialRecord, ReferenceRecord
+from edge.protocol.steps import DAY_S
 
 CARD_BYTES_MAX = 1_024
 REFERENCE_BYTES = 128

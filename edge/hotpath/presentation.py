@@ -19,12 +19,10 @@ from edge.protocol.base45 import Base45Error
 from edge.protocol.base45 import decode as base45_decode
 from edge.protocol.kh1 import (
     COMPACT_BYTES,
-    DAY_S,
     PREFIX,
     SEAL_CONTEXT,
     SEALED_BYTES_MIN,
     SEALED_HEAD_BYTES,
-    STEP_S,
     SUITE_COMPACT,
     SUITE_SEALED,
     SUITES,
@@ -36,6 +34,7 @@ from edge.protocol.kh1 import (
     parse_sealed_inner,
     step_at,
 )
+from edge.protocol.steps import DAY_S, STEP_S
 
 _MALFORMED = verdict(Reason.MALFORMED)
 _KEY_EPOCH_UNKNOWN = verdict(Reason.KEY_EPOCH_UNKNOWN)

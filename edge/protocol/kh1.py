@@ -8,12 +8,11 @@
 import msgspec
 
 from edge.protocol import base45
+from edge.protocol.steps import DAY_S, STEP_S
 
 PREFIX = "KH1:"
 TEXT_CHARS_MAX = 4296
 """The most alphanumeric characters that any QR code holds (version 40-L)."""
-STEP_S = 5
-DAY_S = 86_400
 
 SUITE_COMPACT = 0x01
 SUITE_COMPACT_NATIONAL = 0x02

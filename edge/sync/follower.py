@@ -24,7 +24,7 @@ from edge.errors import CentralError, FeedRefused, OperatingError
 from edge.hotpath.keys import RING_DAYS_AHEAD, RING_DAYS_BACK
 from edge.hotpath.trust import Trust
 from edge.protocol.feed import WAIT_S_MAX
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal

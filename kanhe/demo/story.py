@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from edge.protocol.kh1 import STEP_S, SUITE_COMPACT, SUITE_COMPACT_NATIONAL, SUITE_SEALED, step_at
+from edge.protocol.kh1 import SUITE_COMPACT, SUITE_COMPACT_NATIONAL, SUITE_SEALED, step_at
+from edge.protocol.steps import STEP_S
 from kanhe.demo.city import City
 from kanhe.demo.frames import HARD, USUAL, Conditions, face_frame, faces_frame, phone_frame
 from kanhe.demo.people import PEOPLE, Person, load_portrait

@@ -99,7 +99,7 @@ async def test_cards_are_kept_and_work_without_a_network(stage):
 
 async def test_the_wallet_goes_on_without_a_network_through_a_reload(stage):
     async with stage.browser(locale="en-GB") as page:
-        await paired(stage, page, "fang")
+        await paired(stage, page, "ma")
         await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
         await page.context.set_offline(True)
         await page.reload()

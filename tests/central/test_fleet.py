@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from central.needs import KINDS, ROWS_A_PAGE, fleet_page
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 from tests.central.desk import desk_of
 from tests.fakes.fleet import node, thousand
 

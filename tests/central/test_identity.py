@@ -13,7 +13,7 @@ from central.identity import BEFORE_S, CHALLENGE_S
 from central.schema import Act
 from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.identity import renew_bytes, token_info
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 from edge.sync.state import meta_of_enrolment
 from tests.central.desk import KEY, desk_of
 from tests.central.site import Site

@@ -5,8 +5,8 @@ import hashlib
 import msgspec
 
 from central.schema import Node
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.report import NodeReport
+from edge.protocol.steps import DAY_S
 
 DISTRICTS = ("海曙", "江北", "鄞州", "镇海", "北仑", "奉化", "慈溪", "余姚", "象山", "宁海")
 PLACES = ("酒店前台", "派出所", "银行柜台", "车站闸机", "写字楼门禁")

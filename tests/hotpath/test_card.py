@@ -15,8 +15,8 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.renewal import derive_rotation, whole
 from edge.hotpath.verdict import Verdict
 from edge.protocol import cose
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import EpochKeys
+from edge.protocol.steps import DAY_S
 from tests.fakes.cards import INDEX, KEY, LOG, URI, card, code, credential, reference
 from tests.fakes.ports import PACK, template_of
 

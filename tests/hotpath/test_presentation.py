@@ -14,8 +14,9 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.verdict import Verdict
 from edge.hotpath.wallet import derive_wallet_keys, make_presentation
 from edge.protocol import base45
-from edge.protocol.kh1 import STEP_S, SUITES
+from edge.protocol.kh1 import SUITES
 from edge.protocol.records import EpochKeys
+from edge.protocol.steps import STEP_S
 from tests.hotpath import reference_kh1 as plain
 
 DAY = 21_080

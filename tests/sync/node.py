@@ -6,7 +6,7 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.hotpath.trust import Trust
-from edge.protocol.kh1 import DAY_S
+from edge.protocol.steps import DAY_S
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.follower import Follower, FollowerOptions

@@ -5,8 +5,8 @@ import time
 
 from aiohttp import web
 
-from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import Status
+from edge.protocol.steps import DAY_S
 from tests.fakes.city import credential, epoch, gate, id_of, policy
 from tests.fakes.feed_forge import LIFE_S, ROOT_LIFE_S
 from tests.sync.node import NOW_S, TODAY, Node
