@@ -22,13 +22,13 @@ import simplejpeg
 import uvloop
 from aiohttp import web
 
+from bench.harness_clock import BelievedClock
 from edge.access.listening import Connections, Wire, bind, serve
 from edge.access.tls import Tls
 from edge.audit.journal import FileJournal
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
-from edge.clock import SystemClock
 from edge.collector import calm_collector
 from edge.config import Limits
 from edge.front import NODE_NAME
@@ -170,7 +170,7 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
     unused: Any = None  # a scene without a face never asks the engine
     engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
     verifier = Verifier(
-        trust=lambda: trust, clock=SystemClock(), cache=store,
+        trust=lambda: trust, clock=BelievedClock(), cache=store,
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),

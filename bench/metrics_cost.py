@@ -13,9 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from bench.harness import Result
+from bench.harness_clock import BelievedClock
 from bench.harness_http import SCENE, credential_id, epoch_keys, fill
 from edge.audit.journal import FileJournal
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
@@ -42,19 +43,6 @@ NAME = "metrics-cost"
 CREDENTIALS, AT_ONCE, ROUNDS = 4_000, 32, 9
 GATE = GateRecord(gate_id="bench", scenes=(SCENE,), secret_hash=bytes(32))
 _Seen = list[tuple[VerificationRecord, Mapping[str, float]]]
-
-
-class _Clock:
-    """Believed whatever the codes say: those of this benchmark are of the coming minutes."""
-
-    state: Literal["trusted"] = "trusted"
-
-    def now_s(self) -> float:
-        """Give Unix seconds."""
-        return time.time()
-
-    def saw(self, *_: object) -> None:
-        """Learn nothing."""
 
 
 class _Kept:
@@ -151,7 +139,7 @@ def _verifier(folder: Path, key: NodeKey, kept: _Kept) -> tuple[Verifier, Any]:
     journal, pool = FileJournal(folder / "journal", key.signing), WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
     verifier = Verifier(
-        trust=lambda: trust, clock=_Clock(), cache=store, guard=guard,
+        trust=lambda: trust, clock=BelievedClock(), cache=store, guard=guard,
         journal=journal, reader=FrameReader(), face=unused,
         rates=unused, code_pool=pool, face_pool=pool,
         observer=kept, new_id=RandomIds(), monotonic=time.monotonic, image_limits=DEFAULT_LIMITS,
