@@ -8,7 +8,7 @@ from aiohttp import web
 from central.config import CentralConfig
 from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
-from central.web import admin_routes, node_routes, reference_routes
+from central.web import admin_routes, node_routes, reference_routes, snapshot_routes
 from central.web.common import PLATFORM, guard_middleware
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
@@ -54,6 +54,7 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
     )
     app[PLATFORM] = platform
     app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
+    app.add_routes(snapshot_routes.routes())
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])

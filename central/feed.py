@@ -10,13 +10,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
+from central.errors import Gone
 from central.keys import ROLES, PlatformKeys
-from central.schema import FeedChange
+from central.schema import Counter, FeedChange
 from central.store import Transaction
 from edge.protocol.feed import (
     CHANGES_MAX,
     FORMAT,
-    Body,
     Change,
     ChangeBatch,
     Envelope,
@@ -30,11 +30,13 @@ from edge.protocol.feed import (
 ROOT_LIFE_S = 10 * 365 * 86_400
 BATCH_LIFE_S = 300
 BATCH_BYTES_MAX = 4 * 1024 * 1024
+BEGINS = "changes_from"
+"""Counter: number of the oldest change kept; none = 0."""
 _ENCODER = msgspec.msgpack.Encoder()
 _CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
 
 
-def sign(body: Body, key: Ed25519PrivateKey) -> bytes:
+def sign(body: msgspec.Struct, key: Ed25519PrivateKey) -> bytes:
     """Give the envelope of a body signed by one key."""
     data = _ENCODER.encode(body)
     public = key.public_key().public_bytes_raw()
@@ -54,9 +56,16 @@ def make_root(keys: PlatformKeys, log: str, now_s: int) -> bytes:
 
 
 def batch(tx: Transaction, log: str, cursor: int) -> ChangeBatch:
-    """Give the changes from a cursor on, within the bounds of one batch."""
+    """Give the changes from a cursor on, within the bounds of one batch.
+
+    Raises:
+        Gone: They aren't kept any more: a snapshot holds what they did.
+    """
     head = tx.head()
     first = min(cursor, head)
+    begins = tx.session.get(Counter, BEGINS)
+    if begins is not None and first < begins.value:
+        raise Gone(f"the log begins at {begins.value}: take the snapshot")
     rows = tx.session.scalars(
         select(FeedChange).where(FeedChange.number >= first).order_by(FeedChange.number)
         .limit(CHANGES_MAX)

@@ -22,11 +22,12 @@ from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
 from central.reenrol import Job, Reenrolment
 from central.schema import Counter, Node
+from central.snapshots import Snapshots
 from central.store import Database, Transaction
 from edge.errors import KeyFileError, PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
-from edge.protocol.feed import ChangeBatch
+from edge.protocol.feed import ChangeBatch, Envelope, Root
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -76,6 +77,11 @@ class Platform:
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
         self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
+        roles = msgspec.msgpack.decode(
+            msgspec.msgpack.decode(self.root, type=Envelope).body, type=Root).roles
+        self.snapshots = Snapshots(
+            config.data_dir / "snapshots", self.database, self.keys, config.log,
+            lambda: {"snapshot", "timestamp"} <= roles.keys(), now)
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
         self._signed: tuple[tuple[int, int, int], bytes] | None = None
@@ -86,10 +92,12 @@ class Platform:
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
         self._task = asyncio.create_task(self._keep_epochs())
+        self.snapshots.start()
 
     async def stop(self) -> None:
         """Stop and close."""
         await self.references.stop()
+        await self.snapshots.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -56,6 +56,11 @@ def seal_info(node_id: str) -> bytes:
     return SEAL_INFO + node_id.encode()
 
 
+def feed_key_info(node_id: str, version: int) -> bytes:
+    """Give the HPKE info that binds a sealed feed key to one node and version."""
+    return b"kanhe/feed/feed-key/1/%d/" % version + node_id.encode()
+
+
 class Signature(msgspec.Struct, frozen=True):
     """An Ed25519 signature (64 bytes) by the key with this id (SHA-256 of it, hex)."""
 
@@ -88,7 +93,7 @@ class Root(msgspec.Struct, frozen=True, tag="root", kw_only=True):
     keys: dict[str, bytes]
     """Ed25519 public keys (32 bytes) by key id."""
     roles: dict[str, RoleKeys]
-    """By kind: `root`, `changes`, `keys`, and `snapshot`, `timestamp` when they join."""
+    """By kind: `root`, `changes`, `keys`, and `snapshot`, `timestamp` where snapshots are made."""
 
 
 class PutCredential(msgspec.Struct, frozen=True, tag="put_credential"):
@@ -179,6 +184,13 @@ class SealedEpoch(msgspec.Struct, frozen=True):
     sealed: bytes
 
 
+class SealedFeedKey(msgspec.Struct, frozen=True):
+    """A feed key (32 bytes), HPKE-sealed to the node as key epochs are."""
+
+    version: int
+    sealed: bytes
+
+
 class KeyDelivery(msgspec.Struct, frozen=True, tag="keys", kw_only=True):
     """The key epochs that one node may hold now."""
 
@@ -190,6 +202,7 @@ class KeyDelivery(msgspec.Struct, frozen=True, tag="keys", kw_only=True):
     issued_s: int
     expires_s: int
     epochs: tuple[SealedEpoch, ...]
+    feed_keys: tuple[SealedFeedKey, ...] = ()
 
 
 Body = Root | ChangeBatch | KeyDelivery

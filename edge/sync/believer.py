@@ -17,8 +17,16 @@ from edge.protocol.feed import ChangeBatch, KeyDelivery
 from edge.protocol.kh1 import key_epoch_of, step_at
 from edge.sync.ports import FeedStore
 from edge.sync.rules import Mark, RootOfTrust
-from edge.sync.sealing import open_epochs
-from edge.sync.state import load_base, load_enrolment, load_trust, meta_of, meta_of_root
+from edge.sync.sealing import open_epochs, open_feed_keys
+from edge.sync.state import (
+    load_base,
+    load_enrolment,
+    load_feed_keys,
+    load_trust,
+    meta_of,
+    meta_of_feed_keys,
+    meta_of_root,
+)
 from edge.sync.worker import Worker
 
 
@@ -53,6 +61,7 @@ class Believer:
         self._epochs_back = epochs_back
         self._base: RootOfTrust | None = None
         self._trust: Trust | None = None
+        self._feed_keys: dict[int, bytes] = {}
 
     @property
     def loaded(self) -> bool:
@@ -82,7 +91,7 @@ class Believer:
         Raises:
             StoreError: The store can't be read, is damaged, or was never enrolled.
         """
-        self._base, trust = await self._worker.run(self._loaded)
+        self._base, trust, self._feed_keys = await self._worker.run(self._loaded)
         self._set(trust)
 
     async def root(self, data: bytes) -> None:
@@ -126,11 +135,13 @@ class Believer:
         opened = await self._worker.run(open_epochs, delivery, self._seal_private)
         oldest = self._oldest_epoch()
         held = [keys for keys in opened if keys.key_epoch >= oldest]
+        feed_keys = open_feed_keys(delivery, self._seal_private)
         ring = await self._worker.run(KeyRing.derive, held)
         trust = self.trust.with_keys(
             ring, issued_s=delivery.issued_s, pending=feed.mark.keys_pending)
-        await self._worker.run(self._store.put_epochs, held, meta_of(feed.base, trust))
-        self._base = feed.base
+        await self._worker.run(self._store.put_epochs, held, {
+            **meta_of(feed.base, trust), **meta_of_feed_keys(feed_keys)})
+        self._base, self._feed_keys = feed.base, feed_keys
         self._set(trust)
         return delivery
 
@@ -161,12 +172,12 @@ class Believer:
         """Publish how far the platform's clock is from ours."""
         self._set(self.trust.with_clock_skew(skew_s, self._now()))
 
-    def _loaded(self) -> tuple[RootOfTrust, Trust]:
+    def _loaded(self) -> tuple[RootOfTrust, Trust, dict[int, bytes]]:
         enrolment = load_enrolment(self._store)
         if enrolment is None:
             raise StoreError("this node isn't enrolled: enrol it with a one-time code first")
         base = load_base(self._store, enrolment)
-        return base, load_trust(self._store, base)
+        return base, load_trust(self._store, base), load_feed_keys(self._store)
 
     def _oldest_epoch(self) -> int:
         steps_back = max((p.steps_back for p in self.trust.policies.values()), default=0)

@@ -39,6 +39,15 @@ def check_changes(changes: Sequence[Change]) -> None:
     """
     if len(changes) > CHANGES_MAX:
         raise Refusal(Rule.CONTENT, f"{len(changes)} changes in a batch are over the bound")
+    check_fits(changes)
+
+
+def check_fits(changes: Sequence[Change]) -> None:
+    """Demand ids, hashes and names of fit lengths.
+
+    Raises:
+        Refusal: Rule `content`.
+    """
     for number, change in enumerate(changes):
         if not _fits(change):
             raise Refusal(

@@ -40,6 +40,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         keys_version, keys_issued_s: Of the newest believed key delivery.
         keys_announced_s: Issue time of the batch that last announced key epochs.
         keys_pending: The announced key epochs aren't held yet.
+        snapshot_version, timestamp_issued_s: Of the newest believed timestamp.
     """
 
     cursor: int = 0
@@ -49,6 +50,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     keys_issued_s: int = 0
     keys_announced_s: int = 0
     keys_pending: bool = False
+    snapshot_version: int = 0
+    timestamp_issued_s: int = 0
 
     @property
     def lag(self) -> int:
@@ -121,7 +124,7 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         root = parse_body(envelope, Root)
         check_keys_of_root(root)
         check_signatures(envelope, root, "root")
-        _check_log(root.log, self.root.log)
+        check_log(root.log, self.root.log)
         if root.version != self.root.version + 1:
             raise Refusal(
                 Rule.ORDER, f"root version {root.version} can't follow {self.root.version}")
@@ -133,6 +136,8 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         if withdrawn(self.root, root, "keys"):
             mark = msgspec.structs.replace(
                 mark, keys_version=0, keys_issued_s=0, keys_pending=True)
+        if withdrawn(self.root, root, "timestamp"):
+            mark = msgspec.structs.replace(mark, snapshot_version=0, timestamp_issued_s=0)
         return RootOfTrust(node_id=self.node_id, envelope=data, root=root, mark=mark)
 
     def feed(self, now: float) -> "TrustedFeed":
@@ -141,7 +146,7 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Refusal: Rule `root_expired`.
         """
-        _check_root_alive(self.root, now)
+        check_root_alive(self.root, now)
         return TrustedFeed(base=self)
 
 
@@ -163,12 +168,12 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `future`, `expired`, `rollback`, `order`, `truncated`, `content`.
         """
         root, mark = self.base.root, self.base.mark
-        _check_root_alive(root, now)
+        check_root_alive(root, now)
         envelope = open_envelope(data)
         check_signatures(envelope, root, "changes")
         batch = parse_body(envelope, ChangeBatch)
-        _check_log(batch.log, root.log)
-        _check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
+        check_log(batch.log, root.log)
+        check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
         _check_order(batch, mark)
         check_changes(batch.changes)
         cursor = batch.first + len(batch.changes)
@@ -187,14 +192,14 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `other_node`, `future`, `expired`, `rollback`, `content`.
         """
         root, mark = self.base.root, self.base.mark
-        _check_root_alive(root, now)
+        check_root_alive(root, now)
         envelope = open_envelope(data)
         check_signatures(envelope, root, "keys")
         delivery = parse_body(envelope, KeyDelivery)
-        _check_log(delivery.log, root.log)
+        check_log(delivery.log, root.log)
         if delivery.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "these keys were delivered to another node")
-        _check_times(delivery.issued_s, delivery.expires_s, mark.keys_issued_s, now)
+        check_times(delivery.issued_s, delivery.expires_s, mark.keys_issued_s, now)
         if delivery.version < mark.keys_version:
             raise Refusal(
                 Rule.ROLLBACK,
@@ -212,7 +217,8 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         return TrustedFeed(msgspec.structs.replace(self.base, mark=mark))
 
 
-def _check_root_alive(root: Root, now: float) -> None:
+def check_root_alive(root: Root, now: float) -> None:
+    """Demand a root that hasn't expired."""
     if root.expires_s <= now:
         raise Refusal(
             Rule.ROOT_EXPIRED,
@@ -220,12 +226,14 @@ def _check_root_alive(root: Root, now: float) -> None:
         )
 
 
-def _check_log(log: str, ours: str) -> None:
+def check_log(log: str, ours: str) -> None:
+    """Demand this log."""
     if log != ours:
         raise Refusal(Rule.LOG, "this belongs to another log")
 
 
-def _check_times(issued_s: int, expires_s: int, floor_s: int, now: float) -> None:
+def check_times(issued_s: int, expires_s: int, floor_s: int, now: float) -> None:
+    """Demand what isn't from the future, expired, or older than the floor."""
     if issued_s > now + CLOCK_AHEAD_S_MAX:
         raise Refusal(
             Rule.FUTURE,

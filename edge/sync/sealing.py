@@ -1,4 +1,4 @@
-"""Open the key epochs that the central platform sealed to this node.
+"""Open the key epochs and feed keys that the central platform sealed to this node.
 
 - HPKE (RFC 9180) base mode: X25519, HKDF-SHA256, AES-128-GCM; `info` binds a sealed
   epoch to the node, so one node's delivery is worth nothing to another.
@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.hotpath.keys import SEAL_SUITE
-from edge.protocol.feed import KeyDelivery, seal_info
+from edge.protocol.feed import KeyDelivery, feed_key_info, seal_info
 from edge.protocol.records import EpochKeys
 from edge.sync.envelope import UNREADABLE, Refusal, Rule
 
@@ -36,6 +36,26 @@ def open_epochs(delivery: KeyDelivery, private: X25519PrivateKey) -> tuple[Epoch
         _open_epoch(epoch.key_epoch, epoch.sealed, private, info) for epoch in delivery.epochs
     ]
     return tuple(sorted(opened, key=lambda keys: keys.key_epoch))
+
+
+def open_feed_keys(delivery: KeyDelivery, private: X25519PrivateKey) -> dict[int, bytes]:
+    """Open every sealed feed key of a believed delivery, by version.
+
+    Raises:
+        Refusal: Rule `seal`: one doesn't open for this node, or isn't a key.
+    """
+    opened = {}
+    for item in delivery.feed_keys:
+        try:
+            secret = SEAL_SUITE.decrypt(
+                item.sealed, private, info=feed_key_info(delivery.node_id, item.version))
+        except (InvalidTag, ValueError) as error:
+            raise Refusal(
+                Rule.SEAL, f"feed key {item.version} isn't sealed to this node's key") from error
+        if len(secret) != SECRET_BYTES or item.version < 1:
+            raise Refusal(Rule.SEAL, f"feed key {item.version} isn't one")
+        opened[item.version] = secret
+    return opened
 
 
 def _open_epoch(
