@@ -203,10 +203,8 @@ class Snapshots:
                 break
             yield page
         place: tuple[bytes, str] | None = (b"", "")
-        while True:
+        while place is not None:
             place, page = await self._database.run(partial(_references, after=place))
-            if place is None:
-                break
             yield page
 
     def _write(self, changes: list[Change], key: tuple[int, bytes, bytes] | None) -> SnapshotPart:

@@ -123,7 +123,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                      "acknowledged": self.journal.acknowledged,
                      "state": sync.journal_state, "error": sync.journal_error},
             feed={"cursor": sync.cursor, "head": sync.head, "lag": sync.lag,
-                  "error": sync.last_error, "last_contact_s": sync.last_contact_s,
+                  "error": sync.last_error, "snapshot": sync.snapshot, "last_contact_s": sync.last_contact_s,
                   "central_clock_skew_s": sync.central_clock_skew_s},
             last_rung="zbar" if self.zbar.available else "off: libzbar0 isn't installed",
             uptime_s=int(time.monotonic() - self.started_s),

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.lmdb_env import Transaction
 from edge.cache.references import TABLE as _REFERENCES
-from edge.cache.references import Progress, References, ReferenceSink
+from edge.cache.references import Progress, ReferenceSink
+from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.hotpath.holder import VERIFICATION, Probe, Template
@@ -44,13 +45,13 @@ MAP_BYTES = MAP_BYTES_MAX
 nobody reads."""
 
 _CREDENTIALS, _STATUS = b"credentials", b"status"
-_POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
+_POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
-_CURSOR = b"cursor"
+_CURSOR = CURSOR
 _T = TypeVar("_T")
 
 
-class LmdbStore:
+class LmdbStore(Replaceable):
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
 
     def __init__(
@@ -66,19 +67,12 @@ class LmdbStore:
         Raises:
             StoreError: It can't be opened.
         """
-        self._env = Environment(
-            path, TABLES, map_bytes=map_bytes, map_bytes_max=map_bytes_max, durable=True
-        )
+        super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
         self._seals = {table: Sealer(table, derive) for table in TABLES}
         self._hide = IdHider(derive).hide
         self._encode = msgspec.msgpack.Encoder().encode
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
-        try:
-            self._references = References(self._env, derive, _META)
-        except StoreError:
-            self._env.close()
-            raise
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
@@ -195,10 +189,12 @@ class LmdbStore:
             self._references.begin()
             for change in changes:
                 self._apply_one(txn, change)
+            self._references.keep_counts(txn)
             self._put_meta(txn, values)
 
         self._env.write(work)
         self._references.committed()
+        self.close_retired(RETIRED_S)
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction."""
@@ -219,10 +215,6 @@ class LmdbStore:
                 self._delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
 
         self._env.write(work)
-
-    def close(self) -> None:
-        """Close the store."""
-        self._env.close()
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):

@@ -7,7 +7,9 @@
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import StoreError
@@ -15,7 +17,8 @@ from edge.hotpath.keys import KeyRing, oldest_epoch_needed
 from edge.hotpath.trust import Mode, Trust
 from edge.protocol.feed import ChangeBatch, KeyDelivery
 from edge.protocol.kh1 import key_epoch_of, step_at
-from edge.sync.ports import FeedStore
+from edge.sync.envelope import Refusal, Rule
+from edge.sync.ports import Built, FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 from edge.sync.sealing import open_epochs, open_feed_keys
 from edge.sync.state import (
@@ -144,6 +147,32 @@ class Believer:
         self._base, self._feed_keys = feed.base, feed_keys
         self._set(trust)
         return delivery
+
+    @property
+    def feed_keys(self) -> dict[int, bytes]:
+        """What the feed's personal data opens with, by version."""
+        return self._feed_keys
+
+    async def adopt(self, built: Built) -> None:
+        """Rest on a store that was made of a believed snapshot, from one assignment on.
+
+        Raises:
+            FeedRefused: More is held by now than it holds.
+            StoreError: What was held stays in use.
+        """
+        mark, new = self.mark, built.mark
+        if new.cursor < mark.cursor:
+            raise Refusal(Rule.ROLLBACK, "more is held by now than the snapshot holds")
+        mark = msgspec.structs.replace(
+            mark, cursor=new.cursor, head=max(mark.head, new.head),
+            snapshot_version=new.snapshot_version, timestamp_issued_s=new.timestamp_issued_s)
+        base = msgspec.structs.replace(self.base, mark=mark)
+        await self._worker.run(
+            self._store.adopt, Path(built.folder), mark.cursor, meta_of(base, self.trust))
+        self._base = base
+        held = await self._worker.run(load_trust, self._store, base)
+        self._set(msgspec.structs.replace(
+            self.trust, policies=held.policies, gates=held.gates, cursor=held.cursor))
 
     async def prune(self) -> tuple[int, ...]:
         """Forget the key epochs before the ring's oldest day; give those forgotten.

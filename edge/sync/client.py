@@ -10,6 +10,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import TypeVar
 
 import aiohttp
@@ -20,13 +21,15 @@ from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.journal import JournalAck, JournalUpload
 from edge.protocol.report import NodeReport
 from edge.sync.envelope import UNREADABLE
-from edge.sync.ports import CentralRefused, CentralSilent, ShipAnswer
+from edge.sync.ports import CentralGone, CentralRefused, CentralSilent, ShipAnswer
 
 CONNECT_S_MAX = 5.0
 CALL_S_MAX = 10.0
 UPLOAD_S_MAX = 30.0
 SMALL_BYTES_MAX = 64 * 1024
 ENROL_BYTES_MAX = 1024 * 1024
+PART_S_MAX = 600.0
+PART_SILENCE_S_MAX = 10.0
 CONNECTIONS_MAX = 4
 WORDS_CHARS_MAX = 200
 
@@ -120,6 +123,51 @@ class CentralClient:
             "GET", f"/v1/root?version={version}", bytes_max=ENVELOPE_BYTES_MAX, also=(404,))
         return None if status == 404 else body
 
+    async def timestamp(self) -> bytes | None:
+        """Fetch the name of the newest snapshot; an envelope, None if there is none."""
+        status, body = await self._call(
+            "GET", "/v1/timestamp", bytes_max=SMALL_BYTES_MAX, also=(404,))
+        return None if status == 404 else body
+
+    async def snapshot(self, bytes_max: int) -> bytes:
+        """Fetch the newest snapshot's envelope, of at most so many bytes."""
+        _, body = await self._call("GET", "/v1/snapshot", bytes_max=bytes_max)
+        return body
+
+    async def part(
+        self, digest: str, offset: int, length: int, write: Callable[[bytes], object]
+    ) -> None:
+        """Fetch a part's bytes from `offset` to `length`, piece by piece; the way may be cut.
+
+        Raises:
+            CentralError: It failed; what was written is good to go on from.
+            FeedRefused: It goes on beyond its length.
+        """
+        what = f"GET /v1/snapshot/parts/{digest[:8]}…"
+        headers = {**self._headers, "Range": f"bytes={offset}-"}
+        timeout = aiohttp.ClientTimeout(
+            total=PART_S_MAX, connect=CONNECT_S_MAX, sock_read=PART_SILENCE_S_MAX)
+        try:
+            async with self._opened().get(
+                f"{self._base_url}/v1/snapshot/parts/{digest}", headers=headers,
+                allow_redirects=False, ssl=self._tls or True, timeout=timeout,
+            ) as response:
+                if response.status in (401, 403):
+                    raise CentralRefused(f"{what}: the platform doesn't know this node (any more)")
+                if response.status != 206:
+                    raise CentralError(f"{what}: answered {response.status}")
+                left = length - offset
+                async for chunk in response.content.iter_any():
+                    left -= len(chunk)
+                    if left < 0:
+                        response.close()
+                        raise FeedRefused(f"{what}: the part goes on beyond {length} bytes")
+                    write(chunk)
+        except TimeoutError as error:
+            raise CentralSilent(f"{what}: no answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
+
     async def time(self) -> float:
         """Ask for the platform's clock, Unix seconds. Not signed."""
         _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)
@@ -175,6 +223,8 @@ class CentralClient:
             raise CentralRefused(
                 f"{what}: the platform doesn't know this node (any more): "
                 f"{response.status}{_words(body)}")
+        if response.status == 410:
+            raise CentralGone(f"{what}: answered 410{_words(body)}")
         raise CentralError(f"{what}: answered {response.status}{_words(body)}")
 
     def _opened(self) -> aiohttp.ClientSession:

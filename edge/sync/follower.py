@@ -5,6 +5,8 @@
 - Online means: the last poll was believed and nothing is left to catch up. Offline means:
   a call timed out, something was refused, or two tries in a row failed. One broken
   connection isn't an outage; one believed batch ends one.
+- A node that holds nothing, is far behind, or asks for changes that aren't kept any more begins
+  with a snapshot, where there is one.
 - A refused key delivery doesn't hold up revocations: it is tried again later.
 - Errors of every kind end in a bounded, jittered pause and the next turn, never in
   the end of the loop.
@@ -28,7 +30,15 @@ from edge.protocol.kh1 import DAY_S
 from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal
-from edge.sync.ports import Central, CentralRefused, CentralSilent, FeedStore
+from edge.sync.ports import (
+    Builder,
+    Central,
+    CentralGone,
+    CentralRefused,
+    CentralSilent,
+    FeedStore,
+)
+from edge.sync.taking import SnapshotTaker
 from edge.sync.worker import Worker
 
 ROOTS_A_TURN_MAX = 64
@@ -63,13 +73,18 @@ class FollowerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FollowerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How following goes. `last_rule` names the trust rule that was broken, if one was."""
+    """How following goes.
+
+    `last_rule` names the trust rule that was broken, if one was; `snapshot` says how far taking one
+    in is.
+    """
 
     last_contact_s: float | None
     failures: int
     last_error: str
     last_rule: str
     keys_error: str
+    snapshot: str = ""
 
 
 class Follower:
@@ -85,6 +100,7 @@ class Follower:
         now: Callable[[], float],
         options: FollowerOptions | None = None,
         jitter: Callable[[], float] = random.random,
+        builder: Builder | None = None,
     ) -> None:
         """Wire up; nothing runs before `start`.
 
@@ -96,6 +112,7 @@ class Follower:
             now: Unix seconds.
             options: Bounds of the loop.
             jitter: Numbers in [0, 1) that spread the pauses.
+            builder: Makes stores of snapshots, None = the log is followed from its beginning.
         """
         self._central = central
         self._now = now
@@ -110,6 +127,7 @@ class Follower:
         self._last_error = self._last_rule = self._keys_error = ""
         self._fresh_connection = True
         self._root_at = self._clock_at = self._keys_at = -math.inf
+        self._taker = SnapshotTaker(builder, central, self._believer) if builder else None
 
     @property
     def believer(self) -> Believer:
@@ -122,7 +140,8 @@ class Follower:
         return FollowerStatus(
             last_contact_s=self._last_contact_s, failures=self._backoff.failures,
             last_error=self._last_error, last_rule=self._last_rule,
-            keys_error=self._keys_error)
+            keys_error=self._keys_error,
+            snapshot=self._taker.progress if self._taker else "")
 
     async def start(self) -> Trust:
         """Take up what the store holds, publish it, and begin to follow.
@@ -167,6 +186,8 @@ class Follower:
         await self._renew_root()
         await self._renew_keys()
         await self._ask_clock()
+        if self._taker is not None:
+            await self._taker.take()
         await self._poll()
 
     async def _renew_root(self) -> None:
@@ -184,8 +205,10 @@ class Follower:
 
     async def _renew_keys(self) -> None:
         moment = asyncio.get_running_loop().time()
-        wanted = self._believer.mark.keys_pending or self._believer.lacks_epoch(
-            self._options.epochs_ahead)
+        wanted = (
+            self._believer.mark.keys_pending
+            or self._believer.lacks_epoch(self._options.epochs_ahead)
+            or bool(self._taker and self._taker.due and not self._believer.feed_keys))
         if not wanted or moment < self._keys_at:
             return
         self._keys_at = moment + self._options.keys_retry_s
@@ -221,7 +244,12 @@ class Follower:
         catching_up = self._fresh_connection or self._believer.mark.lag > 0
         wait_s = 0 if catching_up else self._wait_s()
         began = loop.time()
-        data = await self._central.feed(self._believer.mark.cursor, wait_s)
+        try:
+            data = await self._central.feed(self._believer.mark.cursor, wait_s)
+        except CentralGone:
+            if self._taker is not None:
+                self._taker.gone()
+            raise
         batch = await self._believer.changes(data)
         self._succeeded()
         if batch.changes:

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ from edge.errors import CentralError
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
 from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
+from edge.sync.rules import Mark, RootOfTrust
 
 
 class CentralRefused(CentralError):
@@ -22,6 +24,10 @@ class CentralRefused(CentralError):
 
 class CentralSilent(CentralError):
     """The platform didn't answer in time."""
+
+
+class CentralGone(CentralError):
+    """The platform doesn't keep the changes that were asked for any more."""
 
 
 class FeedStore(Protocol):
@@ -74,11 +80,59 @@ class FeedStore(Protocol):
         """
         ...
 
+    def adopt(self, folder: Path, cursor: int, meta: Mapping[str, bytes]) -> None:
+        """Go on with a store that was built in a folder; epochs and meta are taken over.
+
+        Raises:
+            StoreError: The store stays as it was.
+        """
+        ...
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good.
 
         Raises:
             StoreError: Nothing of it was written.
+        """
+        ...
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A store made of a snapshot, beside the one in use.
+
+    Attributes:
+        folder: Where it is.
+        mark: How far one has believed who holds it.
+        records: How many it holds.
+    """
+
+    folder: str
+    mark: Mark
+    records: int
+
+
+class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What building a store needs to know of the node's belief."""
+
+    base: RootOfTrust
+    feed_keys: dict[int, bytes]
+
+
+class Builder(Protocol):
+    """Makes a store of the newest snapshot, in a process of its own."""
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words; empty while nothing is built."""
+        ...
+
+    async def build(self, order: BuildOrder) -> Built:
+        """Fetch the newest snapshot and make a store of it; goes on where it was cut off.
+
+        Raises:
+            CentralError: The platform can't be reached or refused.
+            FeedRefused: A trust rule is broken.
+            StoreError: It can't be written.
         """
         ...
 
@@ -145,6 +199,10 @@ class Central(Protocol):
 
     async def keys(self) -> bytes:
         """Fetch this node's key delivery; an envelope."""
+        ...
+
+    async def timestamp(self) -> bytes | None:
+        """Fetch the name of the newest snapshot; an envelope, None if there is none."""
         ...
 
     async def root(self, version: int) -> bytes | None:

@@ -41,9 +41,12 @@ class Keys:
         self.root = [Ed25519PrivateKey.generate() for _ in range(threshold)]
         self.changes = [Ed25519PrivateKey.generate()]
         self.keys = [Ed25519PrivateKey.generate()]
+        self.snapshot = [Ed25519PrivateKey.generate()]
+        self.timestamp = [Ed25519PrivateKey.generate()]
 
     def roles(self) -> dict[str, list[Ed25519PrivateKey]]:
-        return {"root": self.root, "changes": self.changes, "keys": self.keys}
+        return {"root": self.root, "changes": self.changes, "keys": self.keys,
+                "snapshot": self.snapshot, "timestamp": self.timestamp}
 
 
 def public_of(key: Ed25519PrivateKey) -> bytes:
