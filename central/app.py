@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from importlib.metadata import version
 
 from aiohttp import web
 
 from central.config import CentralConfig
+from central.fleet import read_fleet
 from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
 from central.web import admin_routes, node_routes, reference_routes, snapshot_routes
-from central.web.common import PLATFORM, guard_middleware
+from central.web.common import METRICS, PLATFORM, guard_middleware
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
 from central.web.record_pages import RecordPages
@@ -42,17 +44,21 @@ def wire_of(config: CentralConfig, *, insecure: bool = False) -> Wire:
 
 def application(platform: Platform, wire: Wire | None = None) -> web.Application:
     """Build the aiohttp application of a started platform."""
-    metrics = CentralMetrics()
+    metrics = CentralMetrics(version("kanhe"))
     site = Site(platform, wire or wire_of(platform.config))
 
     async def scrape(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.page(), content_type="text/plain")
+        page = metrics.kept()
+        if page is None:
+            metrics.see(await platform.database.run(read_fleet))
+            page = metrics.page()
+        return web.Response(body=page, content_type="text/plain", charset="utf-8")
 
     app = web.Application(
         middlewares=[guard_middleware(metrics, site.pages)],
         client_max_size=platform.config.body_bytes_max,
     )
-    app[PLATFORM] = platform
+    app[PLATFORM], app[METRICS] = platform, metrics
     app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
     app.add_routes(snapshot_routes.routes())
     app.add_routes([

@@ -1,7 +1,12 @@
-"""The central platform's configuration: one TOML file, typed."""
+"""The central platform's configuration: one TOML file, typed, every key with unit and bounds.
 
-import tomllib
+- `deploy/central.example.toml` shows every key; environment variables named
+  `KANHE_CENTRAL__KEY` override the file.
+"""
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -9,13 +14,15 @@ from msgspec import Meta
 
 from edge.access.sessions import SESSION_S
 from edge.access.tls import Tls
-from edge.errors import ConfigError
+from edge.preflight import Found, try_folder, try_port, try_tls
+from edge.settings import load_settings
 
+ENV_PREFIX = "KANHE_CENTRAL__"
 _Days = Annotated[int, Meta(ge=1, le=400)]
 
 
 class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every key with its unit and default.
+    """The whole configuration.
 
     Attributes:
         data_dir: Folder of keys and the embedded database.
@@ -48,9 +55,9 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     epochs_ahead_days: _Days = 7
     node_ahead_days: _Days = 1
     wallet_ahead_days: _Days = 2
-    code_life_s: Annotated[int, Meta(ge=1)] = 3_600
-    code_tries_max: Annotated[int, Meta(ge=1)] = 30
-    body_bytes_max: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+    code_life_s: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 3_600
+    code_tries_max: Annotated[int, Meta(ge=1, le=10_000)] = 30
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * 1024 * 1024)] = 16 * 1024 * 1024
     tls: Tls = Tls()
     session_s: Annotated[int, Meta(ge=60, le=7 * 86_400)] = SESSION_S
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
@@ -61,24 +68,21 @@ class CentralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.packs_dir or self.data_dir / "packs"
 
 
-def load_central_config(path: Path | None) -> CentralConfig:
+def load_central_config(
+    path: Path | None, environ: Mapping[str, str] = MappingProxyType({})
+) -> CentralConfig:
     """Read a configuration; None = defaults.
 
     Raises:
-        ConfigError: What is wrong and where.
+        ConfigError: What is wrong, where, and what to do.
     """
-    if path is None:
-        return CentralConfig()
-    try:
-        tree = tomllib.loads(path.read_text("utf-8"))
-        return msgspec.convert(tree, CentralConfig, strict=False, dec_hook=_decode_path)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    return load_settings(CentralConfig, path, environ, ENV_PREFIX)
 
 
-def _decode_path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise TypeError(f"expected {kind.__name__}")
+def check_central(config: CentralConfig) -> Iterator[Found]:
+    """Try what a configuration names on this machine."""
+    yield from try_folder("data_dir", config.data_dir)
+    if config.packs_dir is not None:
+        yield from try_folder("packs_dir", config.packs_dir)
+    yield from try_port("port", config.host, config.port, config.port_tries)
+    yield from try_tls(config.tls, config.host)

@@ -23,10 +23,11 @@ from edge.protocol.journal import (
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """Index of the next record, and whether the upload was refused."""
+    """Index of the next record, whether the upload was refused, and what of it is new."""
 
     next: int
     conflict: bool
+    fresh: list[JournalRecord] = []
 
 
 def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
@@ -57,14 +58,17 @@ def take_in(tx: Transaction, node: Node, data: bytes) -> Taken:
         )
     )
     known: dict[int, bytes] = {row[0]: row[1] for row in rows}
+    fresh: list[JournalRecord] = []
     for index, record in enumerate(upload.records, upload.first):
         if index < held:
             if known.get(index) != record:
                 return Taken(held, conflict=True)
             continue
-        tx.session.add(_entry(tx, upload.log, index, record, records[index - upload.first]))
+        decoded = records[index - upload.first]
+        tx.session.add(_entry(tx, upload.log, index, record, decoded))
+        fresh.append(decoded)
         held = index + 1
-    return Taken(held, conflict=False)
+    return Taken(held, conflict=False, fresh=fresh)
 
 
 def list_journal(tx: Transaction, after: int, limit: int) -> list[dict[str, object]]:

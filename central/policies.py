@@ -14,6 +14,7 @@ from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
 
 STEPS_BACK_MAX = 60
 STEPS_AHEAD_MAX = 60
+CHALLENGE_S_MIN, CHALLENGE_S_MAX = 5, 120
 SCENE_NAME = re.compile(r"[a-z0-9_]{1,31}\.[a-z0-9_]{1,31}")
 
 
@@ -99,6 +100,8 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
         raise Invalid("fmr_max is a rate between 0 and 1, 0.001 for one in a thousand")
     if policy.fnmr_max is not None and not 0.0 < policy.fnmr_max <= 1.0:
         raise Invalid("fnmr_max is a rate above 0 and up to 1, or none")
+    if not CHALLENGE_S_MIN <= policy.challenge_open_s <= CHALLENGE_S_MAX:
+        raise Invalid(f"challenge_open_s is {CHALLENGE_S_MIN} to {CHALLENGE_S_MAX}")
     if policy.reference_age_max_days is not None and policy.reference_age_max_days < 1:
         raise Invalid("reference_age_max_days is 1 or more, or null for no bound")
     _put(tx, policy)

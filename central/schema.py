@@ -128,6 +128,15 @@ class Node(Base):
     report_s: Mapped[int | None] = mapped_column(BigInteger, default=None)
 
 
+class Place(Base):
+    """Where a node stands, in degrees; a table of its own, so that older databases gain it."""
+
+    __tablename__ = "places"
+    node_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    lat: Mapped[float] = mapped_column()
+    lon: Mapped[float] = mapped_column()
+
+
 class Account(Base):
     """Somebody who signs in; the password is hashed."""
 

@@ -25,6 +25,9 @@ check_parts() {
         part chromium "command -v chromium || command -v chromium-browser || command -v google-chrome" \
             "the tests that open pages in a browser are skipped"
         part fonts-wqy-microhei "fc-list :lang=zh | grep -q ." "screenshots show no Chinese"
+        part prometheus "command -v prometheus && command -v promtool" \
+            "the tests of dashboards and alerts are skipped"
+        part systemd "command -v systemd-analyze" "the units' hardening isn't looked at"
     fi
 }
 

@@ -9,34 +9,36 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from edge.access.listening import Wire, bind, serve
-from edge.access.tls import client_context
-from edge.audit.journal import FileJournal, JournalOptions
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
-from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
-from edge.errors import ConfigError, OperatingError
-from edge.faces import FaceWatch, pack_to_serve
+from edge.errors import OperatingError
+from edge.faces import FaceWatch
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
+from edge.identifying import NodeGallery
 from edge.imaging import ImageLimits
 from edge.metrics import NodeMetrics
-from edge.models.convert import PACK_ID, Progress, ensure_default_pack
-from edge.models.engine import FaceEngine
-from edge.models.shelf import find_pack
-from edge.node_key import NodeKey, load_or_create_node_key
+from edge.models.convert import Progress
+from edge.parts import (
+    image_limits_of,
+    open_builder,
+    open_client,
+    open_face,
+    open_guard,
+    open_journal,
+    open_store,
+)
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
@@ -44,32 +46,18 @@ from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import open_pools
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
-from edge.protocol.kh1 import step_at
 from edge.rates import NodeRates
+from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.client import CentralClient
 from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
-from edge.sync.state import load_enrolment
+from edge.trend import Trend
+from edge.watching import Watching
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
-STEPS_AHEAD_MAX = 2
-"""Of the restart's own window, where no policy is held yet."""
-META_CENTRAL_URL = "app.central_url"
-META_CENTRAL_AUTHORITY = "app.central_authority"
 SHUTDOWN_S = 10.0
-
-
-def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
-    """Open key and store of a data folder, making them if they aren't there.
-
-    Raises:
-        OperatingError: Key file or store is damaged; the message says what to do.
-    """
-    key = load_or_create_node_key(config.data_dir / "node.key")
-    return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
 class Node:
@@ -84,54 +72,43 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        enrolment = load_enrolment(self._store)
-        url = config.central.url or (self._store.meta(META_CENTRAL_URL) or b"").decode()
-        if enrolment is None or not url:
-            raise ConfigError(
-                f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
-                f"folder {config.data_dir}"
-            )
-        pack = pack_to_serve(
-            config.face_pack, config.face_pack_previous, self._store.references_held)
-        if pack == PACK_ID:
-            ensure_default_pack(config.packs_folder, progress)
-        image_limits = ImageLimits(
-            bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max
-        )
-        self._pack_folder = find_pack(config.packs_folder, pack)
-        self._face = FaceEngine(self._pack_folder, image_limits)
+        self._client = open_client(config, self._store)
+        image_limits = image_limits_of(config)
+        self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
         reader = FrameReader(self._zbar, image_limits, config.limits.code_budget_s)
-        self._journal = FileJournal(
-            config.data_dir / "journal", self._key.signing,
-            JournalOptions(segment_bytes=config.journal.segment_bytes,
-                           retire_age_s=config.journal.retire_days * 86_400),
-        )
-        self._guard = self._open_guard()
-        self._client = CentralClient(url, token=enrolment.token, tls=self._central_tls(url))
+        self._journal = open_journal(config, self._key)
+        self._guard = open_guard(config, self._key, self._store, self._journal)
         self._trust: Trust | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
-        self._clock = SystemClock(
-            lambda: self._trust.central_clock_skew_s if self._trust else None
-        )
+        self._clock = SystemClock(lambda: self._trust.central_clock_skew_s if self._trust else None)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
             publish=self._publish, now=self._clock.now_s,
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            builder=open_builder(config, self._key, self._store),
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
-        self.metrics = NodeMetrics(node_version())
+        self.metrics = NodeMetrics(
+            node_version(), lambda: self._trust.policies if self._trust else ())
         self.verifier = self._build_verifier(reader, image_limits)
-        self._build_answering(reader)
+        self._build_answering(reader, image_limits)
 
-    def _build_answering(self, reader: FrameReader) -> None:
+    def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
+        )
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
+                                    self._face)
+        self._identifier = self._gallery.identifier(
+            trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
+            face_pool=self._face_pool, observer=self, new_id=RandomIds(),
+            image_limits=image_limits, answers=self.verifier.answers, rates=self._rates.scenes,
         )
         self._looker = Looker(reader=reader, face=self._face, code_pool=self._code_pool,
                               face_pool=self._face_pool)
@@ -141,11 +118,13 @@ class Node:
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
             pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
             face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar,
-            started_s=self._started_s,
+            started_s=self._started_s, folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
-        self.metrics.gauges(report.gauges())
+        self.metrics.gauges(readings(report))
+        self._trend = Trend(self.metrics.tally, report.moment)
+        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         self._code_pool, self._face_pool = open_pools(self.config.workers)
@@ -171,6 +150,7 @@ class Node:
         self.metrics.observed(record, timings_ms)
         self._decider.open.offer(record)
         self._shift.add(record)
+        self._watching.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -186,16 +166,19 @@ class Node:
             OperatingError: The store or the journal can't be taken up.
         """
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
         await self._shipper.start()
         self._reporter.start()
         self._rates.start()
+        self._watching.start()
         await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
+        await self._watching.stop()
         with contextlib.suppress(OperatingError):
             await self.note("node.stopped", self._versions())
         await self._rates.stop()
@@ -205,6 +188,7 @@ class Node:
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
+        await self._gallery.close()
         self._zbar.close()
         self._journal.close()
         self._guard.close()
@@ -214,18 +198,21 @@ class Node:
         """Build the HTTP surface."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
-            policies=lambda: self.trust().policies, status=self.status, note=self.note,
+            policies=lambda: self.trust().policies, status=self.status,
+            trend=self._trend.view, note=self.note,
         )
         server = Server(
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
+            identifier=self._identifier,
         )
         return server.application(front.pages, front.routes)
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
         self._faces.look()
+        self._gallery.settle(trust.cursor)
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""
@@ -234,15 +221,6 @@ class Node:
         self._rates.warm()
         self._store.warm(self._face.pack_id, self._face.manifest.dimensions)
         self._zbar.warm()
-
-    def _open_guard(self) -> LmdbReplayGuard:
-        """Open the guard; a node whose journal is empty has nothing spent yet."""
-        ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in self._store.policies().values())])
-        floor = step_at(time.time()) + ahead if self._journal.size else 0
-        return LmdbReplayGuard(
-            self.config.data_dir / "guard", self._key.derive, boot_id=read_boot_id(),
-            restart_floor=floor,
-        )
 
     def _restore_answers(self) -> None:
         """Take up the answers of the last minutes from the journal."""
@@ -260,17 +238,6 @@ class Node:
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-    def _central_tls(self, url: str) -> ssl.SSLContext | None:
-        """Whom to believe at the central platform: its own authority, or the system's roots."""
-        if not url.startswith("https:"):
-            return None
-        path = self.config.central.authority
-        try:
-            pem = path.read_bytes() if path else self._store.meta(META_CENTRAL_AUTHORITY)
-        except OSError as error:
-            raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
-        return client_context(pem)
 
 
 async def run_node(

@@ -15,6 +15,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -70,8 +71,8 @@ class SnapshotBuilder:
     """Implements sync's `Builder`. On the event loop."""
 
     def __init__(
-        self, *, url: str, token: str, authority: bytes | None, key: NodeKey, store: LmdbStore,
-        folder: Path,
+        self, *, url: str, token: Callable[[], str], authority: bytes | None, key: NodeKey,
+        store: LmdbStore, folder: Path,
     ) -> None:
         """Wire up; nothing runs before `build`.
 
@@ -117,7 +118,7 @@ class SnapshotBuilder:
 
     def _order(self, order: BuildOrder) -> _Order:
         return _Order(
-            url=self._url, token=self._token, authority=self._authority,
+            url=self._url, token=self._token(), authority=self._authority,
             node_id=order.base.node_id, root=order.base.envelope, mark=order.base.mark,
             feed_keys=order.feed_keys, secret=self._key._secret, site=self._store.site,
             folder=str(self._folder))

@@ -5,9 +5,7 @@
 - A wrong key or value is a `ConfigError` that names it and says what to do.
 """
 
-import difflib
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +14,15 @@ from msgspec import Meta
 
 from edge.access.sessions import SESSION_S
 from edge.access.tls import Tls
-from edge.errors import ConfigError
+from edge.preflight import Found, try_file, try_folder, try_port, try_tls
+from edge.settings import load_settings
 
 ENV_PREFIX = "KANHE_EDGE__"
+DEFAULT_PACK = "dlib-v1"
+"""The pack that every node makes for itself."""
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
-_Positive = Annotated[int, Meta(ge=1)]
-_Seconds = Annotated[float, Meta(gt=0)]
+_Waiting = Annotated[int, Meta(ge=1, le=10_000)]
+_MIB = 1024 * 1024
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,13 +52,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         code_budget_s: Seconds spent on reading one frame.
     """
 
-    body_bytes_max: _Positive = 16 * 1024 * 1024
-    body_s_max: _Seconds = 15.0
-    deadline_s: _Seconds = 5.0
-    image_bytes_max: _Positive = 12 * 1024 * 1024
-    image_pixels_max: _Positive = 40_000_000
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * _MIB)] = 16 * 1024 * 1024
+    body_s_max: Annotated[float, Meta(gt=0, le=300)] = 15.0
+    deadline_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    image_bytes_max: Annotated[int, Meta(ge=1024, le=128 * _MIB)] = 12 * 1024 * 1024
+    image_pixels_max: Annotated[int, Meta(ge=10_000, le=200_000_000)] = 40_000_000
     face_images_max: Annotated[int, Meta(ge=1, le=16)] = 8
-    code_budget_s: _Seconds = 0.25
+    code_budget_s: Annotated[float, Meta(gt=0, le=5)] = 0.25
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,8 +71,8 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     code_threads: Annotated[int, Meta(ge=1, le=64)] = 1
     face_threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    code_waiting_max: _Positive = 64
-    face_waiting_max: _Positive = 32
+    code_waiting_max: _Waiting = 64
+    face_waiting_max: _Waiting = 32
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,9 +96,9 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         answers_kept_s: Seconds for which a request_id gives the same answer.
     """
 
-    segment_bytes: Annotated[int, Meta(ge=64 * 1024)] = 32 * 1024 * 1024
-    retire_days: _Positive = 90
-    answers_kept_s: _Seconds = 600.0
+    segment_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024 * _MIB)] = 32 * 1024 * 1024
+    retire_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    answers_kept_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
 
 
 class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,13 +133,16 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         data_dir: Folder of key, cache, guard and journal.
         packs_dir: Folder of face packs; empty = `packs` in the data folder.
         face_pack: Id of the pack in use, or the path of its folder.
+        pad_pack: The pack whose PAD models are used beside it, likewise; empty = the face pack's
+            own, if it has any.
         face_pack_previous: Pack to go on with until as many references of `face_pack` are held.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
     data_dir: Path = Path("var/edge")
     packs_dir: Path | None = None
-    face_pack: str = "dlib-v1"
+    face_pack: str = DEFAULT_PACK
+    pad_pack: str = ""
     face_pack_previous: str = ""
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     listen: Listen = Listen()
@@ -166,50 +170,20 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> EdgeConfig:
     Raises:
         ConfigError: What is wrong, where, and what to do.
     """
-    tree: dict[str, object] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} isn't TOML: {error}") from error
-    for name, value in environ.items():
-        if name.startswith(ENV_PREFIX):
-            _set(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value)
-    _check_names(tree, EdgeConfig, "")
-    try:
-        return msgspec.convert(tree, EdgeConfig, strict=False, dec_hook=decode_path)
-    except msgspec.ValidationError as error:
-        where = str(path) if path else "the configuration"
-        raise ConfigError(f"{where}: {error}") from error
+    return load_settings(EdgeConfig, path, environ, ENV_PREFIX)
 
 
-def decode_path(kind: type, value: object) -> object:
-    """Read a path of a configuration; what msgspec doesn't know by itself."""
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise TypeError(f"expected {kind.__name__}")
-
-
-def _set(tree: dict[str, object], keys: list[str], value: str) -> None:
-    node = tree
-    for key in keys[:-1]:
-        child = node.setdefault(key, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"{ENV_PREFIX}{'__'.join(keys).upper()}: {key} isn't a section")
-        node = child
-    node[keys[-1]] = value
-
-
-def _check_names(tree: Mapping[str, object], struct: type[msgspec.Struct], where: str) -> None:
-    """Refuse unknown keys, naming the nearest known one."""
-    fields = {field.name: field for field in msgspec.structs.fields(struct)}
-    for name, value in tree.items():
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(fields)}"
-            raise ConfigError(f"unknown key {where + name!r}{hint}")
-        kind = fields[name].type
-        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            _check_names(value, kind, f"{where}{name}.")
+def check_edge(config: EdgeConfig) -> Iterator[Found]:
+    """Try what a configuration names on this machine."""
+    yield from try_folder("data_dir", config.data_dir)
+    if config.packs_dir is not None:
+        yield from try_folder("packs_dir", config.packs_dir)
+    if config.face_pack != DEFAULT_PACK and not (config.packs_folder / config.face_pack).is_dir():
+        yield Found("error", "face_pack", f"there is no pack {config.face_pack!r} in "
+                    f"{config.packs_folder}")
+    listen = config.listen
+    yield from try_port("listen.port", listen.host, listen.port, listen.port_tries)
+    yield from try_tls(config.tls, listen.host)
+    yield from try_file("central.authority", config.central.authority)
+    if not (config.data_dir / "cache").is_dir():
+        yield Found("note", "data_dir", "this node isn't enrolled yet: kanhe edge enrol")

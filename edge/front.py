@@ -19,10 +19,12 @@ from edge.access.signin import Note, SignIn
 from edge.config import EdgeConfig
 from edge.node_key import NodeKey
 from edge.protocol.records import GateRecord, ScenePolicy
+from edge.trend import TrendView
 from edge.ui.pages import Pages
 from edge.web.callers import Callers
 from edge.web.desk_pages import DeskPages
 from edge.web.status import NodeStatus
+from edge.web.status_page import StatusPage
 
 ACCOUNTS_FILE = "accounts.json"
 TLS_FOLDER = "tls"
@@ -56,7 +58,7 @@ class Front:
         self, config: EdgeConfig, key: NodeKey, wire: Wire, *,
         gates: Callable[[], Mapping[str, GateRecord]],
         policies: Callable[[], Mapping[str, ScenePolicy]],
-        status: Callable[[], NodeStatus], note: Note,
+        status: Callable[[], NodeStatus], trend: Callable[[], TrendView], note: Note,
     ) -> None:
         """Build everything."""
         self.wire = wire
@@ -76,10 +78,11 @@ class Front:
         )
         desk = DeskPages(
             pages=self.pages, signin=signin, callers=self.callers, gates=gates,
-            policies=policies, status=status, note=note, now=time.time,
+            policies=policies, note=note, now=time.time,
         )
         accounts = AccountsPage(pages=self.pages, signin=signin, book=book, note=note)
         self.routes: list[web.RouteDef] = [
             *self.pages.routes(), *signin.routes(), *desk.routes(), *accounts.routes(),
             *AuthorityPage(self.pages, wire.authority).routes(),
+            *StatusPage(self.pages, signin, status, trend, time.monotonic).routes(),
         ]

@@ -1,80 +1,213 @@
 """The node's metrics: the one owner of prometheus_client at the edge.
 
-- Labels come from closed sets (scene of a policy, decision, reason, stage), never from
-  outside.
-- Gauges are read from functions when they are scraped, so they cost nothing in between.
+- An answer is counted in plain numbers (`edge.tally`) and brought to prometheus_client when
+  somebody looks, so that counting costs the same with one process or several.
+- Gauges are read from functions when they are scraped, so they cost nothing in between; a page
+  is kept for a moment, so that an eager scraper costs no more than a calm one.
+- With `PROMETHEUS_MULTIPROC_DIR` set, each process shows the counts of all, as of their last
+  `fold`; gauges are then those of the process that is asked, and there are no exemplars.
 """
 
-from collections.abc import Callable, Mapping
+import os
+import platform
+import time
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-from edge.protocol.journal import VerificationRecord
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_BUCKETS_S = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-Gauges = Mapping[str, tuple[str, Callable[[], float | None]]]
-"""By name: help, and what is read when scraped; None is not a number."""
+from edge.protocol.signals import SIGNALS
+from edge.tally import BOUNDS_S, LATE_BOUNDS_S, OTHER, Spread, Tally
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+OPENMETRICS = "application/openmetrics-text"
+PAGE_KEPT_S = 0.25
+_Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+class Reading(NamedTuple):
+    """A gauge that is read when it is scraped: samples are label values and a value."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[], _Samples]
+
+
+def reading(name: str, help_: str, read: Callable[[], float | None]) -> Reading:
+    """Give a gauge without labels; None isn't shown."""
+
+    def samples() -> _Samples:
+        value = read()
+        return [] if value is None else [((), float(value))]
+
+    return Reading(name, help_, (), samples)
+
+
+class _Readings(Collector):
+    """Shows gauges."""
+
+    def __init__(self) -> None:
+        self.items: list[Reading] = []
+
+    def collect(self) -> Iterator[Metric]:
+        for item in self.items:
+            family = GaugeMetricFamily(item.name, item.help, labels=item.labels)
+            for labels, value in item.read():
+                family.add_metric(labels, value)
+            yield family
+
+
+class _Several(Collector):
+    """Shows the counts of all processes, and the gauges of this one."""
+
+    def __init__(self, readings: _Readings) -> None:
+        self._counts = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._counts.collect()  # type: ignore[no-untyped-call]
+        yield from self._readings.collect()
 
 
 class NodeMetrics:
-    """Implements the pipeline's `Observer` and the page `/metrics`."""
+    """Counts, and gives the page `/metrics`.
 
-    def __init__(self, version: str) -> None:
-        """Make a registry of its own."""
-        self._registry = CollectorRegistry()
+    Attributes:
+        tally: The counts of this process.
+        observed: Takes an answer (the pipeline's `Observer`).
+    """
+
+    def __init__(self, version: str, scenes: Callable[[], Container[str]] | None = None) -> None:
+        """Make a registry of its own; `scenes` gives those that may be a label now."""
+        self.tally = Tally(scenes)
+        self.observed = self.tally.observed
+        self._registry, self._readings = CollectorRegistry(), _Readings()
+        self._several = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._source: Collector | CollectorRegistry = self._registry
+        self._readings.items.append(Reading(
+            "kanhe_build_info", "Version of the node and of its Python.", ("version", "python"),
+            lambda: [((version, platform.python_version()), 1.0)]))
+        self._folded: dict[object, tuple[float, ...]] = {}
+        self._kept: dict[bool, tuple[float, bytes]] = {}
+        self._define_answers()
+        self._define_others()
+        if self._several:
+            self._source = _Several(self._readings)
+        else:
+            self._registry.register(self._readings)
+            ProcessCollector(registry=self._registry)
+
+    def _define_answers(self) -> None:
         self._answers = Counter(
             "kanhe_verifications", "Answers by scene, decision and reason.",
-            ("scene", "decision", "reason"), registry=self._registry,
-        )
+            ("scene", "decision", "reason"), registry=self._registry)
+        self._seconds = Histogram(
+            "kanhe_verification_seconds", "Time of an answer: its stages together.",
+            ("scene", "decision"), buckets=BOUNDS_S, registry=self._registry)
         self._stages = Histogram(
             "kanhe_stage_seconds", "Time of the stages of a verification.", ("stage",),
-            buckets=_BUCKETS_S, registry=self._registry,
-        )
+            buckets=BOUNDS_S, registry=self._registry)
+        self._late = Histogram(
+            "kanhe_code_late_seconds", "How late genuine codes were that came too late.",
+            buckets=LATE_BOUNDS_S, registry=self._registry)
+
+    def _define_others(self) -> None:
         self._problems = Counter(
-            "kanhe_http_problems", "Calls that had no verdict, by status.", ("status",),
-            registry=self._registry,
-        )
-        build = Gauge("kanhe_build_info", "Version of the node.", ("version",),
-                      registry=self._registry)
-        build.labels(version).set(1)
-        # Children are looked up once; finding one by labels costs more than counting.
-        self._answer_children: dict[tuple[str, str, str], Counter] = {}
-        self._stage_children: dict[str, Histogram] = {}
+            "kanhe_http_problems", "Calls that had no verdict, by HTTP status.", ("status",),
+            registry=self._registry)
+        self._lookups = Counter(
+            "kanhe_cache_lookups", "Genuine codes, by whether their credential is held here.",
+            ("result",), registry=self._registry)
+        self._gate_answers = Counter(
+            "kanhe_gate_verifications", "Answers to a gate.", ("gate",), registry=self._registry)
+        self._gate_seen = Gauge(
+            "kanhe_gate_seen_timestamp_seconds", "When a gate last got an answer.", ("gate",),
+            registry=self._registry, multiprocess_mode="max")
+        self._signals = Counter(
+            "kanhe_signals", "Signals of misuse; see docs/metrics.md.", ("signal",),
+            registry=self._registry)
+        for name in SIGNALS:
+            self._signals.labels(name)
+        self._problems.labels("503")
 
-    def gauges(self, read: Gauges) -> None:
-        """Add gauges by name: see `Gauges`."""
-        for name, (help_, function) in read.items():
-            Gauge(name, help_, registry=self._registry).set_function(_numeric(function))
-
-    def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
-        """Count an answer and its stages."""
-        key = (record.scene, record.decision, record.reason)
-        child = self._answer_children.get(key)
-        if child is None:
-            child = self._answer_children[key] = self._answers.labels(*key)
-        child.inc()
-        for stage, ms in timings_ms.items():
-            histogram = self._stage_children.get(stage)
-            if histogram is None:
-                histogram = self._stage_children[stage] = self._stages.labels(stage)
-            histogram.observe(ms / 1e3)
+    def gauges(self, readings: Iterable[Reading]) -> None:
+        """Add gauges."""
+        self._readings.items.extend(readings)
 
     def problem(self, status: int) -> None:
         """Count a call without a verdict."""
-        self._problems.labels(str(status)).inc()
+        self._problems.labels(str(status) if 400 <= status < 600 else OTHER).inc()
 
-    def page(self) -> bytes:
-        """Give the text that Prometheus scrapes."""
-        return generate_latest(self._registry)
+    def signal(self, name: str) -> None:
+        """Count a signal of misuse."""
+        self._signals.labels(name if name in SIGNALS else OTHER).inc()
 
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """Give the text that Prometheus scrapes, and its content type.
 
-def _numeric(function: Callable[[], float | None]) -> Callable[[], float]:
-    def read() -> float:
-        value = function()
-        return float("nan") if value is None else float(value)
+        It is OpenMetrics, which carries exemplars, for a scraper whose `Accept` names it.
+        """
+        modern = OPENMETRICS in accept
+        at, page = self._kept.get(modern, (0.0, b""))
+        now = time.monotonic()
+        if not page or now - at > PAGE_KEPT_S:
+            self.fold()
+            # Both take whatever has a method `collect`.
+            generate = openmetrics.generate_latest if modern else generate_latest
+            page = generate(self._source)
+            self._kept[modern] = (now, page)
+        return page, openmetrics.CONTENT_TYPE_LATEST if modern else CONTENT_TYPE
 
-    return read
+    def fold(self) -> None:
+        """Bring what was counted to prometheus_client."""
+        tally = self.tally
+        for labels, series in tally.answers.items():
+            self._grow(self._answers.labels(*labels), series.count)
+        for pair, spread in tally.seconds.items():
+            self._pour(self._seconds.labels(*pair), spread)
+        for stage, spread in tally.stages.items():
+            self._pour(self._stages.labels(stage), spread)
+        for name, gate in tally.gates.items():
+            self._grow(self._gate_answers.labels(name), gate.count)
+            self._gate_seen.labels(name).set(gate.at_ms / 1e3)
+        # A histogram without labels is its own child.
+        self._pour(self._late, tally.late)
+        self._grow(self._lookups.labels("hit"), tally.found)
+        self._grow(self._lookups.labels("miss"), tally.missed)
+
+    def _grow(self, child: Counter, count: int) -> None:
+        (before,) = self._folded.get(child, (0.0,))
+        if count > before:
+            child.inc(count - before)
+            self._folded[child] = (count,)
+
+    def _pour(self, child: Histogram, spread: Spread) -> None:
+        """Add a spread by its buckets; `observe` once a value would cost each answer again."""
+        now = (spread.total, *spread.counts)
+        before = self._folded.get(child, (0.0,) * len(now))
+        if now == before:
+            return
+        for bucket, count, known in zip(child._buckets, now[1:], before[1:], strict=True):
+            if count > known:
+                bucket.inc(count - known)
+        child._sum.inc(now[0] - before[0])
+        self._folded[child] = now
+        if spread.worst_id and not self._several:
+            place = sum(spread.worst > bound for bound in spread.bounds)
+            child._buckets[place].set_exemplar(
+                Exemplar({"verification_id": spread.worst_id}, spread.worst, time.time()))
+        spread.worst, spread.worst_id = -1.0, ""

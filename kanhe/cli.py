@@ -16,18 +16,25 @@ from edge.errors import OperatingError
 from kanhe import commands
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the whole command tree; heavy imports stay inside the commands."""
+def build_parser(wanted: str = "") -> argparse.ArgumentParser:
+    """Build the command tree: of one command if it is known, else of all.
+
+    Only what is asked for is imported: it starts sooner, and a service sets the folder of compiled
+    kernels before anything is imported that is compiled, which matters where its own folder can't
+    be written.
+    """
     parser = argparse.ArgumentParser(prog="kanhe", description="Verification edge node.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for info in pkgutil.iter_modules(commands.__path__):
-        importlib.import_module(f"kanhe.commands.{info.name}").add_parser(subparsers)
+    names = [info.name for info in pkgutil.iter_modules(commands.__path__)]
+    for name in [wanted] if wanted in names else names:
+        importlib.import_module(f"kanhe.commands.{name}").add_parser(subparsers)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    args = build_parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    args = build_parser(arguments[0] if arguments else "").parse_args(arguments)
     try:
         return int(args.run(args))
     except OperatingError as error:

@@ -5,10 +5,11 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from central import consents, intake, nodes, policies, registry, wallets
+from central import consents, intake, nodes, places, policies, registry, wallets
 from central.accounts import DatabaseAccounts
 from central.errors import Invalid
 from central.nodes import NewGate
+from central.places import Where
 from central.registry import NewCredential, NewHolder
 from central.web.common import LIMIT_MAX, answer, number, platform_for_admin, read_json
 from edge.access.accounts import Account, Role, check_name, hash_password
@@ -168,6 +169,14 @@ async def revoke_node(request: web.Request) -> web.Response:
     return answer({"revoked": request.match_info["id"]})
 
 
+async def set_place(request: web.Request) -> web.Response:
+    """`PUT /v1/nodes/{id}/place`: where a node stands."""
+    platform = platform_for_admin(request)
+    where, node_id = await read_json(request, Where), request.match_info["id"]
+    await platform.database.run(lambda tx: places.set_place(tx, node_id, where))
+    return answer({"node_id": node_id, "lat": where.lat, "lon": where.lon})
+
+
 async def add_gate(request: web.Request) -> web.Response:
     """`POST /v1/gates`."""
     platform = platform_for_admin(request)
@@ -222,6 +231,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/policies", list_policies), web.get("/v1/policies/{scene}", get_policy),
         web.put("/v1/policies/{scene}", set_policy), web.post("/v1/node-codes", node_code),
         web.get("/v1/nodes", list_nodes), web.delete("/v1/nodes/{id}", revoke_node),
+        web.put("/v1/nodes/{id}/place", set_place),
         web.post("/v1/gates", add_gate), web.get("/v1/gates", list_gates),
         web.delete("/v1/gates/{id}", revoke_gate), web.get("/v1/journal", journal),
         web.get("/v1/status", status),

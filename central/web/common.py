@@ -1,6 +1,7 @@
 """What all routes share: tokens, bodies, answers, problems."""
 
 import logging
+import time
 from typing import TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from edge.ui.pages import Pages, local_path
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
+METRICS: web.AppKey[CentralMetrics] = web.AppKey("metrics", CentralMetrics)
 LIMIT_MAX = 1_000
 _IMAGE = {"unsupported": 415, "damaged": 422, "too_large": 413}
 
@@ -96,9 +98,11 @@ def guard_middleware(metrics: CentralMetrics, pages: Pages) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        start = time.monotonic()
         response = await _guarded(request, handler, pages)
         resource = request.match_info.route.resource
-        metrics.called(resource.canonical if resource else "unknown", response.status)
+        route = resource.canonical if resource else "unknown"
+        metrics.called(route, response.status, time.monotonic() - start)
         return response
 
     return middleware

@@ -5,12 +5,13 @@ import base64
 import msgspec
 from aiohttp import web
 
-from central import consents, intake, nodes, wallets
+from central import consents, intake, nodes, signals, wallets
 from central.errors import Refused, Unknown
+from central.fleet import known_scenes
 from central.nodes import EnrolRequest
 from central.schema import Node
 from central.store import Transaction
-from central.web.common import PLATFORM, answer, bearer, number, packed, read_json
+from central.web.common import METRICS, PLATFORM, answer, bearer, number, packed, read_json
 from edge.protocol.feed import WAIT_S_MAX
 from edge.protocol.journal import JournalAck
 
@@ -73,11 +74,15 @@ async def journal(request: web.Request) -> web.Response:
     platform, token = request.app[PLATFORM], bearer(request)
     data = await request.read()
 
-    def work(tx: Transaction) -> intake.Taken:
+    def work(tx: Transaction) -> tuple[intake.Taken, int, frozenset[str]]:
         node: Node = nodes.node_of_token(tx, token)
-        return intake.take_in(tx, node, data)
+        taken = intake.take_in(tx, node, data)
+        far = signals.far_apart(tx, node.journal_log, taken.fresh)
+        return taken, len(far), known_scenes(tx)
 
-    taken = await platform.database.run(work)
+    taken, far, scenes = await platform.database.run(work)
+    request.app[METRICS].took_in(
+        taken.fresh, scenes, conflict=taken.conflict, far_apart=far)
     return answer(JournalAck(taken.next), 409 if taken.conflict else 200)
 
 

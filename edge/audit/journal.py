@@ -102,6 +102,14 @@ class FileJournal:
         return self._acknowledged
 
     @property
+    def unshipped_bytes(self) -> int:
+        """About how many bytes of records the central platform may not hold."""
+        try:
+            return self._segments.bytes_from(self._acknowledged)
+        except OSError:
+            return 0
+
+    @property
     def failure(self) -> str:
         """Words of the last write's failure, empty if it succeeded."""
         return self._failed

@@ -108,6 +108,15 @@ class Segments:
                 yield record
             index += 1
 
+    def bytes_from(self, first: int) -> int:
+        """Give about how many bytes the records from one on take: exact by segments."""
+        total = 0.0
+        for start, end in zip(self._firsts, [*self._firsts[1:], self._size], strict=True):
+            if end > first and end > start:
+                size = self._path(start).stat().st_size
+                total += size * (end - max(start, first)) / (end - start)
+        return int(total)
+
     def first_since(self, at_s: float) -> int:
         """Give the first record of the oldest segment written to since a time."""
         for first in self._firsts:

@@ -12,7 +12,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from edge.cache.holdings import TABLE as _HOLDINGS
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.protector import Counts, Site
 from edge.cache.references import COUNTS_KEY, SITE_KEY
@@ -98,8 +99,11 @@ class BulkStore:
             elif isinstance(change, PutGate):
                 self._small.append((
                     _GATES, change.gate.gate_id.encode(), self._encode(change.gate)))
-        self._spool(_CREDENTIALS, self._hidden([item.credential_id for item in credentials]),
-                    [self._encode(item) for item in credentials])
+        keys = self._hidden([item.credential_id for item in credentials])
+        self._spool(_CREDENTIALS, keys, [self._encode(item) for item in credentials])
+        holders = self._hidden([item.holder_id for item in credentials])
+        self._write_runs(_HOLDINGS, (
+            (holder + key, b"") for holder, key in zip(holders, keys, strict=True)))
         self._spool(_STATUS, self._hidden([item.credential_id for item in statuses]),
                     [self._encode(item) for item in statuses])
         self._add_references(references)
@@ -118,7 +122,7 @@ class BulkStore:
             self._part, TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX, durable=True)
         faces = 0
         try:
-            for table in (_CREDENTIALS, _REFERENCES, _STATUS):
+            for table in (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS):
                 for run in range(RUNS):
                     items = self._run(table, run)
                     env.write(partial(_append, table=env.tables[table], items=items))
@@ -168,8 +172,11 @@ class BulkStore:
             yield key, nonce + encrypt(nonce, value, table + key)
 
     def _spool(self, table: bytes, keys: list[bytes], values: list[bytes]) -> None:
+        self._write_runs(table, self._sealed(table, keys, values))
+
+    def _write_runs(self, table: bytes, rows: Iterable[_Pair]) -> None:
         runs: dict[int, list[bytes]] = {}
-        for key, sealed in self._sealed(table, keys, values):
+        for key, sealed in rows:
             runs.setdefault(key[0] * RUNS >> 8, []).append(
                 len(key).to_bytes(_LENGTHS, "big") + len(sealed).to_bytes(_LENGTHS, "big")
                 + key + sealed)

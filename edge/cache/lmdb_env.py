@@ -86,6 +86,14 @@ class Environment:
             self._disown()
             raise self._translate(error, "opened") from error
 
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the file takes on the disk; a sparse map counts as what it holds."""
+        try:
+            return (self._path / "data.mdb").stat().st_blocks * 512
+        except OSError:
+            return 0
+
     def get(self, table: bytes, key: bytes) -> bytes | None:
         """Read one value in a transaction of its own."""
         try:
@@ -100,6 +108,17 @@ class Environment:
         try:
             with self._env.begin(db=self.tables[table]) as txn:
                 return list(txn.cursor())
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
+    def keys(self, table: bytes, prefix: bytes, most: int) -> list[bytes]:
+        """Give up to `most` keys that begin with `prefix`, in their order."""
+        try:
+            with self._env.begin(db=self.tables[table]) as txn, txn.cursor() as cursor:
+                cursor.set_range(prefix)
+                found = itertools.takewhile(
+                    lambda key: key.startswith(prefix), cursor.iternext(values=False))
+                return list(itertools.islice(found, most))
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 

@@ -23,7 +23,7 @@ from edge.cache.protector import Counts, Protector, Site
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.hotpath import renewal
-from edge.hotpath.holder import Template, admits
+from edge.hotpath.holder import Probe, Template, admits
 from edge.protocol.feed import DropReference, PutReference
 from edge.protocol.records import ReferenceRecord
 
@@ -128,6 +128,14 @@ class References:
             raise StoreError(
                 "the references were renewed by another process: restart the node")
         return renewal.protect(template, self._protector.rotation(pack, len(template)))
+
+    def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
+        """Bring a probe into the space of a reference; raises as `protect`."""
+        if reference is None:
+            return probe
+        coarse, fine = self.protect(probe.template, probe.pack, reference.generation)
+        return msgspec.structs.replace(
+            probe, template=coarse, fine=fine, generation=reference.generation)
 
     def warm(self, pack: str, dimensions: int) -> None:
         """Make the rotation of a pack's templates."""

@@ -56,14 +56,19 @@ class Sealer:
 class IdHider:
     """Hides 16-byte ids; the same id always gives the same key."""
 
-    __slots__ = ("_block",)
+    __slots__ = ("_block", "_open")
 
-    def __init__(self, derive: Derive) -> None:
-        """Derive the key."""
-        key = derive(b"store/ids")
+    def __init__(self, derive: Derive, purpose: bytes = b"store/ids") -> None:
+        """Derive the key of a purpose."""
+        key = derive(purpose)
         cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - one block, a permutation
         self._block: Callable[[bytes], bytes] = cipher.encryptor().update
+        self._open: Callable[[bytes], bytes] = cipher.decryptor().update
 
     def hide(self, id_: bytes) -> bytes:
         """Give the key of an id."""
         return self._block(id_)
+
+    def reveal(self, key: bytes) -> bytes:
+        """Give the id of a key."""
+        return self._open(key)

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
+from edge.cache.holdings import TABLE as _HOLDINGS
+from edge.cache.holdings import Holdings
 from edge.cache.lmdb_env import Transaction
 from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, ReferenceSink
@@ -46,7 +48,7 @@ nobody reads."""
 
 _CREDENTIALS, _STATUS = b"credentials", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
-TABLES = (_CREDENTIALS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
+TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = CURSOR
 _T = TypeVar("_T")
 
@@ -73,10 +75,22 @@ class LmdbStore(Replaceable):
         self._encode = msgspec.msgpack.Encoder().encode
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
+        try:
+            self._holdings = Holdings(
+                lambda: self._env, self._hide, _CREDENTIALS, self._opened)
+        except StoreError:
+            self.close()
+            raise
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
         return self._load(_CREDENTIALS, self._hide(credential_id), self._credential)
+
+    def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
+        """Give what is held of a holder's credentials."""
+        loaded = (self._load(_CREDENTIALS, key, self._credential)
+                  for key in self._holdings.of(holder_id))
+        return [item for item in loaded if item is not None and item.holder_id == holder_id]
 
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
@@ -107,12 +121,7 @@ class LmdbStore(Replaceable):
 
     def protect_probe(self, probe: Probe, reference: ReferenceRecord | None) -> Probe:
         """Bring a probe into the space of a reference; see the port."""
-        if reference is None:
-            return probe
-        generation = reference.generation
-        coarse, fine = self._references.protect(probe.template, probe.pack, generation)
-        return msgspec.structs.replace(
-            probe, template=coarse, fine=fine, generation=generation)
+        return self._references.protect_probe(probe, reference)
 
     def warm(self, pack: str, dimensions: int) -> None:
         """Make the rotation of a pack's templates, which the first probe would wait for."""
@@ -152,6 +161,11 @@ class LmdbStore(Replaceable):
         """Count credentials, references and exceptions of status."""
         tables = (_CREDENTIALS, _REFERENCES, _STATUS)
         return {table.decode(): self._env.count(table) for table in tables}
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that the store takes on the disk."""
+        return self._env.bytes_used
 
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""
@@ -220,8 +234,13 @@ class LmdbStore(Replaceable):
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
             self._put(txn, _CREDENTIALS, key, change.credential)
+            self._holdings.put(txn, change.credential)
         elif isinstance(change, DropCredential):
-            self._delete(txn, _CREDENTIALS, self._hide(change.credential_id))
+            key = self._hide(change.credential_id)
+            sealed = txn.get(key, db=self._env.tables[_CREDENTIALS])
+            if sealed is not None:
+                self._holdings.drop(txn, self._opened(key, sealed))
+            self._delete(txn, _CREDENTIALS, key)
             self._delete(txn, _STATUS, self._hide(change.credential_id))
         elif isinstance(change, PutReference | DropReference):
             self._references.apply(txn, change)
@@ -257,6 +276,10 @@ class LmdbStore(Replaceable):
         if sealed is None:
             return None
         return self._decoded(table, self._seals[table].open(key, sealed), decoder)
+
+    def _opened(self, key: bytes, sealed: bytes) -> CredentialRecord:
+        data = self._seals[_CREDENTIALS].open(key, sealed)
+        return self._decoded(_CREDENTIALS, data, self._credential)
 
     def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:
         open_ = self._seals[table].open

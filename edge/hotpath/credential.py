@@ -44,6 +44,11 @@ def check_credential(
         return found
 
     # 5. Fresh enough to say that nothing was withdrawn since.
+    return check_freshness(policy, status_age_s)
+
+
+def check_freshness(policy: ScenePolicy, status_age_s: int | None) -> Verdict | None:
+    """Judge whether the status held is too old to tell in this scene, None if it isn't."""
     bound = policy.trust_age_max_s
     if bound is not None and (status_age_s is None or status_age_s > bound):
         return verdict(Reason.TRUST_STALE, Decision(policy.trust_stale))

@@ -8,12 +8,14 @@
 - Not here: detection, alignment, embedding (edge.models).
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.hotpath.liveness import Pose
 from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.renewal import whole
 from edge.hotpath.verdict import Verdict, verdict
@@ -25,6 +27,10 @@ VERIFICATION, IDENTIFICATION = "verification", "identification"
 """What a holder may agree to: the comparison with a code shown, and being known without one."""
 DAY_S = 86_400
 
+STRONG_CHECKS = ("passive", "challenge")
+"""One of these must have been made where a policy requires PAD; that a burst isn't a still
+picture is too little."""
+
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """Fresh features of one capture.
@@ -34,7 +40,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         template: int8, shape (d,).
         quality: Unified quality, 0 (worst) to 1.
         components: Quality components by name, each 0 to 1 (ISO/IEC 29794-5 terms).
-        pad: Presentation attack detection, `not_checked` without a PAD pack.
+        checks: What was checked of liveness (`passive`, `still`, `challenge`), and whether it was
+            passed.
+        track: The head's pose in each frame that shows the face, in their order.
         fine: What rounding left over, int8, shape (d,), once it is in stored space.
         generation: Of the stored space it is in; 0 = as the pack made it.
         timings_ms: `decode`, `detect`, `align`, `embed`, `session_run` of this probe.
@@ -44,7 +52,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     template: Template
     quality: float
     components: dict[str, float]
-    pad: Literal["passed", "failed", "not_checked"] = "not_checked"
+    checks: dict[str, bool] = {}
+    track: tuple[Pose, ...] = ()
     fine: Template | None = None
     generation: int = 0
     timings_ms: dict[str, float] = {}
@@ -68,7 +77,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeFault(msgspec.Struct, frozen=True):
-    """A capture that makes no probe: `face_absent`, `face_multiple` or `face_quality_low`.
+    """A capture that makes no probe: `face_absent`, `face_multiple`, `face_quality_low`; or none
+    that answers its challenge: `challenge_expired`.
 
     `why` names the failed quality component for the operator's words, if any.
     """
@@ -131,27 +141,72 @@ def check_holder(
     if comparison is None:
         return verdict(Reason.PACK_UNFIT), None
     # 2. An attack outweighs any score; where a check is demanded, none means can't tell.
-    if policy.pad != "off" and probe.pad == "failed":
-        return verdict(Reason.ATTACK_DETECTED, Decision(policy.attack)), None
-    if policy.pad == "required" and probe.pad == "not_checked":
-        return verdict(Reason.PACK_UNFIT), None
+    checks = checks_of(probe, policy)
+    attack = check_liveness(checks, policy)
     # 3. A reference of this pack, space and length that may still be used for this.
-    if reference is None or why_unusable(reference, policy, now):
-        return verdict(Reason.REFERENCE_MISSING), None
-    if (reference.pack, reference.generation) != (probe.pack, probe.generation):
-        return verdict(Reason.REFERENCE_MISSING), None
+    if reference is None or not _fits(reference, probe) or why_unusable(reference, policy, now):
+        return attack or verdict(Reason.REFERENCE_MISSING), None
     stored = np.frombuffer(reference.template, np.int8)
-    if stored.shape != probe.template.shape:
-        return verdict(Reason.REFERENCE_MISSING), None
     # 4. The score is above the threshold.
     left_over = np.frombuffer(reference.fine, np.int8) if reference.fine else None
     cosine = compare_templates(whole(stored, left_over), whole(probe.template, probe.fine))
     score = cosine - comparison.shift
     evidence = FaceEvidence(
         score=round(score, 4), threshold=round(comparison.threshold, 4), fmr=comparison.fmr,
-        model=probe.pack, pad=probe.pad, scale=comparison.scale,
-        calibration=comparison.calibration,
+        model=probe.pack, pad=checks_word(checks), pad_checks=tuple(checks),
+        scale=comparison.scale, calibration=comparison.calibration,
     )
+    if attack is not None:
+        return attack, evidence
     if score > comparison.threshold:
         return verdict(Reason.OK), evidence
     return verdict(Reason.NO_MATCH, Decision(policy.no_match)), evidence
+
+
+def checks_of(probe: Probe, policy: ScenePolicy) -> dict[str, bool]:
+    """Give the liveness checks that count here: without PAD, only a challenge does."""
+    return {name: passed for name, passed in probe.checks.items()
+            if policy.pad != "off" or name == "challenge"}
+
+
+def why_of(
+    found: Verdict, probe: Probe, reference: ReferenceRecord | None, policy: ScenePolicy,
+    now: float,
+) -> str:
+    """Name what is behind a verdict on a holder, empty where its reason says it all."""
+    if found.reason is Reason.REFERENCE_MISSING:
+        return why_unusable(reference, policy, now)
+    if found.reason is Reason.CHALLENGE_EXPIRED:
+        return "challenge_missing"
+    if found.reason not in (Reason.ATTACK_DETECTED, Reason.CHALLENGE_FAILED):
+        return ""
+    return next(name for name, passed in checks_of(probe, policy).items() if not passed)
+
+
+def check_liveness(checks: Mapping[str, bool], policy: ScenePolicy) -> Verdict | None:
+    """Judge what was checked of liveness: an attack, a check that is missing, or None."""
+    failed = [name for name, passed in checks.items() if not passed]
+    if failed == ["challenge"]:
+        return verdict(Reason.CHALLENGE_FAILED, Decision(policy.attack))
+    if failed:
+        return verdict(Reason.ATTACK_DETECTED, Decision(policy.attack))
+    if policy.pad == "required" and not any(name in checks for name in STRONG_CHECKS):
+        # A challenge needs no pack: where the scene knows them, one can still be met.
+        unmet = policy.challenge == "if_available"
+        return verdict(Reason.CHALLENGE_EXPIRED if unmet else Reason.PACK_UNFIT)
+    return None
+
+
+def _fits(reference: ReferenceRecord, probe: Probe) -> bool:
+    """Tell whether a reference is of the probe's pack, space and length."""
+    return (
+        (reference.pack, reference.generation) == (probe.pack, probe.generation)
+        and len(reference.template) == probe.template.size
+    )
+
+
+def checks_word(checks: Mapping[str, bool]) -> Literal["passed", "failed", "not_checked"]:
+    """Give checks in one word."""
+    if not checks:
+        return "not_checked"
+    return "passed" if all(checks.values()) else "failed"

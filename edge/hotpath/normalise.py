@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge.hotpath.kernels import top_mean
 from edge.hotpath.rates import (
+    CohortPoint,
     Pairs,
     Scores,
     all_pairs_drawn,
@@ -59,16 +60,6 @@ class CohortView(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         """Count identities."""
         return len(self.rows)
-
-
-class CohortPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A threshold on the normalised scale, with its interval and the errors behind it."""
-
-    fmr: float
-    threshold: float
-    threshold_low: float
-    threshold_high: float
-    errors: int
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):

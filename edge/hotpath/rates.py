@@ -31,6 +31,16 @@ Weights = npt.NDArray[np.float32]
 Interval = tuple[float, float]
 
 
+class CohortPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold on the normalised scale, with its interval and the errors behind it."""
+
+    fmr: float
+    threshold: float
+    threshold_low: float
+    threshold_high: float
+    errors: int
+
+
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold and its rates.
 

@@ -6,12 +6,28 @@ from edge.protocol.records import Words
 
 FACE_WORDS: dict[str, Words] = {
     "eye_distance": Words("人脸太小，请靠近", "The face is too small: come closer"),
+    "margin": Words(
+        "人脸不完整，请退回画面中央", "The face is cut off: step back into the frame"),
+    "under_exposure": Words("光线太暗，请正对光线", "It is too dark: turn to the light"),
+    "over_exposure": Words(
+        "光线太强，请避开强光", "It is too bright: turn away from the strong light"),
+    "contrast": Words(
+        "画面发灰，请擦拭镜头或避开逆光",
+        "The picture is washed out: wipe the lens or turn away from the light behind"),
     "sharpness": Words("人脸模糊，请站稳", "The face is blurred: hold still"),
-    "exposure": Words("光线不合适，请正对光线", "The light isn't right: turn to the light"),
-    "pose": Words("请正对镜头", "Please face the camera"),
+    "yaw": Words("请正对镜头，不要侧脸", "Please face the camera: don't turn the head"),
+    "pitch": Words("请平视镜头", "Please look straight at the camera"),
+    "roll": Words("请不要歪头", "Please hold your head upright"),
     "mirror": Words("人脸不够清晰，请摘下口罩或帽子", "The face isn't clear: take off mask or cap"),
     "damaged": Words("照片损坏，请重拍", "The picture is damaged: take another"),
     "burst": Words("连拍中不是同一个人", "The frames aren't of one person"),
+    "challenge_missing": Words(
+        "请按提示完成活体动作", "Please do what the screen asks you to do"),
+    "challenge_frames": Words(
+        "动作过程中未能看清人脸，请重试", "The face wasn't seen throughout: please try again"),
+    "challenge_facing": Words(
+        "请先正对镜头，再按提示动作", "Please face the camera first, then do what is asked"),
+    "challenge_jumped": Words("请慢一些，再试一次", "Please move more slowly and try again"),
 }
 """By the quality component or fault that a probe names."""
 

@@ -18,6 +18,7 @@ from edge.models.grid.detector import ScrfdDetector, YunetDetector
 from edge.models.landmarks import Landmarks
 from edge.models.manifest import PackFile, PackManifest, Parameters, Role
 from edge.models.mmod import MmodDetector
+from edge.models.pad import open_pad
 from edge.models.sessions import has_vnni
 from edge.models.view import EmbedderModel, LandmarkModel, Parts
 
@@ -61,7 +62,8 @@ def assemble(folder: Path, manifest: PackManifest, threads: int) -> Parts:
         if landmarks is None or landmarks.scheme != embedder.scheme:
             raise PackError(f"pack {manifest.id}: {embedder_file.name} needs points of the scheme "
                             f"{embedder.scheme}, which nothing in the pack gives")
-    parts = Parts(detector=detector, landmarks=landmarks, embedder=embedder, pad=None)
+    pad = open_pad(folder, manifest, embedder.scheme, threads)
+    parts = Parts(detector=detector, landmarks=landmarks, embedder=embedder, pad=pad)
     _try(parts, manifest, embedder_file)
     return parts
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from edge.errors import PackError
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.imaging import DEFAULT_LIMITS, ImageLimits
 from edge.models.assemble import assemble, choose
 from edge.models.burst import BurstRules, fuse_views, to_template
 from edge.models.forms import check_manifest, complete
 from edge.models.manifest import PackManifest, load_manifest, verify_files
+from edge.models.pad import open_pad
 from edge.models.quality import CAPTURE_FLOORS, ENROLMENT_FLOORS, Floors
 from edge.models.view import TIMINGS, FrameView, view_frame
 
@@ -33,24 +35,36 @@ class FaceEngine:
     """One loaded pack."""
 
     def __init__(
-        self, folder: Path, limits: ImageLimits = DEFAULT_LIMITS, *, threads: int = 1
+        self, folder: Path, limits: ImageLimits = DEFAULT_LIMITS, *, threads: int = 1,
+        pad_folder: Path | None = None,
     ) -> None:
         """Load and check a pack.
 
+        Args:
+            folder: Of the pack.
+            limits: Of images.
+            threads: Of one inference.
+            pad_folder: Of another pack whose PAD is used instead of the pack's own.
+
         Raises:
-            PackError: It is damaged or has a form not known here.
+            PackError: One is damaged or has a form not known here, or they don't fit together.
         """
         self.manifest: PackManifest = load_manifest(folder)
         check_manifest(self.manifest)
         verify_files(folder, self.manifest)
         self._limits = limits
         self._parts = assemble(folder, self.manifest, threads)
+        self.pad_manifest = self.manifest if self._parts.pad else None
+        if pad_folder is not None:
+            self._take_pad(pad_folder, threads)
         embedder = choose(self.manifest, "embedder")
         assert embedder is not None
         self.embedder_file = embedder.name
         same_person_min = complete(embedder).same_person_min
         assert same_person_min is not None
-        self._rules = BurstRules(pack=self.manifest.id, same_person_min=same_person_min)
+        pad = self._parts.pad
+        self._rules = BurstRules(pack=self.manifest.id, same_person_min=same_person_min,
+                                 live_min=pad.live_min if pad else None)
 
     @property
     def pack_id(self) -> str:
@@ -97,7 +111,8 @@ class FaceEngine:
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
         """
-        views, timings = self._look(images, CAPTURE_FLOORS, mirror=False)
+        # A frame below the floors adds nothing to the probe, but shows what the head does.
+        views, timings = self._look(images, None, mirror=False)
         return fuse_views(views, self._rules, timings)
 
     def make_reference_template(self, image: bytes) -> ReferenceDraft | ProbeFault:
@@ -112,6 +127,16 @@ class FaceEngine:
         return ReferenceDraft(
             to_template(view.features).tobytes(), view.quality, view.components
         )
+
+    def _take_pad(self, folder: Path, threads: int) -> None:
+        manifest = load_manifest(folder)
+        check_manifest(manifest)
+        verify_files(folder, manifest)
+        pad = open_pad(folder, manifest, self._parts.embedder.scheme, threads)
+        if pad is None:
+            raise PackError(f"pack {manifest.id} holds no PAD model, so it can't be the pad_pack")
+        self._parts = msgspec.structs.replace(self._parts, pad=pad)
+        self.pad_manifest = manifest
 
     def _look(
         self, images: Sequence[bytes], floors: Floors | None, *, mirror: bool

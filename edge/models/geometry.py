@@ -94,12 +94,19 @@ def arcface_matrix(points: Points) -> npt.NDArray[np.float64]:
     Args:
         points: float32, shape (5, 2), of the scheme `arcface5`, in pixels.
     """
+    return similarity_matrix(points, _ARCFACE_CENTRED, _ARCFACE_MEAN)
+
+
+def similarity_matrix(
+    points: Points, centred: npt.NDArray[np.complex128], mean: complex
+) -> npt.NDArray[np.float64]:
+    """Fit image → any template, given as its points about their mean, and the mean."""
     z = points[:, 0].astype(np.float64) + 1j * points[:, 1].astype(np.float64)
-    mean = complex(z.mean())
-    z -= mean
+    middle = complex(z.mean())
+    z -= middle
     spread = float((z.real**2 + z.imag**2).sum())
-    a = complex(np.vdot(z, _ARCFACE_CENTRED)) / spread if spread > 0.0 else 0j
-    shift = _ARCFACE_MEAN - a * mean
+    a = complex(np.vdot(z, centred)) / spread if spread > 0.0 else 0j
+    shift = mean - a * middle
     return np.array([[a.real, -a.imag, shift.real], [a.imag, a.real, shift.imag]])
 
 

@@ -17,11 +17,11 @@ from edge.hotpath.holder import ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.imaging import ImageLimits, decode_rgb
 from edge.models.detection import Detector, Face, Points, Rgb, Scheme
-from edge.models.quality import Floors, first_below, judge_chip, unify
+from edge.models.quality import Floors, first_below, judge_view, unify
 from edge.models.search import find_only_face
 
 DECODE_SIDE_MIN = 1_280
-THUMB_SIDE = 32
+THUMB_SIDE = 64
 THUMB_MARGIN = 0.25
 """How far a thumb reaches beyond the box, in sides of the box."""
 TIMINGS = ("decode", "detect", "align", "embed", "session_run")
@@ -40,7 +40,8 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True):
         features: Of length 1, the mean of the face's and its mirror's; shape (d,).
         components: Quality components by name, each 0 to 1.
         quality: Unified quality, 0 to 1.
-        thumb: Grey of the face and its surroundings, uint8, shape (32, 32).
+        thumb: Grey of the face and its surroundings, uint8, shape (64, 64).
+        window: What the thumb shows: left, top, right, bottom in pixels, the end exclusive.
         live: Probability of a bona fide face by the pack's PAD, None if it has none.
     """
 
@@ -53,6 +54,7 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True):
     components: dict[str, float]
     quality: float
     thumb: npt.NDArray[np.uint8]
+    window: tuple[int, int, int, int]
     live: float | None = None
 
 
@@ -89,10 +91,12 @@ class EmbedderModel(Protocol):
 
 
 class PadModel(Protocol):
-    """Tells a face from its picture."""
+    """Tells a face from its picture: one whose score is at least `live_min`."""
 
-    def score(self, rgb: Rgb, box: Face, points: Points, scheme: Scheme) -> float:
-        """Give the probability of a bona fide face, 0 to 1."""
+    live_min: float
+
+    def score(self, rgb: Rgb, box: Face, points: Points, scheme: Scheme) -> float | None:
+        """Give the probability of a bona fide face, 0 to 1, None where it can't be judged."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,22 +144,31 @@ def view_frame(
     timings["align"] += (aligned - detected) * 1e3
     rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
+    view = _judge(rgb, face, points, chip, rows, parts, floors)
+    timings["embed"] += (time.perf_counter() - aligned) * 1e3
+    return view
+
+
+def _judge(
+    rgb: Rgb, face: Face, points: Points, chip: Rgb, rows: Features, parts: Parts,
+    floors: Floors | None,
+) -> FrameView | ProbeFault:
+    """Judge the quality of a face whose features are there, and its PAD score."""
     if not np.isfinite(rows).all():
         return ProbeFault(Reason.FACE_QUALITY_LOW, "mirror")
     scheme = parts.embedder.scheme
-    components = judge_chip(chip, points, scheme, float(rows[0] @ rows[-1]),
+    components = judge_view(chip, points, scheme, rgb.shape[:2], float(rows[0] @ rows[-1]),
                             parts.embedder.mirror_range)
     if len(rows) == 1:
         del components["mirror"]
-    timings["embed"] += (time.perf_counter() - aligned) * 1e3
-    weak = first_below(components, floors) if floors else ""
-    if weak:
+    if floors and (weak := first_below(components, floors)):
         return ProbeFault(Reason.FACE_QUALITY_LOW, weak)
     both = rows.sum(axis=0)
+    window = _window(rgb, face)
     return FrameView(
         box=face, points=points, scheme=scheme, width=rgb.shape[1], height=rgb.shape[0],
         features=both / np.linalg.norm(both), components=components,
-        quality=unify(components), thumb=_thumb(rgb, face),
+        quality=unify(components), thumb=_thumb(rgb, window), window=window,
         live=parts.pad.score(rgb, face, points, scheme) if parts.pad else None,
     )
 
@@ -166,12 +179,18 @@ def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Feat
     return output / np.linalg.norm(output, axis=1, keepdims=True), seconds
 
 
-def _thumb(rgb: Rgb, face: Face) -> npt.NDArray[np.uint8]:
+def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
     margin = THUMB_MARGIN * face.side
     height, width = rgb.shape[:2]
-    left, top = (int(max(0.0, value - margin)) for value in (face.left, face.top))
+    left = int(np.clip(face.left - margin, 0, width - 1))
+    top = int(np.clip(face.top - margin, 0, height - 1))
     right = int(np.clip(face.right + margin, left + 1, width))
     bottom = int(np.clip(face.bottom + margin, top + 1, height))
-    small = cv2.resize(rgb[min(top, height - 1) : bottom, min(left, width - 1) : right],
-                       (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    return left, top, right, bottom
+
+
+def _thumb(rgb: Rgb, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
+    left, top, right, bottom = window
+    small = cv2.resize(rgb[top:bottom, left:right], (THUMB_SIDE, THUMB_SIDE),
+                       interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)

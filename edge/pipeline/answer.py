@@ -32,6 +32,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     face: FaceEvidence | None
     evidence: Evidence
     receipt: Receipt
+    otherwise: str | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification: a step that is open besides `next`, a face never being the only way;
+    not sent otherwise."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

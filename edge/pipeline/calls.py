@@ -64,6 +64,17 @@ class DecisionCall(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
 
 
+class IdentificationCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One `POST /v1/identifications`."""
+
+    gate: GateRecord
+    scene: str
+    request_id: str
+    face_images: tuple[bytes, ...]
+    deadline_s: float
+    actor: str = ""
+
+
 class CallError(Exception):
     """A call that has no verdict; the message is for the integrator."""
 
@@ -74,6 +85,10 @@ class SceneUnknown(CallError):
 
 class SceneForbidden(CallError):
     """403: the scene isn't this gate's."""
+
+
+class ChallengeOff(CallError):
+    """409: the scene's policy has no challenges."""
 
 
 class VerificationUnknown(CallError):

@@ -26,10 +26,10 @@ from edge.pipeline.calls import (
     VerificationUnknown,
 )
 from edge.pipeline.captures import OpenVerifications
+from edge.pipeline.digests import request_key
 from edge.pipeline.judgement import disclosed_fields, evidence_of, status_word
 from edge.pipeline.ports import Clock, CredentialCache, Journal, Observer, ReplayGuard
 from edge.pipeline.render import render
-from edge.pipeline.verify import request_key
 from edge.protocol.journal import VerificationRecord
 
 DECISION_OPEN_S = 900.0

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
-from edge.hotpath.presentation import AuthenticPresentation
+from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.ports import Clock, ReplayGuard
@@ -17,6 +18,9 @@ from edge.protocol.records import (
     Status,
     StatusRecord,
 )
+
+STEP_MAX = 2**32
+"""A step has four bytes."""
 
 
 class Judgement(msgspec.Struct, kw_only=True):
@@ -30,8 +34,10 @@ class Judgement(msgspec.Struct, kw_only=True):
     policy: ScenePolicy
     trust: Trust
     now: float
-    kind: str = "verification"
+    kind: Literal["verification", "capture", "identification"] = "verification"
+    challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
+    expired: AuthenticPresentation | None = None
     credential: CredentialRecord | None = None
     status: StatusRecord | None = None
     face: FaceEvidence | None = None
@@ -50,17 +56,24 @@ class Judgement(msgspec.Struct, kw_only=True):
         self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.mark) * 1e3
         self.mark = now
 
+    def keep_expired(self, text: str) -> None:
+        """Take note of which code came too late, for the record only: nothing is judged by it."""
+        window = DriftWindow(STEP_MAX, 0, self.policy.suites)
+        found = check_presentation(text, self.now, self.trust.keys, window)
+        self.expired = found if isinstance(found, AuthenticPresentation) else None
+
     def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
         """Give the journal's record of a verdict."""
-        authentic, credential = self.authentic, self.credential
+        authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
+        known = authentic or credential
         return VerificationRecord(
             verification_id=self.verification_id,
-            kind="capture" if self.kind == "capture" else "verification",
+            kind=self.kind,
             at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
             request_digest=self.request_digest, body_digest=self.body_digest,
             decision=verdict.decision.value, reason=verdict.reason.value,
-            credential_id=authentic.credential_id if authentic else None,
+            credential_id=known.credential_id if known else None,
             credential_type=credential.type if credential else "",
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,

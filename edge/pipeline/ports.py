@@ -110,6 +110,35 @@ class CredentialCache(Protocol):
         ...
 
 
+class IdentityCache(CredentialCache, Protocol):
+    """What an identification needs of it besides."""
+
+    @property
+    def generation(self) -> int:
+        """The generation that every reference held is of."""
+        ...
+
+    def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
+        """Give what is held of a holder's credentials."""
+        ...
+
+
+class Gallery(Protocol):
+    """The references that may be identified (edge.cache). Blocking and thread-safe."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        ...
+
+    def search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
+        """Find the references most like a probe in stored space.
+
+        Returns:
+            Up to two (holder id, cosine), descending, and how many references were searched.
+        """
+        ...
+
+
 class ReplayGuard(Protocol):
     """Remembers what is spent (edge.cache). Takes microseconds."""
 

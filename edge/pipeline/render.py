@@ -6,8 +6,10 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
+
 from edge.hotpath.disclosure import disclose
-from edge.hotpath.reasons import REASONS, Decision, Reason
+from edge.hotpath.reasons import REASONS, Decision, NextStep, Reason
 from edge.hotpath.words import message_for
 from edge.pipeline.answer import Answer, CredentialShown
 from edge.protocol.journal import Receipt, VerificationRecord
@@ -43,10 +45,19 @@ def render(
     following = row.next.value if row.next else None
     if decision is Decision.REFER:
         following = "call_operator"
+    elif following == "capture_face" and policy is not None and policy.challenge == "required":
+        # A face without a challenge would only be asked for one.
+        following = "challenge"
+    # Whoever wasn't recognised, or doesn't want to be, shows a code.
+    otherwise: str | msgspec.UnsetType = msgspec.UNSET
+    if record.kind == "identification" and decision is not Decision.ACCEPT:
+        otherwise = NextStep.SHOW_CODE.value
+        following = following if decision is Decision.RETRY else otherwise
     return Answer(
         verification_id=record.verification_id, decision=record.decision, reason=record.reason,
         message=message_for(reason, record.why), next=following, credential=shown,
         disclosed=disclosed, face=record.face, evidence=record.evidence, receipt=receipt,
+        otherwise=otherwise,
     )
 
 

@@ -8,27 +8,23 @@
   ever a returned verdict.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.errors import ImageError
 from edge.hotpath.credential import check_credential
-from edge.hotpath.holder import ProbeFault, check_holder, why_unusable
+from edge.hotpath.holder import Probe, ProbeFault, check_holder, why_of
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.qr.reading import pick_presentation
-from edge.hotpath.reasons import REASONS, Reason, Stage
+from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
 from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import RecentAnswers
-from edge.pipeline.calls import (
-    CaptureCall,
-    SceneForbidden,
-    SceneUnknown,
-    VerificationCall,
-)
+from edge.pipeline.calls import CaptureCall, SceneForbidden, SceneUnknown, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
+from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
+from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
     Clock,
@@ -78,11 +74,21 @@ class Verifier:
         self._image_limits = image_limits
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self.open = OpenVerifications()
+        self.challenges = Challenges(monotonic)
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
         """Give the policies of the scenes that a gate may name here."""
         policies = self._trust().policies
         return [policies[scene] for scene in gate.scenes if scene in policies]
+
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Answer one `POST /v1/challenges`.
+
+        Raises:
+            CallError: Scene unknown, not this gate's, or without challenges.
+            CapacityError: Too many are open.
+        """
+        return self.challenges.give(gate.gate_id, self._policy(self._trust(), gate, scene))
 
     async def verify(self, call: VerificationCall) -> Outcome:
         """Answer one `POST /v1/verifications`.
@@ -115,7 +121,7 @@ class Verifier:
         case = Judgement(
             verification_id=self._new_id(), gate=call.gate, scene=call.scene,
             request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor,
+            actor=call.actor, challenge_id=call.challenge_id,
         )
         case.begin()
         text = await self._text(call, case)
@@ -149,7 +155,7 @@ class Verifier:
             verification_id=call.verification_id, gate=call.gate, scene=item.scene,
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
             policy=self._policy(trust, call.gate, item.scene), now=self._clock.now_s(),
-            authentic=item.authentic, actor=call.actor,
+            authentic=item.authentic, actor=call.actor, challenge_id=call.challenge_id,
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
@@ -168,7 +174,7 @@ class Verifier:
         item: OpenVerification | None,
     ) -> Outcome:
         found = await self._check_face(case, images, deadline_s)
-        if REASONS[found.reason].stage is not Stage.CAPTURE:
+        if found.decision is not Decision.RETRY:
             self.open.close(case.verification_id)
         elif item is None:
             assert case.authentic is not None
@@ -200,6 +206,8 @@ class Verifier:
         window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
         found = check_presentation(text, case.now, case.trust.keys, window)
         if isinstance(found, Verdict):
+            if found.reason is Reason.STEP_EXPIRED:
+                case.keep_expired(text)
             return found
         case.authentic = found
         return None
@@ -228,11 +236,7 @@ class Verifier:
         if not images:
             return verdict(Reason.FACE_ABSENT)
         case.begin()
-        try:
-            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
-        except ImageError:
-            # The code is spent, so a picture that turns out damaged is a retry, not an error.
-            probe = ProbeFault(Reason.FACE_ABSENT, "damaged")
+        probe = await self._probe(case, images, deadline_s)
         if isinstance(probe, ProbeFault):
             case.end("face")
             case.why = probe.why
@@ -242,10 +246,23 @@ class Verifier:
         probe = self._cache.protect_probe(probe, reference)
         comparison = self._rates.comparison(case.policy, probe, reference)
         found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
-        if found.reason is Reason.REFERENCE_MISSING:
-            case.why = why_unusable(reference, case.policy, case.now)
+        case.why = why_of(found, probe, reference, case.policy, case.now)
         case.end("face")
         return found
+
+    async def _probe(
+        self, case: Judgement, images: Sequence[bytes], deadline_s: float
+    ) -> Probe | ProbeFault:
+        """Spend the challenge, if there is one, and look at the burst that answers it."""
+        actions = self.challenges.spend(case.challenge_id, case.gate.gate_id, case.policy)
+        if isinstance(actions, ProbeFault):
+            return actions
+        try:
+            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+        except ImageError:
+            # The code is spent, so a picture that turns out damaged is a retry, not an error.
+            return ProbeFault(Reason.FACE_ABSENT, "damaged")
+        return answer_challenge(probe, actions)
 
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
@@ -277,24 +294,3 @@ class Verifier:
         """Hold faces against the bounds by their headers, before anything is spent."""
         for image in images:
             probe_image(image, self._image_limits)
-
-
-def request_key(gate_id: str, request_id: str) -> bytes:
-    """Identify a gate's request, 16 bytes."""
-    return hashlib.sha256(f"{gate_id}\0{request_id}".encode("utf-8", "surrogatepass")).digest()[:16]
-
-
-def body_digest(
-    scene: str, presentation: str, challenge_id: str,
-    code_images: Sequence[bytes], face_images: Sequence[bytes],
-) -> bytes:
-    """Digest a call's content whatever its encoding, 16 bytes."""
-    whole = hashlib.sha256()
-    for text in (scene, presentation, challenge_id):
-        data = text.encode("utf-8", "surrogatepass")
-        whole.update(len(data).to_bytes(8, "big") + data)
-    for images in (code_images, face_images):
-        whole.update(len(images).to_bytes(8, "big"))
-        for image in images:
-            whole.update(hashlib.sha256(image).digest())
-    return whole.digest()[:16]

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,17 @@ class WorkerPool:
         self._threads = threads
         self._inside_max = threads + waiting_max
         self._inside = 0
+        self._since: dict[object, float] = {}
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self._inside_max - self._threads
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the first of those that haven't begun has waited, seconds."""
+        return max(0.0, time.monotonic() - next(iter(list(self._since.values())), math.inf))
 
     @property
     def waiting(self) -> int:
@@ -54,17 +66,21 @@ class WorkerPool:
         if self._inside >= self._inside_max:
             raise CapacityError("the node is at its capacity", RETRY_AFTER_S)
         self._inside += 1
+        ticket = object()
+        self._since[ticket] = time.monotonic()
 
         def begin() -> _T:
+            self._since.pop(ticket, None)
             if time.monotonic() > deadline_s:
                 raise DeadlineMissed("the work couldn't begin within the deadline")
             return work()
 
         future = asyncio.get_running_loop().run_in_executor(self._executor, begin)
-        future.add_done_callback(self._left)
+        future.add_done_callback(lambda _: self._left(ticket))
         return await future
 
-    def _left(self, _: object) -> None:
+    def _left(self, ticket: object) -> None:
+        self._since.pop(ticket, None)
         self._inside -= 1
 
     def close(self) -> None:

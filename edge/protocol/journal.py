@@ -22,6 +22,7 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         score, threshold: On `scale`.
         fmr: What the threshold was fitted for, per comparison.
+        pad_checks: What was checked of liveness: `passive`, `still`, `challenge`.
         scale: `raw` = cosine; `normalised` = held against the node's own population.
         calibration: Who fitted the threshold: the pack's maker, the site from labelled images,
             or the node from its own cohort.
@@ -34,6 +35,11 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     pad: Literal["passed", "failed", "not_checked"]
     scale: Literal["raw", "normalised"] = "raw"
     calibration: Literal["pack", "site", "cohort"] = "pack"
+    pad_checks: tuple[str, ...] = ()
+    gallery: int | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification: how many references were searched."""
+    margin: float | msgspec.UnsetType = msgspec.UNSET
+    """Of an identification with a second best: how far that was behind."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

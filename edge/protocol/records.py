@@ -122,10 +122,17 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
         fmr_max: The false match rate (per comparison) the scene needs.
         fnmr_max: The false non-match rate it bears at that FMR; None = any.
         pack_override: The words that justify using a pack that can't meet them.
-        no_match, attack: Decision on those reasons (`reject` or `refer`).
-        pad: Presentation attack detection: required, if a pack is installed, off.
+        no_match, attack: Decision on those reasons (`reject` or `refer`); a failed challenge is
+            decided as an attack.
+        pad: Presentation attack detection: required, as far as it is available, off.
+        challenge: Active challenge and response: required, judged if a gate sends one, off.
+        challenge_actions: How many actions a challenge has.
+        challenge_open_s: How long a challenge may be answered.
         purpose: What a reference must have been given for to be used here.
         reference_age_max_days: Oldest reference used here; None = as long as it is valid.
+        identification: Whether a face without a code may be looked for here.
+        fpir_max: Share of searches for unknown persons that may find somebody.
+        identification_margin: How far the second best must be behind, as a cosine.
         trust_age_max_s: Oldest believable status; None = no bound.
         trust_stale: Decision when status is older (`refer` or `reject`).
         clock_degraded: Whether a degraded clock still judges.
@@ -147,8 +154,14 @@ class ScenePolicy(msgspec.Struct, frozen=True, kw_only=True):
     no_match: Literal["reject", "refer"] = "reject"
     attack: Literal["reject", "refer"] = "reject"
     pad: Literal["required", "if_available", "off"] = "if_available"
+    challenge: Literal["off", "if_available", "required"] = "off"
+    challenge_actions: Literal[1, 2] = 1
+    challenge_open_s: int = 20
     purpose: Literal["verification", "identification"] = "verification"
     reference_age_max_days: int | None = None
+    identification: Literal["off", "allowed"] = "off"
+    fpir_max: float = 0.01
+    identification_margin: float = 0.01
     trust_age_max_s: int | None = None
     trust_stale: Literal["refer", "reject"] = "refer"
     clock_degraded: Literal["judge", "refer"] = "judge"

@@ -35,6 +35,7 @@ class VerificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_id: str
     presentation: str
     face_image: str | None = None
+    face_images: tuple[str, ...] = ()
     challenge_id: str | None = None
 
 
@@ -42,8 +43,23 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/captures`."""
 
     request_id: str
-    face_image: str
+    face_image: str | None = None
+    face_images: tuple[str, ...] = ()
     challenge_id: str | None = None
+
+
+class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/challenges`."""
+
+    scene: str
+
+
+class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/identifications`."""
+
+    scene: str
+    request_id: str
+    face_image: str
 
 
 class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +81,8 @@ class Fields(msgspec.Struct):
 
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
+_CHALLENGE = msgspec.json.Decoder(ChallengeJson)
+_IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
 
@@ -83,21 +101,49 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     raise Problem(415, "send application/json or multipart/form-data")
 
 
+async def read_identification(request: web.Request, limits: Limits) -> Fields:
+    """Read the body of an identification: a scene and a face, no code.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    if request.content_type == "application/json":
+        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
+        fields = Fields({"request_id": body.request_id, "scene": body.scene},
+                        face_images=(_decoded_image(body.face_image),))
+        return _checked(fields, limits, capture=True)
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "send application/json or multipart/form-data")
+    fields = await _in_time(_from_multipart(request, limits, capture=True), limits)
+    if "scene" not in fields.texts:
+        raise Problem(422, "scene is required")
+    if len(fields.texts) > 2 or fields.code_image is not None:
+        raise Problem(422, "an identification is of scene, request_id and face_image only")
+    return fields
+
+
 async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
     """Read a decision.
 
     Raises:
         Problem: 400, 408, 413, 415 or 422.
     """
-    if request.content_type != "application/json":
-        raise Problem(415, "send application/json")
-    body = _decoded(await _in_time(request.read(), limits), _DECISION)
+    body = await _read_json(request, limits, _DECISION)
     _check_request_id(body.request_id)
     if not 1 <= len(body.reason.strip()) <= NOTE_CHARS_MAX:
         raise Problem(422, f"reason: say why, in 1 to {NOTE_CHARS_MAX} characters")
     if len(body.operator) > OPERATOR_CHARS_MAX or not body.operator.isprintable():
         raise Problem(422, f"operator: up to {OPERATOR_CHARS_MAX} printable characters")
     return body
+
+
+async def read_challenge(request: web.Request, limits: Limits) -> ChallengeJson:
+    """Read what a challenge is wanted for.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    return await _read_json(request, limits, _CHALLENGE)
 
 
 async def read_frame(request: web.Request, limits: Limits) -> bytes:
@@ -114,6 +160,14 @@ async def read_frame(request: web.Request, limits: Limits) -> bytes:
     if len(data) > limits.image_bytes_max:
         raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
     return data
+
+
+async def _read_json(
+    request: web.Request, limits: Limits, decoder: "msgspec.json.Decoder[_T]"
+) -> _T:
+    if request.content_type != "application/json":
+        raise Problem(415, "send application/json")
+    return _decoded(await _in_time(request.read(), limits), decoder)
 
 
 async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
@@ -133,12 +187,18 @@ def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     if body.challenge_id is not None:
         texts["challenge_id"] = body.challenge_id
     fields = Fields(texts)
-    if body.face_image is not None:
-        try:
-            fields.face_images = (base64.b64decode(body.face_image, validate=True),)
-        except (binascii.Error, ValueError):
-            raise Problem(422, "face_image isn't base64") from None
+    faces = body.face_images if body.face_image is None else (body.face_image, *body.face_images)
+    if len(faces) > limits.face_images_max:
+        raise Problem(422, f"more than {limits.face_images_max} face images")
+    fields.face_images = tuple(_decoded_image(face) for face in faces)
     return _checked(fields, limits, capture=capture)
+
+
+def _decoded_image(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Problem(422, "face_image isn't base64") from None
 
 
 def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:

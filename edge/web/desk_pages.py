@@ -1,4 +1,4 @@
-"""The pages of a node: console, desk, status.
+"""The pages of a node: console and desk.
 
 - A page's handler gives HTML; whoever isn't signed in is led to the form.
 - The console's script calls `/v1` like any gate, through edge.web.callers.
@@ -14,28 +14,27 @@ from edge.protocol.records import GateRecord, ScenePolicy
 from edge.ui.headers import PAGE_HEADERS
 from edge.ui.pages import Pages, language
 from edge.web.callers import Callers, Desk
-from edge.web.status import NodeStatus
 
 
 class DeskPages:
-    """Console, desk set-up and status page."""
+    """Console and desk set-up."""
 
     def __init__(
         self, *, pages: Pages, signin: SignIn, callers: Callers,
         gates: Callable[[], Mapping[str, GateRecord]],
-        policies: Callable[[], Mapping[str, ScenePolicy]],
-        status: Callable[[], NodeStatus], note: Note, now: Callable[[], float],
+        policies: Callable[[], Mapping[str, ScenePolicy]], note: Note,
+        now: Callable[[], float],
     ) -> None:
         """Take what the pages show."""
         self._pages, self._signin, self._callers = pages, signin, callers
-        self._gates, self._policies, self._status = gates, policies, status
+        self._gates, self._policies = gates, policies
         self._note, self._now = note, now
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
         return [
             web.get("/", self.console), web.get("/desk", self.desk),
-            web.post("/desk", self.set_desk), web.get("/status", self.status),
+            web.post("/desk", self.set_desk),
         ]
 
     async def console(self, request: web.Request) -> web.Response:
@@ -82,10 +81,3 @@ class DeskPages:
         await self._note("desk.locked", {
             "gate_id": gate_id, "scene": scene, "by": session.name})
         return response
-
-    async def status(self, request: web.Request) -> web.Response:
-        """`GET /status`."""
-        session = await self._signin.session(request)
-        return self._pages.render(
-            request, "status.html", status=self._status(), session=session,
-            csrf=self._signin.token(session) if session else "")

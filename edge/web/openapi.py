@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from edge.pipeline.answer import Answer
-from edge.web.bodies import CaptureJson, VerificationJson
+from edge.pipeline.challenges import ChallengeShown
+from edge.web.bodies import CaptureJson, ChallengeJson, IdentificationJson, VerificationJson
 from edge.web.status import NodeStatus
 
 
@@ -47,13 +48,14 @@ _FILE = {"type": "string", "format": "binary"}
 
 def build_openapi(version: str) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document."""
-    structs = (Answer, VerificationJson, CaptureJson, NodeStatus, Scenes, ProblemBody)
+    structs = (Answer, VerificationJson, CaptureJson, IdentificationJson, NodeStatus, Scenes,
+               ProblemBody, ChallengeShown, ChallengeJson)
     refs, schemas = msgspec.json.schema_components(
         structs, ref_template="#/components/schemas/{name}"
     )
-    answer, verification, capture, status, scenes, problem = refs
-    faces = {"type": "array", "items": _FILE}
-    texts = {"type": "string"}
+    (answer, verification, capture, identification, status, scenes, problem, challenge,
+     wanted) = refs
+    faces, texts = {"type": "array", "items": _FILE}, {"type": "string"}
     verify = _post(
         "Verify a presentation, with or without a capture", verification, answer, problem,
         {"scene": texts, "request_id": texts, "presentation": texts, "challenge_id": texts,
@@ -74,6 +76,9 @@ def build_openapi(version: str) -> dict[str, Any]:
         "paths": {
             "/v1/verifications": {"post": verify},
             "/v1/verifications/{id}/captures": {"post": later},
+            "/v1/challenges": {"post": _post_json(
+                "What to ask the person before the camera to do", wanted, challenge, problem)},
+            "/v1/identifications": {"post": _identify(identification, answer, problem)},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
             **{
@@ -95,6 +100,17 @@ def build_openapi(version: str) -> dict[str, Any]:
     }
 
 
+def _identify(
+    body: dict[str, Any], answer: dict[str, Any], problem: dict[str, Any]
+) -> dict[str, Any]:
+    texts = {"type": "string"}
+    return _post(
+        "Whose face this is, in scenes whose policy allows it", body, answer, problem,
+        {"scene": texts, "request_id": texts, "face_image": {"type": "array", "items": _FILE}},
+        ["scene", "request_id", "face_image"],
+    )
+
+
 def _post(
     summary: str, body: dict[str, Any], answer: dict[str, Any], problem: dict[str, Any],
     parts: dict[str, Any], required: list[str],
@@ -105,6 +121,16 @@ def _post(
         "summary": summary,
         "requestBody": {"required": True, "content": {
             "application/json": {"schema": body}, "multipart/form-data": {"schema": form}}},
+        "responses": _responses(answer, problem),
+    }
+
+
+def _post_json(
+    summary: str, body: dict[str, Any], answer: dict[str, Any], problem: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": _responses(answer, problem),
     }
 

@@ -23,6 +23,7 @@ from edge.errors import (
 from edge.metrics import NodeMetrics
 from edge.pipeline.calls import (
     CallError,
+    ChallengeOff,
     DeadlineMissed,
     RequestConflict,
     SceneForbidden,
@@ -37,6 +38,7 @@ RETRY_AFTER_S = 1
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     SceneUnknown: (404, "Unknown scene"),
     SceneForbidden: (403, "Scene not allowed"),
+    ChallengeOff: (409, "No challenges here"),
     VerificationUnknown: (404, "Unknown verification"),
     VerificationClosed: (409, "Verification closed"),
     RequestConflict: (409, "Request conflict"),

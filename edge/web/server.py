@@ -15,15 +15,22 @@ from aiohttp import web
 from edge.config import Limits
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import message_for
-from edge.metrics import CONTENT_TYPE, NodeMetrics
+from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, DecisionCall, VerificationCall
+from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
+from edge.pipeline.challenges import ChallengeShown
 from edge.pipeline.looks import CodeLook, FaceLook
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord, ScenePolicy, Words
 from edge.ui.pages import Pages
-from edge.web.bodies import read_decision, read_fields, read_frame
+from edge.web.bodies import (
+    read_challenge,
+    read_decision,
+    read_fields,
+    read_frame,
+    read_identification,
+)
 from edge.web.callers import Gates
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.problems import Problem, problems_middleware
@@ -41,6 +48,10 @@ class Verifies(Protocol):
         """Answer a capture."""
         ...
 
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Give a challenge."""
+        ...
+
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
         """Give the policies of a gate's scenes."""
         ...
@@ -51,6 +62,14 @@ class Decides(Protocol):
 
     async def decide(self, call: DecisionCall) -> Outcome:
         """Answer a decision."""
+        ...
+
+
+class Identifies(Protocol):
+    """What the web needs of identification."""
+
+    async def identify(self, call: IdentificationCall) -> Outcome:
+        """Answer an identification."""
         ...
 
 
@@ -101,8 +120,10 @@ class Server:
         metrics: NodeMetrics,
         limits: Limits,
         version: str,
+        identifier: Identifies | None = None,
     ) -> None:
-        """Take what the handlers ask."""
+        """Take what the handlers ask; without an identifier its route isn't there."""
+        self._identifier = identifier
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._metrics, self._limits = metrics, limits
@@ -122,6 +143,7 @@ class Server:
             web.get("/v1/verifications", self.shift),
             web.post("/v1/verifications/{id}/captures", self.captures),
             web.post("/v1/verifications/{id}/decision", self.decision),
+            web.post("/v1/challenges", self.challenges),
             web.post("/v1/frames", self.frames),
             web.get("/v1/scenes", self.scenes),
             web.get("/v1/status", self.status),
@@ -131,6 +153,8 @@ class Server:
             web.get("/openapi.json", self.openapi),
             *routes,
         ])
+        if self._identifier is not None:
+            app.add_routes([web.post("/v1/identifications", self.identifications)])
         return app
 
     async def verifications(self, request: web.Request) -> web.Response:
@@ -158,6 +182,17 @@ class Server:
         ))
         return self._answer(outcome)
 
+    async def identifications(self, request: web.Request) -> web.Response:
+        """`POST /v1/identifications`."""
+        assert self._identifier is not None
+        gate, actor = await self._caller(request)
+        fields = await read_identification(request, self._limits)
+        return self._answer(await self._identifier.identify(IdentificationCall(
+            gate=gate, scene=fields.texts["scene"], request_id=fields.texts["request_id"],
+            face_images=fields.face_images, actor=actor,
+            deadline_s=time.monotonic() + self._limits.deadline_s,
+        )))
+
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
         gate, actor = await self._caller(request)
@@ -171,6 +206,12 @@ class Server:
             gate=gate, verification_id=request.match_info["id"], request_id=body.request_id,
             accept=body.decision == "accept", note=body.reason, actor=actor,
         )))
+
+    async def challenges(self, request: web.Request) -> web.Response:
+        """`POST /v1/challenges`."""
+        gate, _ = await self._caller(request)
+        body = await read_challenge(request, self._limits)
+        return self._json(self._encode(self._verifier.challenge(gate, body.scene)))
 
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
@@ -226,9 +267,10 @@ class Server:
         words = "ready" if status.ready else "\n".join(status.not_ready)
         return web.Response(text=words + "\n", status=200 if status.ready else 503)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
         """`GET /metrics`."""
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+        body, kind = self._metrics.page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""

@@ -6,18 +6,19 @@ from typing import Literal
 import msgspec
 
 from edge.faces import Faces
-from edge.hotpath.normalise import CohortPoint
+from edge.hotpath.rates import CohortPoint
 from edge.protocol.records import Words
 
 
 class PackShown(msgspec.Struct, frozen=True):
-    """The face pack in use, and what it is good for."""
+    """The face pack in use, and what it is good for; `pad` is the pack that finds attacks."""
 
     id: str
     title: str
     licence: str
     embedder: str
     notes: Words
+    pad: str = ""
 
 
 class SceneFace(msgspec.Struct, frozen=True, kw_only=True):

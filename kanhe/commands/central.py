@@ -18,12 +18,14 @@ import aiohttp
 import orjson
 import uvloop
 
-from central.config import CentralConfig, load_central_config
+from central.config import CentralConfig, check_central, load_central_config
 from edge.access.tls import client_context
 from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
+from kanhe.commands.city import add_city
+from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
@@ -44,6 +46,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     authority = nouns.add_parser("authority", help="the local authority that devices install")
     add_authority_arguments(authority)
     authority.set_defaults(run=run_authority)
+    check = nouns.add_parser("check-config", help="explain a configuration")
+    check.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    check.set_defaults(run=run_check_config)
     account = nouns.add_parser("account", help="who signs in to the platform's pages")
     add_account_arguments(account)
     _add_reach(account)
@@ -54,6 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         command.add_argument("--pack", required=True, help="id of the pack")
         _add_reach(command)
         command.set_defaults(run=run_references)
+    add_city(nouns)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
         verbs = _verbs_of(group)
@@ -80,6 +86,10 @@ def run_authority(args: argparse.Namespace) -> int:
 
     config = load_central_config(args.config)
     return show_authority(wire_of(config, insecure=False), config.port, args.out)
+def run_check_config(args: argparse.Namespace) -> int:
+    """Explain what is wrong; print the configuration as it would be used if nothing is."""
+    config = load_central_config(args.config, os.environ)
+    return show_findings(check_central(config), config)
 
 
 def run_account(args: argparse.Namespace) -> int:
@@ -101,7 +111,7 @@ def _verbs_of(
 
 def run_platform(args: argparse.Namespace) -> int:
     """Run the platform."""
-    config = load_central_config(args.config)
+    config = load_central_config(args.config, os.environ)
     set_up_logs(config.log_level)
     os.environ.setdefault("NUMBA_CACHE_DIR", str((config.packs_folder / "kernels").resolve()))
     from central.app import run_central
@@ -145,6 +155,13 @@ def _fields(args: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def _degrees(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} isn't degrees: write 29.868, not 29°52'") from None
+
+
 def _file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -165,9 +182,10 @@ _NOUNS = {
     "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
     "policy": "scenes and their rules", "node": "enrol and revoke nodes",
     "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
-    "status": "what the platform holds",
+    "status": "what the platform holds", "snapshot": "what a node begins with",
 }
-_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason"}
+_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
+             "lat", "lon"}
 _Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
 _ADMIN: tuple[_Row, ...] = (
     ("holder", "add", (), ("name", "number"),
@@ -192,6 +210,9 @@ _ADMIN: tuple[_Row, ...] = (
      lambda a: ("PUT", f"/v1/policies/{quote(a.scene)}?reason={quote(a.reason)}", _file(a.file))),
     ("node", "code", (), (), lambda _: _json("POST", "/v1/node-codes")),
     ("node", "list", (), (), lambda _: _json("GET", "/v1/nodes")),
+    ("node", "place", ("id",), ("lat", "lon"),
+     lambda a: _json("PUT", f"/v1/nodes/{quote(a.id)}/place", lat=_degrees(a.lat),
+                     lon=_degrees(a.lon))),
     ("node", "revoke", ("id",), ("reason",), _revoke("nodes")),
     ("gate", "add", (), ("label", "scenes", "node"),
      lambda a: _json("POST", "/v1/gates", label=a.label, scenes=a.scenes.split(","),
@@ -201,6 +222,7 @@ _ADMIN: tuple[_Row, ...] = (
     ("wallet", "code", ("holder_id",), (),
      lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
     ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
+    ("snapshot", "make", (), (), lambda _: _json("POST", "/v1/snapshots")),
     ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),
     ("status", "show", (), (), lambda _: _json("GET", "/v1/status")),
 )

@@ -10,17 +10,17 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs
 
-import msgspec
 import orjson
 import uvloop
 
 from edge.access.tls import client_context
-from edge.config import EdgeConfig, load_config
+from edge.config import EdgeConfig, check_edge, load_config
 from edge.errors import ConfigError
 from edge.front import accounts_of, wire_of
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, keep_account
 from kanhe.authority import add_authority_arguments, show_authority
+from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
 
@@ -56,11 +56,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run_check_config(args: argparse.Namespace) -> int:
-    """Print the configuration as it would be used."""
+    """Explain what is wrong; print the configuration as it would be used if nothing is."""
     config = load_config(args.config, os.environ)
-    tree = msgspec.to_builtins(config, enc_hook=str)
-    sys.stdout.buffer.write(orjson.dumps(tree, option=orjson.OPT_INDENT_2) + b"\n")
-    return 0
+    return show_findings(check_edge(config), config)
 
 
 def run_edge(args: argparse.Namespace) -> int:
@@ -93,7 +91,7 @@ def run_enrol(args: argparse.Namespace) -> int:
     if not url or not code:
         raise ConfigError("give the whole link of the administrator's page, or --url and --code")
     config = _prepare(args)
-    from edge.app import META_CENTRAL_AUTHORITY, META_CENTRAL_URL, open_store
+    from edge.parts import META_CENTRAL_AUTHORITY, META_CENTRAL_URL, open_store
     from edge.sync.client import CentralClient
     from edge.sync.enrol import enrol, learn_authority
 
@@ -130,7 +128,7 @@ def run_renew_references(args: argparse.Namespace) -> int:
         OperatingError: Nothing was changed; the message says why.
     """
     config = _prepare(args)
-    from edge.app import open_store
+    from edge.parts import open_store
 
     if not (config.data_dir / "cache").is_dir():
         raise ConfigError(f"{config.data_dir} is no node's data folder: say --config")

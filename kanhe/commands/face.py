@@ -1,4 +1,4 @@
-"""`kanhe face compare` and `face pairs`: what a pack says of pictures."""
+"""`kanhe face compare`, `face pairs` and `face identify`: what a pack says of pictures."""
 
 import argparse
 import csv
@@ -19,6 +19,7 @@ from edge.models.operating import pack_points
 from kanhe.calibration.gather import Images, Judged, judge_images, read_pairs
 from kanhe.calibration.measure import Measurer, fold_accuracy
 from kanhe.calibration.score import pair_scores, score_images
+from kanhe.identify import add_action
 from kanhe.packs import open_pack
 from kanhe.progress import show_progress
 
@@ -38,6 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pairs.add_argument("--root", type=Path, metavar="DIR", help="folder that paths begin in")
     pairs.add_argument("--out", type=Path, metavar="F", help="write the rows here")
     pairs.set_defaults(run=run_pairs)
+    add_action(actions)
     for action in (compare, pairs):
         action.add_argument("--pack", default=PACK_ID, metavar="P")
 

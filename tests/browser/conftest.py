@@ -6,12 +6,15 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import pytest_asyncio
+import simplejpeg
 
 from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
-from kanhe.demo.frames import face_frame, phone_frame
+from kanhe.demo.frames import FRAME_SIZE, face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -28,6 +31,7 @@ class Stage:
     def __init__(self, city: City, playwright, folder: Path) -> None:
         self.city, self._playwright, self._folder = city, playwright, folder
         self._browsers = []
+        self._heads: dict[str, list[bytes]] = {}
 
     @property
     def node(self) -> str:
@@ -48,13 +52,23 @@ class Stage:
                     step = step_at(at + index / FPS)
                     if kind == "code":
                         film.write(self._phone(key, step))
-                    elif index == 0:
-                        still = face_frame(load_portrait(person), seed=3)
-                        film.write(still)
                     else:
-                        film.write(still)
+                        film.write(self._swaying(person)[index % FPS])
                 at += seconds
         return path
+
+    def _swaying(self, person) -> list[bytes]:
+        """Give a second of a head that sways: the node takes a still film for what it is."""
+        if person.key not in self._heads:
+            still = simplejpeg.decode_jpeg(face_frame(load_portrait(person), seed=3))
+            turns = np.linspace(0, 2 * np.pi, FPS, endpoint=False)
+            shifts = (np.float32([[1, 0, 9 * np.sin(turn)], [0, 1, 5 * np.sin(2 * turn)]])
+                      for turn in turns)
+            self._heads[person.key] = [
+                simplejpeg.encode_jpeg(cv2.warpAffine(
+                    still, shift, FRAME_SIZE, borderMode=cv2.BORDER_REPLICATE), 88)
+                for shift in shifts]
+        return self._heads[person.key]
 
     def _phone(self, key: str, step: int) -> bytes:
         held = getattr(self, "_held", {})

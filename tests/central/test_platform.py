@@ -192,6 +192,7 @@ async def test_policies_are_versioned_and_checked(desk):
     assert (changed["version"], changed["steps_back"]) == (policy["version"] + 1, 2)
     for wrong in ({"accepts": ["nothing"]}, {"steps_back": 99}, {"odd": 1}, {"fmr_max": 0.0},
                   {"fmr_max": 1.0}, {"fnmr_max": 0.0}, {"fnmr_max": 1.1},
+                  {"challenge_open_s": 0}, {"challenge_actions": 3}, {"challenge": "maybe"},
                   {"reference_age_max_days": 0}):
         assert (await desk.call("PUT", path, {**policy, **wrong}))[0] == 422
 

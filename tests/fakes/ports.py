@@ -6,6 +6,7 @@ import numpy as np
 
 from edge.errors import ImageError, JournalError
 from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.liveness import Pose
 from edge.hotpath.qr.reading import CodeReading
 from edge.hotpath.rates import Point
 from edge.hotpath.reasons import Reason
@@ -38,7 +39,10 @@ class FakeFace:
     """Sees faces in pictures whose first pixel names them; see `picture_of`."""
 
     pack_id = PACK
-    pad = "not_checked"
+
+    def __init__(self) -> None:
+        self.checks: dict[str, bool] = {}
+        self.track: tuple[Pose, ...] = ()
 
     def probe(self, images: Sequence[bytes]) -> Probe | ProbeFault:
         name = images[0][-1]
@@ -47,9 +51,9 @@ class FakeFace:
         if name == 1:
             return ProbeFault(Reason.FACE_MULTIPLE)
         if name == 2:
-            return ProbeFault(Reason.FACE_QUALITY_LOW, "pose")
+            return ProbeFault(Reason.FACE_QUALITY_LOW, "yaw")
         return Probe(pack=PACK, template=template_of(name), quality=1.0, components={},
-                     pad=self.pad)
+                     checks=self.checks, track=self.track)
 
 
 def template_of(name: int) -> np.ndarray:

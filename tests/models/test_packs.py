@@ -73,7 +73,7 @@ def test_a_folder_with_a_manifest_is_a_pack(tmp_path):
     assert view.features.shape == (512,)
     assert np.linalg.norm(view.features) == pytest.approx(1)
     assert (view.width, view.height) == (640, 384)
-    assert view.thumb.shape == (32, 32)
+    assert view.thumb.shape == (64, 64)
     assert engine.threshold(1e-3) == (0.5, 1e-3)
 
 

@@ -128,19 +128,19 @@ class Desk:
 
     def call(self, scene: str = "code", *, code: str | None = None, frame: bytes | None = None,
              face: int | None = None, request: str = "", gate: GateRecord = GATE,
-             deadline_s: float | None = None) -> VerificationCall:
+             deadline_s: float | None = None, challenge: str | None = None) -> VerificationCall:
         if code is None and frame is None:
             code = self.code()
         return VerificationCall(
             gate=gate, scene=scene, request_id=request or f"r{next(self.requests)}",
-            presentation=code, code_image=frame, challenge_id=None,
+            presentation=code, code_image=frame, challenge_id=challenge,
             face_images=() if face is None else (picture_of(face),),
             deadline_s=time.monotonic() + 5 if deadline_s is None else deadline_s)
 
     def capture(self, verification_id: str, face: int, gate: GateRecord = GATE,
-                request: str = "") -> CaptureCall:
+                request: str = "", challenge: str | None = None) -> CaptureCall:
         return CaptureCall(
-            gate=gate, verification_id=verification_id, challenge_id=None,
+            gate=gate, verification_id=verification_id, challenge_id=challenge,
             request_id=request or f"r{next(self.requests)}", face_images=(picture_of(face),),
             deadline_s=time.monotonic() + 5)
 

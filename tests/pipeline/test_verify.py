@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from edge.errors import CapacityError, ImageError, JournalError
+from edge.hotpath.liveness import Pose
 from edge.hotpath.reasons import REASONS, Reason
 from edge.pipeline.calls import (
     DeadlineMissed,
@@ -21,6 +22,7 @@ from edge.protocol.records import Status
 from tests.fakes.ports import BrokenJournal
 from tests.pipeline.desk import (
     BLURRED,
+    GATE,
     MANY,
     NOBODY,
     NOW,
@@ -40,10 +42,9 @@ def desk(tmp_path):
 
 
 LATER = {
-    Reason.CARD_MISMATCH, Reason.CHALLENGE_FAILED, Reason.CHALLENGE_EXPIRED, Reason.NOBODY,
-    Reason.OPERATOR_ACCEPTED, Reason.OPERATOR_REJECTED,
+    Reason.CARD_MISMATCH, Reason.NOBODY, Reason.OPERATOR_ACCEPTED, Reason.OPERATOR_REJECTED,
 }
-"""Reasons whose calls this node doesn't serve: cards, challenges, 1:N, operators' decisions."""
+"""Reasons whose calls this node doesn't serve: cards, 1:N, operators' decisions."""
 
 
 def altered(code: str) -> str:
@@ -53,6 +54,14 @@ def altered(code: str) -> str:
 async def spent_before(desk):
     await desk.verifier.verify(desk.call())
     return {}
+
+
+def challenged(desk, turns_deg):
+    """Ask for a challenge and let the face answer it by these turns."""
+    desk.policy("face", challenge="required")
+    desk.face.track = tuple(Pose(turn, turn, 0.0, 0.0, 0.1) for turn in turns_deg)
+    shown = desk.verifier.challenge(GATE, "face")
+    return {"scene": "face", "face": OWNER, "challenge": shown.challenge_id}
 
 
 REACHED = {
@@ -81,7 +90,10 @@ REACHED = {
     Reason.REFERENCE_MISSING: lambda d: d.put(
         PutCredential(d.credential(holder_id=bytes(16)))) or {"scene": "face", "face": OWNER},
     Reason.PACK_UNFIT: lambda d: d.policy("face", fmr_max=1e-4) or {"scene": "face", "face": OWNER},
-    Reason.ATTACK_DETECTED: lambda d: setattr(d.face, "pad", "failed")
+    Reason.ATTACK_DETECTED: lambda d: setattr(d.face, "checks", {"passive": False})
+    or {"scene": "face", "face": OWNER},
+    Reason.CHALLENGE_FAILED: lambda d: challenged(d, [0.0] * 6),
+    Reason.CHALLENGE_EXPIRED: lambda d: d.policy("face", challenge="required")
     or {"scene": "face", "face": OWNER},
     Reason.NO_MATCH: lambda d: {"scene": "face", "face": STRANGER},
 }

@@ -3,8 +3,9 @@ import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const NAMES = {
-  eye_distance: ["人脸大小", "size"], sharpness: ["清晰度", "sharpness"], exposure: ["曝光", "exposure"],
-  pose: ["姿态", "pose"], mirror: ["完整度", "completeness"],
+  eye_distance: ["人脸大小", "size"], margin: ["完整度", "margin"], under_exposure: ["亮度", "light"],
+  over_exposure: ["防过曝", "glare"], contrast: ["对比度", "contrast"], sharpness: ["清晰度", "sharpness"],
+  yaw: ["左右角度", "turn"], pitch: ["俯仰", "tilt"], roll: ["歪头", "lean"], mirror: ["对称度", "symmetry"],
 };
 
 $("photo")?.addEventListener("change", () => {

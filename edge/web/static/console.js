@@ -12,7 +12,7 @@ import { make, pick, t } from "./words.js";
 
 const LOOK_MS = 140;
 const BURST = 3;
-const BURST_MS = 110;
+const BURST_MS = 250; // three frames span half a second: a living head has moved by then
 const TRUST_MS = 2_000;
 const SHIFT_MS = 8_000;
 const FACE_MS_MAX = 58_000;

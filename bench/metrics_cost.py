@@ -1,0 +1,145 @@
+"""`metrics-cost`: what counting and watching an answer costs, as a share of a verification.
+
+- Ours: CPU time of everything a node does with an answer for metrics and signals, on the records
+  of real verifications.
+- Theirs: CPU time of the same code-only verifications without it, in process, without HTTP: code,
+  store, guard, durable journal, answer; 32 at once.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.harness import Result
+from bench.harness_http import SCENE, credential_id, epoch_keys, fill
+from edge.audit.journal import FileJournal
+from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.store import LmdbStore
+from edge.capture.reader import FrameReader
+from edge.clock import SystemClock
+from edge.hotpath.keys import DerivedKeys, KeyRing
+from edge.hotpath.trust import Trust
+from edge.hotpath.wallet import derive_wallet_keys, make_presentation
+from edge.imaging import DEFAULT_LIMITS
+from edge.metrics import NodeMetrics
+from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.calls import VerificationCall
+from edge.pipeline.ids import RandomIds
+from edge.pipeline.verify import Verifier
+from edge.pipeline.workers import WorkerPool
+from edge.protocol.journal import VerificationRecord
+from edge.protocol.kh1 import SUITE_COMPACT, key_epoch_of, step_at
+from edge.protocol.records import Disclosure, GateRecord, ScenePolicy, Words
+from edge.watching import Watching
+
+NAME = "metrics-cost"
+CREDENTIALS, AT_ONCE, ROUNDS = 4_000, 32, 9
+GATE = GateRecord(gate_id="bench", scenes=(SCENE,), secret_hash=bytes(32))
+_Seen = list[tuple[VerificationRecord, Mapping[str, float]]]
+
+
+class _Kept:
+    """Keeps what is observed."""
+
+    def __init__(self) -> None:
+        self.seen: _Seen = []
+
+    def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
+        self.seen.append((record, timings_ms))
+
+
+def run(small: bool) -> Result:
+    """Measure; small cuts credentials and rounds."""
+    count, rounds = (400, 3) if small else (CREDENTIALS, ROUNDS)
+    with tempfile.TemporaryDirectory() as folder:
+        kept, theirs = asyncio.run(_verify(Path(folder), count, rounds))
+    ours = [_observe(kept.seen) for _ in range(rounds)]
+    ours_us, theirs_us = (median(times) * 1e6 for times in (ours, theirs))
+    return Result(
+        measure=NAME, ours=round(ours_us, 3), theirs=round(theirs_us, 3), unit="us",
+        ratio=round(ours_us / theirs_us, 4), n=count * rounds,
+        against="CPU of a code-only verification in process, without HTTP and without metrics",
+        settings={"credentials": count, "at_once": AT_ONCE, "rounds": rounds},
+    )
+
+
+def _observe(seen: _Seen) -> float:
+    """Give CPU seconds an answer."""
+
+    async def note(_: str, __: dict[str, str | int | float]) -> None:
+        raise RuntimeError("an accepted code raised a signal")
+
+    metrics = NodeMetrics("bench", lambda: {SCENE})
+    watching = Watching(note, metrics.signal)
+    start = time.process_time()
+    for record, timings_ms in seen:
+        metrics.observed(record, timings_ms)
+        watching.saw(record, timings_ms)
+    metrics.page()
+    return (time.process_time() - start) / len(seen)
+
+
+async def _verify(folder: Path, count: int, rounds: int) -> tuple[_Kept, list[float]]:
+    """Verify every credential once a round; give what was observed and CPU seconds a call."""
+    fill(folder, count)
+    key, kept = load_or_create_node_key(folder / "node.key"), _Kept()
+    verifier, close = _verifier(folder, key, kept)
+    epoch = DerivedKeys(epoch_keys(key_epoch_of(step_at(time.time()))))
+    wallets = [derive_wallet_keys(epoch, SUITE_COMPACT, credential_id(n)) for n in range(count)]
+    times: list[float] = []
+    first = step_at(time.time())
+    try:
+        for turn in range(rounds):
+            # A later step each round, so that no code is a replay.
+            calls = _calls(turn, [make_presentation(keys, first + turn) for keys in wallets])
+            start = time.process_time()
+            await asyncio.gather(*(_some(verifier, calls[n::AT_ONCE]) for n in range(AT_ONCE)))
+            times.append((time.process_time() - start) / count)
+    finally:
+        close()
+    return kept, times
+
+
+def _calls(turn: int, codes: list[str]) -> list[VerificationCall]:
+    return [
+        VerificationCall(
+            gate=GATE, scene=SCENE, request_id=f"{turn}-{n}", presentation=code, code_image=None,
+            face_images=(), challenge_id=None, deadline_s=time.monotonic() + 60)
+        for n, code in enumerate(codes)
+    ]
+
+
+async def _some(verifier: Verifier, calls: list[VerificationCall]) -> None:
+    for call in calls:
+        await verifier.verify(call)
+
+
+def _verifier(folder: Path, key: NodeKey, kept: _Kept) -> tuple[Verifier, Any]:
+    day, now = key_epoch_of(step_at(time.time())), int(time.time())
+    policy = ScenePolicy(
+        scene=SCENE, version=1, title=Words("", ""), accepts=("resident_id",), face="off",
+        disclose=(Disclosure("name", "name"),), steps_back=9, steps_ahead=2 * ROUNDS)
+    trust = Trust(
+        node_id="bench", log="bench", policies={SCENE: policy}, gates={"bench": GATE},
+        keys=KeyRing.derive(epoch_keys(d) for d in (day - 1, day, day + 1)), mode="online",
+        keys_as_of_s=now, status_as_of_s=now)
+    store = LmdbStore(folder / "cache", key.derive)
+    guard = LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
+    journal, pool = FileJournal(folder / "journal", key.signing), WorkerPool("bench", 1, 1)
+    unused: Any = None  # a scene without a face never asks the engine
+    verifier = Verifier(
+        trust=lambda: trust, clock=SystemClock(lambda: 0.0), cache=store, guard=guard,
+        journal=journal, reader=FrameReader(), face=unused,
+        rates=unused, code_pool=pool, face_pool=pool,
+        observer=kept, new_id=RandomIds(), monotonic=time.monotonic, image_limits=DEFAULT_LIMITS,
+        answers_kept_s=600.0)
+
+    def close() -> None:
+        for part in (pool, journal, guard, store):
+            part.close()
+
+    return verifier, close

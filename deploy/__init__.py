@@ -1,0 +1,1 @@
+"""What is needed to run Kanhe beside its programs; only the dashboards are code."""

@@ -1,0 +1,1 @@
+"""Grafana dashboards as typed code: `python -m deploy.dashboards` writes `deploy/grafana`."""

@@ -1,0 +1,1 @@
+"""The gallery: every reference that may be identified, searched as a whole."""

@@ -1,0 +1,138 @@
+"""The node's parts that live in its data folder, and its way to the platform, as configured.
+
+- Each function opens one part or says what is wrong and what to do.
+- Not here: how they are wired together (edge.app).
+"""
+
+import ssl
+import time
+from pathlib import Path
+
+from edge.access.tls import client_context
+from edge.audit.journal import FileJournal, JournalOptions
+from edge.bootstrap import SnapshotBuilder
+from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.store import LmdbStore
+from edge.config import EdgeConfig
+from edge.errors import ConfigError
+from edge.faces import pack_to_serve
+from edge.imaging import ImageLimits
+from edge.models.convert import PACK_ID, Progress, ensure_default_pack
+from edge.models.engine import FaceEngine
+from edge.models.shelf import find_pack
+from edge.node_key import NodeKey, load_or_create_node_key
+from edge.protocol.kh1 import step_at
+from edge.sync.client import CentralClient
+from edge.sync.state import load_enrolment
+
+META_CENTRAL_URL = "app.central_url"
+META_CENTRAL_AUTHORITY = "app.central_authority"
+STEPS_AHEAD_MAX = 2
+"""Of the restart's own window, where no policy is held yet."""
+
+
+def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
+    """Open key and store of a data folder, making them if they aren't there.
+
+    Raises:
+        OperatingError: Key file or store is damaged; the message says what to do.
+    """
+    key = load_or_create_node_key(config.data_dir / "node.key")
+    return key, LmdbStore(config.data_dir / "cache", key.derive)
+
+
+def open_client(config: EdgeConfig, store: LmdbStore) -> CentralClient:
+    """Open the way to the central platform of an enrolled node.
+
+    Raises:
+        ConfigError: The node isn't enrolled, or the authority can't be read.
+    """
+    enrolment, url = load_enrolment(store), _central_url(config, store)
+    if enrolment is None or not url:
+        raise ConfigError(
+            f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
+            f"folder {config.data_dir}"
+        )
+    return CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+
+
+def open_builder(config: EdgeConfig, key: NodeKey, store: LmdbStore) -> SnapshotBuilder:
+    """Prepare what takes snapshots in, for an enrolled node.
+
+    Raises:
+        ConfigError: The authority can't be read.
+    """
+    def token() -> str:
+        enrolment = load_enrolment(store)
+        assert enrolment is not None, "an enrolled node stays enrolled"
+        return enrolment.token
+
+    return SnapshotBuilder(
+        url=_central_url(config, store), token=token, authority=_authority(config, store),
+        key=key, store=store, folder=config.data_dir / "bootstrap")
+
+
+def _central_url(config: EdgeConfig, store: LmdbStore) -> str:
+    return config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
+
+
+def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
+    """Whom to believe at the central platform: its own authority, or the system's roots."""
+    if not url.startswith("https:"):
+        return None
+    return client_context(_authority(config, store))
+
+
+def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
+    path = config.central.authority
+    try:
+        return path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
+    except OSError as error:
+        raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
+
+
+def open_face(
+    config: EdgeConfig, store: LmdbStore, progress: Progress
+) -> tuple[Path, FaceEngine]:
+    """Open the face pack to serve with, making the default one if it isn't there; and its folder.
+
+    Raises:
+        PackError: There is no such pack, or it is damaged.
+    """
+    pack = pack_to_serve(config.face_pack, config.face_pack_previous, store.references_held)
+    if pack == PACK_ID:
+        ensure_default_pack(config.packs_folder, progress)
+    folder = find_pack(config.packs_folder, pack)
+    pad = find_pack(config.packs_folder, config.pad_pack) if config.pad_pack else None
+    return folder, FaceEngine(folder, image_limits_of(config), pad_folder=pad)
+
+
+def image_limits_of(config: EdgeConfig) -> ImageLimits:
+    """Give the bounds of an image."""
+    return ImageLimits(
+        bytes_max=config.limits.image_bytes_max, pixels_max=config.limits.image_pixels_max)
+
+
+def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
+    """Open the journal.
+
+    Raises:
+        JournalError: It is damaged or can't be written.
+    """
+    options = JournalOptions(segment_bytes=config.journal.segment_bytes,
+                             retire_age_s=config.journal.retire_days * 86_400)
+    return FileJournal(config.data_dir / "journal", key.signing, options)
+
+
+def open_guard(
+    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal
+) -> LmdbReplayGuard:
+    """Open the replay guard; a node whose journal is empty has nothing spent yet.
+
+    Raises:
+        StoreError: It can't be opened.
+    """
+    ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
+    floor = step_at(time.time()) + ahead if journal.size else 0
+    return LmdbReplayGuard(
+        config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)

@@ -1,0 +1,100 @@
+"""Dashboards: generated from code, and every query returns data of a real node."""
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from deploy.dashboards.__main__ import BOARDS, generated
+from tests.observability.conftest import DEPLOY
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+VARIABLES = {"$__rate_interval": "10s", "$site": ".*", "$instance": ".*"}
+
+
+def substituted(expr: str) -> str:
+    for name, value in VARIABLES.items():
+        expr = expr.replace(name, value)
+    assert "$" not in expr, expr
+    return expr
+
+
+@pytest.mark.parametrize("path", sorted(generated()), ids=lambda path: path.name)
+async def test_the_committed_file_is_what_the_code_makes(path):
+    assert path.read_bytes() == generated()[path], "python -m deploy.dashboards"
+
+
+async def test_no_other_dashboard_lies_around():
+    assert set((DEPLOY / "grafana" / "dashboards").iterdir()) == set(generated())
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+async def test_panels_have_places_of_their_own_and_ids(board):
+    panels = json.loads(generated()[DEPLOY / "grafana" / "dashboards" / f"{board.uid}.json"])[
+        "panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                 for y in range(place["y"], place["y"] + place["h"])}
+        assert max(x for x, _ in cells) < 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+async def test_every_query_returns_data_of_a_real_node(monitored, board):
+    empty = []
+    for title, target in board.targets():
+        found = await monitored.query(substituted(target.expr))
+        values = [sample["value"][1] for sample in found]
+        if not values or all(value == "NaN" for value in values):
+            empty.append(f"{title}: {target.expr}")
+        for name in re.findall(r"{{(\w+)}}", target.legend):
+            if found and name not in found[0]["metric"]:
+                empty.append(f"{title}: no label {name}")
+    assert not empty, "\n".join(empty)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+async def test_every_choice_at_the_top_has_values(monitored, board):
+    for variable in board.variables:
+        metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable.query).groups()
+        found = await monitored.query(substituted(metric))
+        assert {sample["metric"][label] for sample in found}
+
+
+async def test_exemplars_lead_to_answers_that_were_given(monitored):
+    found = await monitored.ask(
+        "query_exemplars", query="kanhe_verification_seconds_bucket", start="0", end="2000000000")
+    ids = {exemplar["labels"]["verification_id"] for series in found
+           for exemplar in series["exemplars"]}
+    assert ids
+    assert ids <= {answer["verification_id"] for answer in monitored.answers}
+
+
+async def test_the_metrics_agree_with_the_answers(monitored):
+    await monitored.traffic(0.1)
+    want = {}
+    for answer in monitored.answers:
+        key = (answer["decision"], answer["reason"])
+        want[key] = want.get(key, 0) + 1
+    for _ in range(40):
+        found = await monitored.query("sum by (decision, reason) (kanhe_verifications_total)")
+        got = {(sample["metric"]["decision"], sample["metric"]["reason"]):
+               int(float(sample["value"][1])) for sample in found}
+        if got == want:
+            break
+        await asyncio.sleep(0.1)
+    assert got == want
+
+
+async def test_replays_and_late_codes_of_the_traffic_became_signals_at_node_and_centre(monitored):
+    for metric in ("kanhe_signals_total", "kanhe_central_signals_total"):
+        found = await monitored.query(f"{metric} > 0")
+        assert {"replay", "late_code", "forged_codes"} <= {
+            sample["metric"]["signal"] for sample in found}, metric
+    taken = await monitored.city.admin("GET", "/v1/journal?limit=1000")
+    assert "signal.replay" in {record.get("event") for record in taken["records"]}
