@@ -78,8 +78,8 @@ def fill(folder: Path, count: int) -> None:
     store.close()
 
 
-def node_application(folder: Path) -> web.Application:
-    """Build the node's HTTP surface on a filled folder."""
+def node_application(folder: Path, store: LmdbStore | None = None) -> web.Application:
+    """Build the node's HTTP surface on a filled folder, or on its store that is open already."""
     key = load_or_create_node_key(folder / "node.key")
     day = key_epoch_of(step_at(time.time()))
     policy = ScenePolicy(
@@ -94,7 +94,7 @@ def node_application(folder: Path) -> web.Application:
         keys=KeyRing.derive(epoch_keys(d) for d in (day - 1, day, day + 1)), mode="online",
         keys_as_of_s=now, status_as_of_s=now,
     )
-    store = LmdbStore(folder / "cache", key.derive)
+    store = store or LmdbStore(folder / "cache", key.derive)
     metrics = NodeMetrics("bench")
     pool = WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
