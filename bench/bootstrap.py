@@ -10,6 +10,7 @@
 import asyncio
 import base64
 import os
+import resource
 import shutil
 import tempfile
 import time
@@ -102,6 +103,7 @@ async def _measure(central: Serving, folder: Path, holders: int) -> Result:
     await asyncio.sleep(WARM_S)
     idle, gate.taken_s = gate.taken_s, []
     memory = asyncio.create_task(_watch())
+    used = _children_cpu_s()
     start = time.perf_counter()
     built = await builder.build(
         BuildOrder(base=believer.base, feed_keys=believer.feed_keys))
@@ -123,6 +125,7 @@ async def _measure(central: Serving, folder: Path, holders: int) -> Result:
         why="" if complete and not gate.wrong else f"{held} held, {gate.wrong} wrong answers",
         settings={
             "holders": holders, "credentials": 3 * holders, "cores": os.cpu_count(),
+            "builder_cpu_s": round(_children_cpu_s() - used, 2),
             "adopting_s": round(end - adopting, 3), "snapshot_mib": _mib(central.snapshot_bytes),
             "store_mib": _mib(store_bytes), "rss_anon_mib": _mib(peak),
             "node_rss_anon_mib": _mib(rss_anon_bytes(os.getpid())),
@@ -163,6 +166,11 @@ async def _watch() -> int:
 async def _ended(task: "asyncio.Task[int]") -> int:
     task.cancel()
     return await task
+
+
+def _children_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _p99_ms(taken_s: list[float]) -> float:

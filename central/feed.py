@@ -4,12 +4,18 @@
   kept, for its fingerprint pins every node.
 - A batch says how many changes there are at the time it is signed, in one transaction with
   the changes it carries.
+- Changes with personal data are sealed under the feed key of the moment; what withdraws isn't, so
+  that it is read whatever keys a node has.
 """
+
+import os
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 
+from central import feed_keys
 from central.errors import Gone
 from central.keys import ROLES, PlatformKeys
 from central.schema import Counter, FeedChange
@@ -20,15 +26,20 @@ from edge.protocol.feed import (
     Change,
     ChangeBatch,
     Envelope,
+    PutCredential,
+    PutReference,
     RoleKeys,
     Root,
+    SealedChange,
     Signature,
+    change_bound,
     key_id,
     signed_bytes,
 )
 
 ROOT_LIFE_S = 10 * 365 * 86_400
 BATCH_LIFE_S = 300
+NONCE_BYTES = 12
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 BEGINS = "changes_from"
 """Counter: number of the oldest change kept; none = 0."""
@@ -71,14 +82,24 @@ def batch(tx: Transaction, log: str, cursor: int) -> ChangeBatch:
         .limit(CHANGES_MAX)
     )
     changes: list[Change] = []
+    key = feed_keys.current(tx)
+    aead = AESGCM(feed_keys.secret(tx, key))
     total = 0
     for row in rows:
         data = tx.keys.open(f"change/{row.number}", row.sealed)
         total += len(data)
         if changes and total > BATCH_BYTES_MAX:
             break
-        changes.append(_CHANGE.decode(data))
+        change = _CHANGE.decode(data)
+        if isinstance(change, PutCredential | PutReference):
+            change = _sealed(data, aead, key, change_bound(log, row.number))
+        changes.append(change)
     return ChangeBatch(
         format=FORMAT, log=log, first=first, head=head, issued_s=tx.now_s,
         expires_s=tx.now_s + BATCH_LIFE_S, changes=tuple(changes),
     )
+
+
+def _sealed(data: bytes, aead: AESGCM, key: int, bound: bytes) -> SealedChange:
+    nonce = os.urandom(NONCE_BYTES)
+    return SealedChange(key, nonce + aead.encrypt(nonce, data, bound))

@@ -61,6 +61,11 @@ def feed_key_info(node_id: str, version: int) -> bytes:
     return b"kanhe/feed/feed-key/1/%d/" % version + node_id.encode()
 
 
+def change_bound(log: str, number: int) -> bytes:
+    """Give what a sealed change is bound to: its log and place in it."""
+    return b"kanhe/feed/change/1\x00%d/" % number + log.encode()
+
+
 class Signature(msgspec.Struct, frozen=True):
     """An Ed25519 signature (64 bytes) by the key with this id (SHA-256 of it, hex)."""
 
@@ -151,9 +156,20 @@ class EpochsChanged(msgspec.Struct, frozen=True, tag="epochs_changed"):
     newest: int
 
 
+class SealedChange(msgspec.Struct, frozen=True, tag="sealed"):
+    """A change with personal data, sealed under a feed key (AES-256-GCM).
+
+    `sealed` is a nonce of 12 bytes ‖ ciphertext of the change's MessagePack, bound to log and
+    number by `change_bound`. Only on the way: it is opened before it is believed.
+    """
+
+    key: int
+    sealed: bytes
+
+
 Change = (
     PutCredential | DropCredential | PutReference | DropReference | PutStatus
-    | PutPolicy | DropPolicy | PutGate | EpochsChanged
+    | PutPolicy | DropPolicy | PutGate | EpochsChanged | SealedChange
 )
 
 

@@ -117,7 +117,7 @@ class Believer:
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, batch = self.base.feed(now).changes(data, now)
+        feed, batch = self.base.feed(now).changes(data, now, self._feed_keys)
         trust = self.trust.with_changes(
             batch.changes, cursor=feed.mark.cursor, head=batch.head, issued_s=batch.issued_s)
         await self._worker.run(

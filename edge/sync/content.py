@@ -20,6 +20,7 @@ from edge.protocol.feed import (
     PutPolicy,
     PutReference,
     PutStatus,
+    SealedChange,
     SealedEpoch,
 )
 from edge.sync.envelope import Refusal, Rule
@@ -86,6 +87,8 @@ def _fits(change: Change) -> bool:
             return _name(scene)
         case PutGate(gate=gate):
             return _name(gate.gate_id) and len(gate.secret_hash) == HASH_BYTES
+        case SealedChange():
+            return False
         case _:
             return True
 

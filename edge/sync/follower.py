@@ -29,7 +29,7 @@ from edge.protocol.feed import WAIT_S_MAX
 from edge.protocol.kh1 import DAY_S
 from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
-from edge.sync.envelope import Refusal
+from edge.sync.envelope import Refusal, Rule
 from edge.sync.ports import (
     Builder,
     Central,
@@ -125,7 +125,7 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self._last_contact_s: float | None = None
         self._last_error = self._last_rule = self._keys_error = ""
-        self._fresh_connection = True
+        self._fresh_connection, self._keys_wanted = True, False
         self._root_at = self._clock_at = self._keys_at = -math.inf
         self._taker = SnapshotTaker(builder, central, self._believer) if builder else None
 
@@ -206,7 +206,7 @@ class Follower:
     async def _renew_keys(self) -> None:
         moment = asyncio.get_running_loop().time()
         wanted = (
-            self._believer.mark.keys_pending
+            self._believer.mark.keys_pending or self._keys_wanted
             or self._believer.lacks_epoch(self._options.epochs_ahead)
             or bool(self._taker and self._taker.due and not self._believer.feed_keys))
         if not wanted or moment < self._keys_at:
@@ -218,7 +218,7 @@ class Follower:
             self._keys_error = str(error)
             _LOG.warning("keys.refused", extra={"why": self._keys_error})
             return
-        self._keys_error = ""
+        self._keys_error, self._keys_wanted = "", False
         _LOG.info("keys.believed", extra={
             "version": delivery.version, "key_epochs": self._believer.trust.keys.key_epochs})
 
@@ -250,7 +250,12 @@ class Follower:
             if self._taker is not None:
                 self._taker.gone()
             raise
-        batch = await self._believer.changes(data)
+        try:
+            batch = await self._believer.changes(data)
+        except Refusal as error:
+            # Sealed under a feed key that came with, or after, a node's revocation.
+            self._keys_wanted = error.rule is Rule.SEAL
+            raise
         self._succeeded()
         if batch.changes:
             _LOG.info("feed.believed", extra={"first": batch.first, "count": len(batch.changes)})

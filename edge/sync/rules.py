@@ -12,6 +12,9 @@
 - Pure: no I/O, no clock; `now` is a parameter.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from edge.protocol.feed import ChangeBatch, EpochsChanged, KeyDelivery, Root, root_fingerprint
@@ -25,9 +28,12 @@ from edge.sync.envelope import (
     parse_body,
     withdrawn,
 )
+from edge.sync.sealing import open_changes
 
 CLOCK_AHEAD_S_MAX = 300
 """How far the platform's clock may run before ours in what it signs."""
+
+NO_KEYS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,12 +166,20 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         """How far this node has believed."""
         return self.base.mark
 
-    def changes(self, data: bytes, now: float) -> tuple["TrustedFeed", ChangeBatch]:
-        """Believe a batch of changes, or an empty one as a sign of life.
+    def changes(
+        self, data: bytes, now: float, keys: Mapping[int, bytes] = NO_KEYS
+    ) -> tuple["TrustedFeed", ChangeBatch]:
+        """Believe a batch of changes, or an empty one as a sign of life; sealed ones are opened.
+
+        Args:
+            data: An envelope.
+            now: Unix seconds.
+            keys: Feed keys held, by version.
 
         Raises:
             Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`,
-                `log`, `future`, `expired`, `rollback`, `order`, `truncated`, `content`.
+                `log`, `future`, `expired`, `rollback`, `order`, `truncated`, `seal`,
+                `content`.
         """
         root, mark = self.base.root, self.base.mark
         check_root_alive(root, now)
@@ -175,6 +189,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
         check_log(batch.log, root.log)
         check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
         _check_order(batch, mark)
+        batch = open_changes(batch, keys)
         check_changes(batch.changes)
         cursor = batch.first + len(batch.changes)
         after = msgspec.structs.replace(

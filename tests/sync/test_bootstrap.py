@@ -11,6 +11,7 @@ from central import nodes, registry
 from central.app import application
 from central.config import CentralConfig
 from central.platform import Platform
+from central.registry import NewCredential
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.store import LmdbStore
 from edge.node_key import NodeKey
@@ -22,6 +23,8 @@ from edge.sync.follower import Follower, FollowerOptions
 from edge.sync.ports import BuildOrder
 from edge.sync.state import load_base, load_enrolment
 from kanhe.commands.city import credential_id, generate_city, holder_id
+from kanhe.demo.city import credentials_of
+from kanhe.demo.people import PEOPLE
 
 KEY = NodeKey(bytes(range(32)))
 HOLDERS = 40
@@ -269,3 +272,29 @@ async def test_revoked_node_makes_the_next_snapshot_be_sealed_anew(city, node):
     assert {part.key for part in before.parts} == {0, 1}
     assert {part.key for part in after.parts} == {0, 2}
     assert after.version == before.version + 1
+
+
+async def test_revoking_another_node_changes_the_feed_key_and_this_one_goes_on(city, node):
+    await node.start()
+    await node.online()
+    other = LmdbStore(node.folder / "other", KEY.derive)
+    client = CentralClient(city.url)
+    code = await city.platform.database.run(
+        lambda tx: nodes.node_code(tx, city.platform.root, 600))
+    thief = NodeKey(bytes(32))
+    enrolment = await enrol(client, other, code=code, name="other",
+                            sign_public=thief.sign_public, seal_public=thief.seal_public)
+    await client.close()
+    other.close()
+
+    def work(tx):
+        nodes.revoke_node(tx, enrolment.node_id, "stolen")
+        return registry.issue(tx, NewCredential(
+            holder_id=holder_id(1).hex(), type="resident_id",
+            fields=credentials_of(PEOPLE[0])["resident_id"]))
+
+    issued = bytes.fromhex(await city.platform.database.run(work))
+    async with asyncio.timeout(DEADLINE_S):
+        while node.store.credential(issued) is None:
+            await asyncio.sleep(0.02)
+    await node.online()
