@@ -11,6 +11,7 @@
 
 import os
 import shutil
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -42,7 +43,8 @@ from edge.protocol.records import ReferenceRecord, Status
 RUNS = 64
 """Runs of a table: of 6.7 million credentials each holds some 30 MB."""
 ID_BYTES = 16
-_LENGTHS = 4
+_HEAD = struct.Struct(">II")
+"""In a run: lengths of key and value, before them."""
 _CREDENTIALS, _STATUS, _POLICIES, _GATES, _META = (
     b"credentials", b"status", b"policies", b"gates", b"meta")
 _Pair = tuple[bytes, bytes]
@@ -178,8 +180,7 @@ class BulkStore:
         runs: dict[int, list[bytes]] = {}
         for key, sealed in rows:
             runs.setdefault(key[0] * RUNS >> 8, []).append(
-                len(key).to_bytes(_LENGTHS, "big") + len(sealed).to_bytes(_LENGTHS, "big")
-                + key + sealed)
+                _HEAD.pack(len(key), len(sealed)) + key + sealed)
         try:
             for run, pieces in runs.items():
                 with (self._runs / f"{table.decode()}-{run}").open("ab") as file:
@@ -193,10 +194,10 @@ class BulkStore:
             return []
         data, at, found = path.read_bytes(), 0, {}
         while at < len(data):
-            middle = at + 2 * _LENGTHS + int.from_bytes(data[at:at + _LENGTHS], "big")
-            end = middle + int.from_bytes(data[at + _LENGTHS:at + 2 * _LENGTHS], "big")
-            found[data[at + 2 * _LENGTHS:middle]] = data[middle:end]
-            at = end
+            key, value = _HEAD.unpack_from(data, at)
+            middle = at + _HEAD.size + key
+            found[data[at + _HEAD.size:middle]] = data[middle:middle + value]
+            at = middle + value
         path.unlink()
         return sorted(found.items())
 

@@ -254,7 +254,8 @@ class Follower:
             batch = await self._believer.changes(data)
         except Refusal as error:
             # Sealed under a feed key that came with, or after, a node's revocation.
-            self._keys_wanted = error.rule is Rule.SEAL
+            if error.rule is Rule.SEAL:
+                self._keys_wanted, self._keys_at = True, -math.inf
             raise
         self._succeeded()
         if batch.changes:
