@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestServer
 
+from central import feed_keys
 from central.app import application
 from central.config import CentralConfig
 from central.identifiers import wrong_credit_code, wrong_plate, wrong_resident_id, wrong_vin
@@ -21,6 +22,7 @@ from edge.node_key import NodeKey
 from edge.protocol.feed import ChangeBatch, Envelope, KeyDelivery, root_fingerprint, seal_info
 from edge.protocol.journal import EventRecord, JournalUpload, encode_record
 from edge.protocol.records import EpochKeys
+from edge.sync.sealing import open_changes
 
 NUMBER = "330203199002110244"
 FIELDS = {"name": "马晓芸", "sex": "女", "nation": "汉", "birth_date": "1990-02-11",
@@ -68,8 +70,9 @@ class Desk:
 
     async def feed(self, token, cursor=0, wait_s=0):
         _, raw = await self.call("GET", f"/v1/feed?cursor={cursor}&wait_s={wait_s}", token=token)
-        return msgspec.msgpack.decode(
+        batch = msgspec.msgpack.decode(
             msgspec.msgpack.decode(raw, type=Envelope).body, type=ChangeBatch)
+        return open_changes(batch, await self.platform.database.run(feed_keys.to_deliver))
 
 
 @pytest.fixture
