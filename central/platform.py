@@ -84,6 +84,8 @@ class Platform:
             lambda: {"snapshot", "timestamp"} <= roles.keys(), now)
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
+        self._asked: tuple[tuple[asyncio.Event | None, int], dict[
+            int, asyncio.Future[ChangeBatch]]] = ((None, 0), {})
         self._signed: tuple[tuple[int, int, int], bytes] | None = None
         self._code_minute, self._code_failures = 0, 0
 
@@ -119,15 +121,28 @@ class Platform:
         deadline = time.monotonic() + wait_s
         while True:
             news = self.database.news
-            batch = await self.database.run(
-                lambda tx: feed.batch(tx, self.config.log, cursor)
-            )
+            batch = await self._batch(cursor, news)
             left = deadline - time.monotonic()
             if batch.changes or left <= 0.0:
                 return self._sign(batch)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await news.wait()
+
+    async def _batch(self, cursor: int, news: asyncio.Event) -> ChangeBatch:
+        """Give the changes from a cursor on; everybody who asks for the same is given the same.
+
+        A revocation wakes every node at once, most of them at one cursor: it is read, sealed and
+        signed once. The second of its issue is part of what is the same, so that times go on.
+        """
+        moment = (news, int(self.now()))
+        if self._asked[0] != moment:
+            self._asked = (moment, {})
+        shared = self._asked[1]
+        if cursor not in shared:
+            shared[cursor] = asyncio.ensure_future(self.database.run(
+                lambda tx: feed.batch(tx, self.config.log, cursor)))
+        return await asyncio.shield(shared[cursor])
 
     async def enrol_face(self, image: bytes) -> ReferenceDraft:
         """Make a reference of a photograph.
