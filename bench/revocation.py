@@ -75,7 +75,7 @@ async def _measure(central: Serving, rounds: int) -> Result:
     token = (FOLDER / f"city-{HOLDERS}" / "keys" / "admin.token").read_text().strip()
     await asyncio.sleep(SETTLE_S)
     taken: list[float] = []
-    missing = 0
+    missing, sizes = 0, []
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
         for turn in range(rounds):
             chosen = credential_id(turn, 0)
@@ -85,24 +85,25 @@ async def _measure(central: Serving, rounds: int) -> Result:
             await asyncio.sleep(SETTLE_S)
             for node in nodes:
                 node.heard.clear()
+                node.body_bytes.clear()
             made = time.perf_counter()
             await _set(session, url, "suspended")
             await asyncio.sleep(SETTLE_S)
             heard = [node.heard[chosen] - made for node in nodes if chosen in node.heard]
             missing += len(nodes) - len(heard)
             taken += heard
+            sizes += [size for node in nodes for size in node.body_bytes]
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
     await asyncio.gather(*(node.close() for node in nodes))
     taken.sort()
-    sizes = sorted(size for node in nodes for size in node.body_bytes)
     return Result(
         measure=NAME, ours=round(taken[int(len(taken) * 0.99)] * 1e3, 1) if taken else None,
         theirs=None, unit="ms", ratio=None, against="", n=len(taken),
         settings={"nodes": len(nodes), "rounds": rounds, "cores": os.cpu_count(),
                   "p50_ms": round(taken[len(taken) // 2] * 1e3, 1) if taken else None,
-                  "body_bytes_max": sizes[-1] if sizes else None},
+                  "body_bytes_max": max(sizes, default=None)},
         valid=missing == 0, why=f"{missing} nodes didn't hear of it" if missing else "",
     )
 

@@ -34,6 +34,7 @@ from edge.parts import (
     image_limits_of,
     open_builder,
     open_client,
+    open_demand,
     open_face,
     open_guard,
     open_journal,
@@ -127,6 +128,8 @@ class Node:
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._demand = open_demand(
+            self.config, self._client, self._store, self._follower, self.trust)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -137,7 +140,7 @@ class Node:
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
     def trust(self) -> Trust:
@@ -184,6 +187,8 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
+        if self._demand is not None:
+            await self._demand.stop()
         await self._follower.stop()
         await self._client.close()
         self._code_pool.close()

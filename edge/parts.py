@@ -6,6 +6,7 @@
 
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.access.tls import client_context
@@ -16,13 +17,17 @@ from edge.cache.store import LmdbStore
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.demand import Demand
 from edge.protocol.kh1 import step_at
 from edge.sync.client import CentralClient
+from edge.sync.follower import Follower
+from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
 META_CENTRAL_URL = "app.central_url"
@@ -70,6 +75,18 @@ def open_builder(config: EdgeConfig, key: NodeKey, store: LmdbStore) -> Snapshot
     return SnapshotBuilder(
         url=_central_url(config, store), token=token, authority=_authority(config, store),
         key=key, store=store, folder=config.data_dir / "bootstrap")
+
+
+def open_demand(
+    config: EdgeConfig, client: CentralClient, store: LmdbStore, follower: Follower,
+    trust: Callable[[], Trust],
+) -> Demand | None:
+    """Prepare what asks for credentials that aren't held, None where they aren't asked for."""
+    if not config.central.lookup_ms:
+        return None
+    return Demand(
+        held=store.credential, lookups=Lookups(client, follower.believer, time.time),
+        into=follower.believer, trust=trust, deadline_s=config.central.lookup_ms / 1_000)
 
 
 def _central_url(config: EdgeConfig, store: LmdbStore) -> str:

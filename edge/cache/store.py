@@ -7,6 +7,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -50,6 +51,7 @@ _CREDENTIALS, _STATUS = b"credentials", b"status"
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = CURSOR
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _T = TypeVar("_T")
 
 
@@ -197,14 +199,16 @@ class LmdbStore(Replaceable):
         Raises:
             StoreError: Nothing of it was written.
         """
-        values = {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")}
+        self.hold(changes, {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")})
 
+    def hold(self, changes: Sequence[Change], meta: Mapping[str, bytes] = NOTHING) -> None:
+        """Put changes and meta down in one transaction; the cursor stays."""
         def work(txn: Transaction) -> None:
             self._references.begin()
             for change in changes:
                 self._apply_one(txn, change)
             self._references.keep_counts(txn)
-            self._put_meta(txn, values)
+            self._put_meta(txn, meta)
 
         self._env.write(work)
         self._references.committed()

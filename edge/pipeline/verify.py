@@ -24,6 +24,7 @@ from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import CaptureCall, SceneForbidden, SceneUnknown, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
+from edge.pipeline.demand import Demand
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import (
@@ -64,6 +65,7 @@ class Verifier:
         monotonic: Callable[[], float],
         image_limits: ImageLimits,
         answers_kept_s: float,
+        demand: Demand | None = None,
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
@@ -71,7 +73,7 @@ class Verifier:
         self._face, self._rates = face, rates
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
-        self._image_limits = image_limits
+        self._image_limits, self._demand = image_limits, demand
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self.open = OpenVerifications()
         self.challenges = Challenges(monotonic)
@@ -134,6 +136,8 @@ class Verifier:
         if found is not None:
             return await self._conclude(case, found)
         # 3. The credential stands and is accepted here.
+        if self._demand is not None and case.authentic is not None:
+            await self._demand.want(case.authentic.credential_id)
         found = self._check_credential(case)
         case.end("cache")
         if found is not None:

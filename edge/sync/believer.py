@@ -6,7 +6,7 @@
 - Calls come from one task, one after the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing, oldest_epoch_needed
 from edge.hotpath.trust import Mode, Trust
-from edge.protocol.feed import ChangeBatch, KeyDelivery
+from edge.protocol.feed import Change, ChangeBatch, KeyDelivery, PutStatus
 from edge.protocol.kh1 import key_epoch_of, step_at
 from edge.sync.envelope import Refusal, Rule
 from edge.sync.ports import Built, FeedStore
@@ -173,6 +173,24 @@ class Believer:
         held = await self._worker.run(load_trust, self._store, base)
         self._set(msgspec.structs.replace(
             self.trust, policies=held.policies, gates=held.gates, cursor=held.cursor))
+
+    async def hold(self, changes: Sequence[Change]) -> None:
+        """Put looked-up records down beside what is held; a newer status stays.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        await self._worker.run(self._hold, changes)
+
+    def _hold(self, changes: Sequence[Change]) -> None:
+        # On the thread of the feed's own writes, so that no revocation falls between.
+        self._store.hold([change for change in changes if not self._is_older(change)])
+
+    def _is_older(self, change: Change) -> bool:
+        if not isinstance(change, PutStatus):
+            return False
+        held = self._store.status(change.status.credential_id)
+        return held is not None and held.changed_s >= change.status.changed_s
 
     async def prune(self) -> tuple[int, ...]:
         """Forget the key epochs before the ring's oldest day; give those forgotten.

@@ -168,6 +168,13 @@ class CentralClient:
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
             raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
 
+    async def look_up(self, request: bytes, within_s: float) -> bytes:
+        """Ask for what isn't held (JSON of a `LookupRequest`); an envelope."""
+        _, body = await self._call(
+            "POST", "/v1/lookup", bytes_max=ENVELOPE_BYTES_MAX, data=request,
+            content_type="application/json", total_s=within_s)
+        return body
+
     async def time(self) -> float:
         """Ask for the platform's clock, Unix seconds. Not signed."""
         _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)

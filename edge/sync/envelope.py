@@ -26,6 +26,7 @@ from edge.protocol.feed import (
     key_id,
     signed_bytes,
 )
+from edge.protocol.lookup import LookedUp
 from edge.protocol.snapshot import Snapshot, Timestamp
 
 KEY_BYTES = 32
@@ -70,7 +71,7 @@ class Refusal(FeedRefused):
         self.rule = rule
 
 
-_Body = TypeVar("_Body", Root, ChangeBatch, KeyDelivery, Snapshot, Timestamp)
+_Body = TypeVar("_Body", Root, ChangeBatch, KeyDelivery, Snapshot, Timestamp, LookedUp)
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _HEADER_ROLES = ("root", "changes", "keys")
 

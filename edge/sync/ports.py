@@ -14,7 +14,7 @@ import msgspec
 from edge.errors import CentralError
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
-from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
+from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy, StatusRecord
 from edge.sync.rules import Mark, RootOfTrust
 
 
@@ -66,6 +66,22 @@ class FeedStore(Protocol):
             changes: In the feed's order.
             cursor: Number of the first change after them.
             meta: Values to replace beside them.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give a credential's status if it is anything but valid.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        ...
+
+    def hold(self, changes: Sequence[Change]) -> None:
+        """Put changes down in one transaction; the cursor stays where it is.
 
         Raises:
             StoreError: Nothing of it was written.

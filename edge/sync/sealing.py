@@ -83,12 +83,22 @@ def open_changes(batch: ChangeBatch, keys: Mapping[int, bytes]) -> ChangeBatch:
     if not any(isinstance(change, SealedChange) for change in batch.changes):
         return batch
     return msgspec.structs.replace(batch, changes=tuple(
-        _open_change(change, keys, change_bound(batch.log, number))
+        open_change(change, keys, change_bound(batch.log, number))
         if isinstance(change, SealedChange) else change
         for number, change in enumerate(batch.changes, batch.first)))
 
 
-def _open_change(change: SealedChange, keys: Mapping[int, bytes], bound: bytes) -> Change:
+def open_change(change: SealedChange, keys: Mapping[int, bytes], bound: bytes) -> Change:
+    """Open one sealed change.
+
+    Args:
+        change: Of a body whose signatures hold.
+        keys: Feed keys held, by version.
+        bound: What it must be bound to.
+
+    Raises:
+        Refusal: Rule `seal`.
+    """
     secret = keys.get(change.key)
     if secret is None:
         raise Refusal(Rule.SEAL, f"feed key {change.key} isn't held yet")

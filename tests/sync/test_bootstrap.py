@@ -15,11 +15,13 @@ from central.registry import NewCredential
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.store import LmdbStore
 from edge.node_key import NodeKey
-from edge.protocol.records import Status
+from edge.protocol.feed import PutStatus
+from edge.protocol.records import Status, StatusRecord
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.envelope import Refusal, Rule
 from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.lookup import Lookups
 from edge.sync.ports import BuildOrder
 from edge.sync.state import load_base, load_enrolment
 from kanhe.commands.city import credential_id, generate_city, holder_id
@@ -298,3 +300,24 @@ async def test_revoking_another_node_changes_the_feed_key_and_this_one_goes_on(c
         while node.store.credential(issued) is None:
             await asyncio.sleep(0.02)
     await node.online()
+
+
+async def test_platform_answers_a_node_that_asks_by_id_or_number_and_revoked_stays_so(city, node):
+    await node.start()
+    await node.online()
+    believer = node.follower.believer
+    lookups = Lookups(node.client, believer, time.time)
+    found, changes = await lookups.look_up(credential_ids=(REVOKED,), within_s=5.0)
+    assert found == 1
+    kinds = [type(change).__name__ for change in changes]
+    assert kinds == ["PutCredential", "PutStatus", "PutReference"]
+    found, changes = await lookups.look_up(numbers=("330203000000000007",), within_s=5.0)
+    assert found == 1
+    assert len(changes) == 4
+    assert await lookups.look_up(credential_ids=(bytes(16),), within_s=5.0) == (0, ())
+
+    cursor = node.store.cursor()
+    old = PutStatus(StatusRecord(credential_id=REVOKED, status=Status.SUSPENDED, changed_s=1))
+    await believer.hold([old, *changes])
+    assert node.store.status(REVOKED).status is Status.REVOKED
+    assert node.store.cursor() == cursor
