@@ -1,6 +1,6 @@
 # The two commands: `make run` (the demo; ONCE=1 ends after its table) and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench peers load-city lint screenshots lock clean
+.PHONY: help run test bench peers torture load-city lint screenshots lock clean
 
 BIN := .venv/bin
 
@@ -28,6 +28,9 @@ bench: .venv/.test  ## Run the benchmarks at full size and draw them (NAMES="a b
 
 peers: .venv/.test  ## Put peers side by side: nginx, zxing-cpp, OpenCV, pyzbar, InsightFace …
 	$(BIN)/python -m bench.peers
+
+torture: .venv/.test  ## Kill node and platform at random moments under load (ROUNDS=200 for the full test)
+	$(BIN)/python -m tests.torture
 
 load-city: .venv/.test  ## A platform and a node on loopback with a crowd to load them with
 	$(BIN)/python -m kanhe loadtest city --folder var/load-city-$$(date +%s)

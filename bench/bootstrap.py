@@ -28,7 +28,7 @@ from bench.harness_http import (
     credential_id,
     epoch_keys,
     fill,
-    node_application,
+    node_surface,
 )
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.store import LmdbStore
@@ -95,7 +95,7 @@ async def _measure(central: Serving, folder: Path, holders: int) -> Result:
     key = load_or_create_node_key(folder / "node.key")
     store = LmdbStore(folder / "cache", key.derive)
     believer, client, builder = await _enrolled(central, folder, key, store)
-    runner = web.AppRunner(node_application(folder, store), access_log=None)
+    runner = web.AppRunner(node_surface(folder, store=store)[0], access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     gate = _Gate(f"http://127.0.0.1:{runner.addresses[0][1]}")

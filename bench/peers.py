@@ -30,6 +30,7 @@ from pyzbar import pyzbar
 from bench import http_code_only
 from bench.frame_to_text import QR_ONLY, make_frames
 from bench.harness import interleave
+from bench.harness_http import ANSWER_BYTES
 from edge.capture.reader import FrameReader
 from edge.hotpath.holder import compare_templates
 from edge.models.convert import ensure_default_pack
@@ -109,7 +110,7 @@ def _nginx_rate(seconds: int) -> float:
     with tempfile.TemporaryDirectory(prefix="kanhe-nginx-") as name:
         folder, port = Path(name), _free_port()
         folder.chmod(0o755)
-        answer = '{"filler":"' + "x" * (http_code_only.ANSWER_BYTES - 13) + '"}'
+        answer = '{"filler":"' + "x" * (ANSWER_BYTES - 13) + '"}'
         (folder / "nginx.conf").write_text(_NGINX.format(folder=name, port=port, answer=answer))
         (folder / "load.lua").write_text(_LUA % ("x" * 160))
         server = subprocess.Popen(

@@ -17,6 +17,8 @@ from edge.protocol.journal import EventRecord, VerificationRecord, decode_record
 from edge.protocol.records import GateRecord
 
 PAGE_ROWS = 50
+DIGITS_MAX = 18
+"""Of a number that every database takes."""
 FILTERS = ("decision", "reason", "scene", "gate_id", "verification_id")
 
 
@@ -142,7 +144,8 @@ def _row(row: JournalEntry, gate: str) -> JournalRow:
 def _place(text: str) -> tuple[int, str, int]:
     at_ms, _, rest = text.partition(".")
     log, _, index = rest.partition(".")
-    if not (at_ms.isdigit() and index.isdigit() and len(text) <= 120 and text.isascii()):
+    numbers = at_ms.isdigit() and index.isdigit() and max(len(at_ms), len(index)) <= DIGITS_MAX
+    if not (numbers and len(text) <= 120 and text.isascii() and "\0" not in text):
         raise Invalid("before: not a place in the journal")
     return int(at_ms), log, int(index)
 

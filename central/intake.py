@@ -2,6 +2,8 @@
 
 - Records that are held already are compared, not doubled; a gap or another content is
   refused with the index that comes next.
+- What a record is looked for by is cut to what a column takes: a node's odd text stays in the
+  record, and never holds up its journal.
 - An upload that isn't readable is refused whole: nothing is lost, the node still has it.
 """
 
@@ -10,7 +12,7 @@ from sqlalchemy import func, select
 
 from central.errors import Forbidden, Invalid
 from central.schema import JournalEntry, Node
-from central.store import Transaction
+from central.store import Transaction, storable
 from edge.hotpath.merkle import hash_leaf
 from edge.protocol.journal import (
     RECORD_BYTES_MAX,
@@ -20,6 +22,8 @@ from edge.protocol.journal import (
     VerificationRecord,
     decode_record,
 )
+
+AT_MS_MAX = 2**62
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -85,15 +89,16 @@ def _entry(
 ) -> JournalEntry:
     row = JournalEntry(
         log=log, index=index, leaf=hash_leaf(data), record=data, taken_s=tx.now_s,
-        at_ms=record.at_ms, decision="", reason="", scene="", gate_id="", verification_id="",
-        credential_id=None,
+        at_ms=max(0, min(record.at_ms, AT_MS_MAX)), decision="", reason="",
+        scene="", gate_id="", verification_id="", credential_id=None,
     )
     if isinstance(record, VerificationRecord):
-        row.decision, row.reason, row.scene = record.decision, record.reason, record.scene
-        row.gate_id, row.verification_id = record.gate_id, record.verification_id
+        row.decision, row.reason = storable(record.decision, 16), storable(record.reason, 32)
+        row.scene, row.gate_id = storable(record.scene, 64), storable(record.gate_id, 32)
+        row.verification_id = storable(record.verification_id, 32)
         row.credential_id = record.credential_id
     else:
-        row.reason = record.event[:32]
+        row.reason = storable(record.event, 32)
     return row
 
 

@@ -1,7 +1,8 @@
 """The platform's key files: made at first start, readable by their owner only.
 
 - `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key`,
-  `snapshot.key`, `timestamp.key` sign the feed (the root's can be kept elsewhere); `admin.token` is
+  `snapshot.key`, `timestamp.key` sign the feed (the root's can be kept elsewhere); `witness.key`
+  counter-signs journals; `admin.token` is
   the first administrator's.
 - No key is in a repr, a log or an error.
 """
@@ -38,6 +39,7 @@ class PlatformKeys:
             role: Ed25519PrivateKey.from_private_bytes(_load(folder / f"{role}.key"))
             for role in ROLES
         }
+        self.witness = Ed25519PrivateKey.from_private_bytes(_load(folder / "witness.key"))
         self.admin_token_path = folder / "admin.token"
         self.admin_token = _load(self.admin_token_path).hex()
 
@@ -68,6 +70,11 @@ class PlatformKeys:
     def digest(self, kind: str, value: str) -> bytes:
         """Give the keyed hash by which a value is found without being kept."""
         return hmac.digest(self._secret, f"{kind}\0{value}".encode(), "sha256")
+
+    @property
+    def witness_public(self) -> str:
+        """The public key that counter-signs journals, hex."""
+        return self.witness.public_key().public_bytes_raw().hex()
 
     def __repr__(self) -> str:
         """Show no key."""

@@ -14,18 +14,18 @@ import msgspec
 from sqlalchemy import select
 
 from central import feed_keys
-from central.errors import Forbidden, Invalid, Unauthorised, Unknown
+from central.errors import Forbidden, Invalid, Unknown
 from central.schema import Code, Gate, Node
 from central.store import Transaction
 from edge.protocol.feed import Envelope, PutGate, root_fingerprint
+from edge.protocol.kh1 import DAY_S
 from edge.protocol.records import GateRecord
 from edge.protocol.report import NodeReport
 
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_CHARS = 16
 NAME_CHARS_MAX = 64
-SEEN_EVERY_S = 15
-"""A write a poll would make every revocation wait behind hundreds of them."""
+TOKEN_DAYS = 30
 
 
 class NewGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +54,7 @@ class NodeShown(msgspec.Struct, frozen=True):
     seen_s: int
     revoked_s: int | None
     journal_log: str
+    token_expires_s: int
     report: NodeReport | None = None
     report_s: int | None = None
 
@@ -94,8 +95,10 @@ def node_code(tx: Transaction, root: bytes, life_s: int) -> str:
     return make_code(tx, "node", b"", life_s, "-" + root_fingerprint(body))
 
 
-def enrol(tx: Transaction, request: EnrolRequest) -> tuple[str, str]:
-    """Enrol a node; give its id and token.
+def enrol(
+    tx: Transaction, request: EnrolRequest, token_days: int = TOKEN_DAYS
+) -> tuple[str, str, int]:
+    """Enrol a node; give its id, its token and when that ends.
 
     Raises:
         Invalid: Name or keys are of the wrong form.
@@ -103,7 +106,7 @@ def enrol(tx: Transaction, request: EnrolRequest) -> tuple[str, str]:
     """
     if len(request.sign_public) != 32 or len(request.seal_public) != 32:
         raise Invalid("sign_public and seal_public are 32 bytes each, base64")
-    if not 1 <= len(request.name) <= NAME_CHARS_MAX:
+    if not 1 <= len(request.name) <= NAME_CHARS_MAX or "\0" in request.name:
         raise Invalid(f"name: 1 to {NAME_CHARS_MAX} characters")
     by = hashlib.sha256(request.sign_public + request.seal_public).digest()
     _, again = spend_code(tx, "node", request.code, by)
@@ -119,30 +122,17 @@ def enrol(tx: Transaction, request: EnrolRequest) -> tuple[str, str]:
             seen_s=tx.now_s, revoked_s=None, token_hash=b"",
         )
         tx.session.add(node)
-    node.token_hash = hash_secret(token)
+    node.token_hash, node.token_before_hash = hash_secret(token), None
+    node.token_expires_s = tx.now_s + token_days * DAY_S
     tx.act("node.enrol", node.id, request.name, who=f"node {node.id}")
-    return node.id, token
-
-
-def node_of_token(tx: Transaction, token: str) -> Node:
-    """Find the node of a token and note that it was seen, not more often than makes a difference.
-
-    Raises:
-        Unauthorised: There is none, or it was revoked.
-    """
-    node = tx.session.scalar(select(Node).where(Node.token_hash == hash_secret(token)))
-    if node is None or node.revoked_s is not None:
-        raise Unauthorised("unknown or revoked node")
-    if tx.now_s - node.seen_s >= SEEN_EVERY_S:
-        node.seen_s = tx.now_s
-    return node
+    return node.id, token, node.token_expires_s
 
 
 def list_nodes(tx: Transaction) -> list[NodeShown]:
     """Give every node."""
     return [
         NodeShown(n.id, n.name, n.enrolled_s, n.seen_s, n.revoked_s, n.journal_log,
-                  _report(n), n.report_s)
+                  n.token_expires_s, _report(n), n.report_s)
         for n in tx.session.scalars(select(Node).order_by(Node.enrolled_s))
     ]
 

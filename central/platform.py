@@ -6,6 +6,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import logging
 import time
@@ -16,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from central import epochs, feed, policies
+from central import epochs, facts, feed, policies
 from central.config import CentralConfig
 from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
@@ -27,11 +28,13 @@ from central.store import Database, Transaction
 from edge.errors import KeyFileError, PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
-from edge.protocol.feed import ChangeBatch, Envelope, Root
+from edge.protocol.feed import Envelope, Root
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 EPOCHS_EVERY_S = 60.0
+SHARED_MAX = 1_000
+"""Places in the feed whose batch is kept for a moment, for all nodes that wait there."""
 ROOT_FILE = "root.envelope"
 
 
@@ -72,8 +75,8 @@ class Platform:
         """
         self.config, self.now, self._face = config, now, face
         self.keys = PlatformKeys(config.data_dir / "keys")
-        url = config.database_url or f"sqlite:///{config.data_dir / 'central.db'}"
-        self.database = Database(url, self.keys, now)
+        self.database = Database(
+            config.database_address, self.keys, now, config.database_connections)
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
         self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
@@ -84,13 +87,18 @@ class Platform:
             lambda: {"snapshot", "timestamp"} <= roles.keys(), now)
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
-        self._asked: tuple[tuple[asyncio.Event | None, int], dict[
-            int, asyncio.Future[ChangeBatch]]] = ((None, 0), {})
-        self._signed: tuple[tuple[int, int, int], bytes] | None = None
+        self._shared_at: tuple[asyncio.Event, int] | None = None
+        self._shared: dict[int, asyncio.Task[tuple[bool, bytes]]] = {}
         self._code_minute, self._code_failures = 0, 0
 
     async def start(self) -> None:
-        """Install what an empty platform lacks and keep epochs made."""
+        """Install what an empty platform lacks and keep epochs made.
+
+        Raises:
+            KeyFileError: The database is another platform's.
+        """
+        await self.database.run(lambda tx: facts.insist_on_keys(tx, self.root))
+        self.database.listen()
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
         self._task = asyncio.create_task(self._keep_epochs())
@@ -105,7 +113,7 @@ class Platform:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._faces.shutdown(wait=True)
-        self.database.close()
+        await self.database.stop()
 
     def check_admin(self, token: str) -> None:
         """Insist on the administrator's token.
@@ -121,28 +129,36 @@ class Platform:
         deadline = time.monotonic() + wait_s
         while True:
             news = self.database.news
-            batch = await self._batch(cursor, news)
+            changed, batch = await self._look(cursor, news)
             left = deadline - time.monotonic()
-            if batch.changes or left <= 0.0:
-                return self._sign(batch)
+            if changed or left <= 0.0:
+                return batch
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, self.database.look_every_s)):
                     await news.wait()
 
-    async def _batch(self, cursor: int, news: asyncio.Event) -> ChangeBatch:
-        """Give the changes from a cursor on; everybody who asks for the same is given the same.
-
-        A revocation wakes every node at once, most of them at one cursor: it is read, sealed and
-        signed once. The second of its issue is part of what is the same, so that times go on.
-        """
+    async def _look(self, cursor: int, news: asyncio.Event) -> tuple[bool, bytes]:
+        """Read and sign a batch; who asks the same before the next news shares it, for a second."""
         moment = (news, int(self.now()))
-        if self._asked[0] != moment:
-            self._asked = (moment, {})
-        shared = self._asked[1]
-        if cursor not in shared:
-            shared[cursor] = asyncio.ensure_future(self.database.run(
-                lambda tx: feed.batch(tx, self.config.log, cursor)))
-        return await asyncio.shield(shared[cursor])
+        if self._shared_at != moment:
+            self._shared_at, self._shared = moment, {}
+        task = self._shared.get(cursor)
+        if task is None:
+            task = asyncio.create_task(self._read(cursor))
+            task.add_done_callback(functools.partial(self._looked, cursor))
+            if len(self._shared) < SHARED_MAX:
+                self._shared[cursor] = task
+        return await asyncio.shield(task)
+
+    def _looked(self, cursor: int, task: "asyncio.Task[tuple[bool, bytes]]") -> None:
+        """Share no failure with who asks later."""
+        failed = task.cancelled() or task.exception() is not None
+        if failed and self._shared.get(cursor) is task:
+            del self._shared[cursor]
+
+    async def _read(self, cursor: int) -> tuple[bool, bytes]:
+        batch = await self.database.run(lambda tx: feed.batch(tx, self.config.log, cursor))
+        return bool(batch.changes), feed.sign(batch, self.keys.signing["changes"])
 
     async def enrol_face(self, image: bytes) -> ReferenceDraft:
         """Make a reference of a photograph.
@@ -217,13 +233,6 @@ class Platform:
     def code_failed(self) -> None:
         """Count a wrong code."""
         self._code_failures += 1
-
-    def _sign(self, batch: ChangeBatch) -> bytes:
-        """Sign a batch; the same one within a second is signed once."""
-        key = (batch.first, batch.head, batch.issued_s)
-        if self._signed is None or self._signed[0] != key:
-            self._signed = (key, feed.sign(batch, self.keys.signing["changes"]))
-        return self._signed[1]
 
     async def _keep_epochs(self) -> None:
         while True:

@@ -5,7 +5,7 @@
   database.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Id = LargeBinary(16)
@@ -21,6 +21,14 @@ class Counter(Base):
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+
+
+class Fact(Base):
+    """Something small that is so for the whole database."""
+
+    __tablename__ = "facts"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Holder(Base):
@@ -112,7 +120,10 @@ class Code(Base):
 
 
 class Node(Base):
-    """An enrolled node; its token is kept hashed."""
+    """An enrolled node; its token is kept hashed.
+
+    `token_before_hash` is the token before the last rotation, until the new one was used.
+    """
 
     __tablename__ = "nodes"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -126,6 +137,10 @@ class Node(Base):
     revoked_s: Mapped[int | None] = mapped_column(BigInteger)
     report: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     report_s: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    token_expires_s: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    token_before_hash: Mapped[bytes | None] = mapped_column(
+        LargeBinary(32), index=True, default=None)
+    token_rotated_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Place(Base):
@@ -133,8 +148,8 @@ class Place(Base):
 
     __tablename__ = "places"
     node_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    lat: Mapped[float] = mapped_column()
-    lon: Mapped[float] = mapped_column()
+    lat: Mapped[float] = mapped_column(Double)
+    lon: Mapped[float] = mapped_column(Double)
 
 
 class Account(Base):
@@ -182,6 +197,19 @@ class JournalEntry(Base):
     gate_id: Mapped[str] = mapped_column(String(32))
     verification_id: Mapped[str] = mapped_column(String(32), index=True)
     credential_id: Mapped[bytes | None] = mapped_column(Id)
+
+
+class JournalCheckpoint(Base):
+    """A node's checkpoint: counter-signed, or refused and kept as evidence."""
+
+    __tablename__ = "journal_checkpoints"
+    log: Mapped[str] = mapped_column(String(32), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    refused: Mapped[bool] = mapped_column()
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    countersignature: Mapped[bytes] = mapped_column(LargeBinary)
+    at_s: Mapped[int] = mapped_column(BigInteger)
 
 
 class Act(Base):

@@ -24,6 +24,8 @@ check_parts() {
         part wrk "command -v wrk" "the HTTP benchmark prints valid:false"
         part chromium "command -v chromium || command -v chromium-browser || command -v google-chrome" \
             "the tests that open pages in a browser are skipped"
+        part postgresql "ls /usr/lib/postgresql/*/bin/postgres" \
+            "the platform is tested on SQLite only"
         part fonts-wqy-microhei "fc-list :lang=zh | grep -q ." "screenshots show no Chinese"
         part prometheus "command -v prometheus && command -v promtool" \
             "the tests of dashboards and alerts are skipped"

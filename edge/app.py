@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from edge.access.listening import Wire, bind, serve
+from edge.access.listening import Connections, Wire, bind, serve
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.collector import calm_collector
 from edge.config import EdgeConfig
-from edge.errors import OperatingError
+from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
@@ -73,7 +74,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
-        self._client = open_client(config, self._store)
+        self._client, identity = open_client(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
         self._zbar = ZbarChild()
@@ -90,6 +91,7 @@ class Node:
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
             builder=open_builder(config, self._key, self._store),
+            identity=identity,
         )
         self._shipper = Shipper(central=self._client, journal=self._journal)
         self.metrics = NodeMetrics(
@@ -177,7 +179,8 @@ class Node:
         self._reporter.start()
         self._rates.start()
         self._watching.start()
-        await self.note("node.started", self._versions())
+        with contextlib.suppress(JournalFull):  # it says so, and answers once there is room
+            await self.note("node.started", self._versions())
 
     async def stop(self) -> None:
         """Stop in reverse order; what is in flight has finished before."""
@@ -199,8 +202,8 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def application(self, wire: Wire) -> web.Application:
-        """Build the HTTP surface."""
+    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
+        """Build the HTTP surface, and what makes its connections."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status,
@@ -212,7 +215,7 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        return server.application(front.pages, front.routes)
+        return server.application(front.pages, front.routes), server.connections()
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
@@ -266,7 +269,9 @@ async def run_node(
     await node.start()
     try:
         listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        await serve(node.application(wire), listening, wire, ready=ready, stop=stop,
-                    shutdown_s=SHUTDOWN_S)
+        app, connections = node.surface(wire)
+        calm_collector()
+        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
+                    connections=connections)
     finally:
         await node.stop()

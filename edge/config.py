@@ -45,11 +45,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         body_bytes_max: Body of a call in bytes.
         body_s_max: Seconds in which a body must have arrived.
-        deadline_s: Seconds after which no work is begun for a call.
+        deadline_s: Seconds after which a call isn't answered with 200 any more; work that can't be
+            done by then isn't begun.
         image_bytes_max: One encoded image in bytes.
         image_pixels_max: Width × height of one image.
         face_images_max: Frames of one burst.
         code_budget_s: Seconds spent on reading one frame.
+        gate_rate_per_s, gate_burst: Calls a second that one gate may make for ever, and at once;
+            what is more is 429.
     """
 
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * _MIB)] = 16 * 1024 * 1024
@@ -59,6 +62,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     image_pixels_max: Annotated[int, Meta(ge=10_000, le=200_000_000)] = 40_000_000
     face_images_max: Annotated[int, Meta(ge=1, le=16)] = 8
     code_budget_s: Annotated[float, Meta(gt=0, le=5)] = 0.25
+    gate_rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
+    gate_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,12 +97,20 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         segment_bytes: Size at which a segment ends.
-        retire_days: Age after which acknowledged segments are removed.
+        retire_days: Age after which segments are removed that the central platform holds and
+            counter-signed.
+        checkpoint_s: Longest that a record waits for a signed checkpoint.
+        disk_bytes_max: Bytes of all segments; at the bound such segments go whatever their age, and
+            where there are none the node stops accepting.
+        disk_reserve_bytes: Bytes of its disk that must stay free; the same happens below it.
         answers_kept_s: Seconds for which a request_id gives the same answer.
     """
 
     segment_bytes: Annotated[int, Meta(ge=64 * 1024, le=1024 * _MIB)] = 32 * 1024 * 1024
     retire_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    checkpoint_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
+    disk_bytes_max: Annotated[int, Meta(ge=1024 * 1024, le=1024 * 1024 * _MIB)] = 8 * 1024**3
+    disk_reserve_bytes: Annotated[int, Meta(ge=0, le=1024 * 1024 * _MIB)] = 64 * 1024**2
     answers_kept_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
 
 

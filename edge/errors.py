@@ -24,6 +24,10 @@ class JournalError(OperatingError):
     """The journal can't promise a record."""
 
 
+class JournalFull(JournalError):
+    """There is no room for a record; its words may be said outside."""
+
+
 class KeyFileError(OperatingError):
     """A key file is missing, damaged or readable by others."""
 

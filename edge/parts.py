@@ -27,6 +27,7 @@ from edge.pipeline.demand import Demand
 from edge.protocol.kh1 import step_at
 from edge.sync.client import CentralClient
 from edge.sync.follower import Follower
+from edge.sync.identity import Identity
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
@@ -46,8 +47,10 @@ def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
     return key, LmdbStore(config.data_dir / "cache", key.derive)
 
 
-def open_client(config: EdgeConfig, store: LmdbStore) -> CentralClient:
-    """Open the way to the central platform of an enrolled node.
+def open_client(
+    config: EdgeConfig, store: LmdbStore, key: NodeKey
+) -> tuple[CentralClient, Identity]:
+    """Open the way to the central platform of an enrolled node, and who it is there.
 
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
@@ -58,7 +61,8 @@ def open_client(config: EdgeConfig, store: LmdbStore) -> CentralClient:
             f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
             f"folder {config.data_dir}"
         )
-    return CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+    client = CentralClient(url, token=enrolment.token, tls=_central_tls(config, store, url))
+    return client, Identity(client, enrolment, key.signing, key.sealing)
 
 
 def open_builder(config: EdgeConfig, key: NodeKey, store: LmdbStore) -> SnapshotBuilder:
@@ -136,8 +140,11 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
     Raises:
         JournalError: It is damaged or can't be written.
     """
-    options = JournalOptions(segment_bytes=config.journal.segment_bytes,
-                             retire_age_s=config.journal.retire_days * 86_400)
+    bounds = config.journal
+    options = JournalOptions(
+        segment_bytes=bounds.segment_bytes, retire_age_s=bounds.retire_days * 86_400,
+        checkpoint_age_s=bounds.checkpoint_s, disk_bytes_max=bounds.disk_bytes_max,
+        disk_reserve_bytes=bounds.disk_reserve_bytes)
     return FileJournal(config.data_dir / "journal", key.signing, options)
 
 

@@ -56,6 +56,8 @@ def struct_of(kind: object) -> type[msgspec.Struct] | None:
 
 def unit_of(name: str) -> str:
     """Give the unit that a key's name says, empty if none."""
+    if name.endswith("_per_s"):
+        return "calls a second"
     return next((_UNITS[part] for part in name.split("_") if part in _UNITS), "")
 
 

@@ -109,8 +109,10 @@ class Tally:
             spread = self.stages.get(stage)
             if spread is None:
                 spread = _bounded(self.stages, stage, STAGES_MAX, Spread)
-            seconds = ms / 1e3
-            spread.add(seconds)
+            # `Spread.add`, spelled out: this runs three times an answer.
+            seconds = ms * 1e-3
+            spread.total += seconds
+            spread.counts[bisect_left(spread.bounds, seconds)] += 1
             total_s += seconds
         if total_s:
             spread = series.spread

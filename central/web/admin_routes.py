@@ -216,7 +216,8 @@ async def status(request: web.Request) -> web.Response:
     """`GET /v1/status`."""
     platform = platform_for_admin(request)
     return answer({"log": platform.config.log, "pack": platform.pack_id,
-                   "unix_s": platform.now(), "counters": await platform.counters()})
+                   "unix_s": platform.now(), "counters": await platform.counters(),
+                   "database": platform.database.status})
 
 
 def routes() -> list[web.RouteDef]:

@@ -14,7 +14,7 @@ from central.metrics import CentralMetrics
 from central.platform import Platform
 from edge.access.page_errors import is_page, page_error
 from edge.access.signin import AccessRefused, SignInNeeded
-from edge.errors import ImageError, OperatingError
+from edge.errors import ImageError, OperatingError, StoreError
 from edge.ui.pages import Pages, local_path
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 PLATFORM: web.AppKey[Platform] = web.AppKey("platform", Platform)
 METRICS: web.AppKey[CentralMetrics] = web.AppKey("metrics", CentralMetrics)
 LIMIT_MAX = 1_000
+RETRY_AFTER_S = 2
 _IMAGE = {"unsupported": 415, "damaged": 422, "too_large": 413}
 
 
@@ -66,8 +67,16 @@ def number(request: web.Request, name: str, default: int, largest: int) -> int:
     Raises:
         Invalid: It isn't one within its bounds.
     """
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) > largest:
+    return whole_number(request.query.get(name, str(default)), name, largest)
+
+
+def whole_number(text: str, name: str = "index", largest: int = 2**62) -> int:
+    """Read a whole number.
+
+    Raises:
+        Invalid: It isn't one within its bounds.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) > largest:
         raise Invalid(f"{name}: a whole number up to {largest}")
     return int(text)
 
@@ -142,7 +151,10 @@ def _translated(error: Exception) -> web.Response:
         return problem(_IMAGE[error.kind], str(error))
     if isinstance(error, OperatingError):
         _LOG.error("call.failed", extra={"why": str(error)})
-        return problem(503, "the platform can't do this now")
+        words = str(error) if isinstance(error, StoreError) else "the platform can't do this now"
+        response = problem(503, words)
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
     if isinstance(error, web.HTTPException):
         return problem(error.status, error.reason)
     _LOG.error("call.broke", exc_info=error)

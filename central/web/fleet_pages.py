@@ -2,12 +2,12 @@
 
 from urllib.parse import quote
 
-import msgspec
 from aiohttp import web
 from sqlalchemy import func, select
 
 from central import consents, nodes, policies
-from central.nodes import NewGate, NodeShown
+from central.needs import KINDS, fleet_page
+from central.nodes import NewGate
 from central.schema import Act, Credential, Holder, JournalEntry
 from central.store import Transaction
 from central.web.site import Site, go
@@ -15,21 +15,11 @@ from edge.access.accounts import Role
 from edge.access.sessions import Session
 from edge.ui.qr import draw_qr
 
-SEEN_S_MAX = 90
-"""A node polls at least every minute; one that wasn't heard for longer is out of reach."""
-UNSHIPPED_MAX = 1_000
 ACTS_ROWS = 100
 FACES_TO_FILE = 100_000
 """From this many faces on the operator files with the regulator."""
-
-
-class NodeLine(msgspec.Struct, frozen=True):
-    """A node with what is wrong with it, in both languages; empty = nothing."""
-
-    node: NodeShown
-    silent_s: int
-    behind: int
-    wrong: list[tuple[str, str]]
+HOME_NODES = 8
+QUERY_CHARS_MAX = 64
 
 
 class FleetPages:
@@ -55,16 +45,21 @@ class FleetPages:
     async def home(self, request: web.Request, session: Session) -> web.Response:
         """`GET /`."""
         counts = await self._site.run(session, _counts)
-        lines = await self._site.run(session, node_lines)
+        days = self._site.platform.config.token_days
+        fleet = await self._site.run(
+            session, lambda tx: fleet_page(tx, days, only="needy", rows=HOME_NODES))
         return self._site.render(
-            request, session, "home.html", counts=counts, to_file=FACES_TO_FILE,
-            lines=[line for line in lines if line.node.revoked_s is None])
+            request, session, "home.html", counts=counts, to_file=FACES_TO_FILE, fleet=fleet)
 
     async def nodes(self, request: web.Request, session: Session) -> web.Response:
-        """`GET /nodes`."""
+        """`GET /nodes?only=…&q=…&page=…`: whoever needs a hand most comes first."""
+        only, query = request.query.get("only", ""), request.query.get("q", "")[:QUERY_CHARS_MAX]
+        text, days = request.query.get("page", ""), self._site.platform.config.token_days
+        page = int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 1
+        fleet = await self._site.run(session, lambda tx: fleet_page(
+            tx, days, only=only, query=query, page=page))
         return self._site.render(
-            request, session, "nodes.html", lines=await self._site.run(session, node_lines),
-            now=self._site.platform.now())
+            request, session, "nodes.html", fleet=fleet, kinds=KINDS, only=only, query=query)
 
     async def node_code(self, request: web.Request, session: Session) -> web.Response:
         """`POST /nodes/code`: a one-time code for a node, with the authority it is to believe."""
@@ -114,42 +109,12 @@ class FleetPages:
     async def acts(self, request: web.Request, session: Session) -> web.Response:
         """`GET /acts?before=…`: what was done by whom, the newest first."""
         text = request.query.get("before", "")
-        before = int(text) if text.isascii() and text.isdigit() else 2**62
+        before = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 2**31 - 1
         rows = await self._site.run(session, lambda tx: tx.session.scalars(
             select(Act).where(Act.number < before).order_by(Act.number.desc()).limit(ACTS_ROWS)
         ).all())
         older = rows[-1].number if len(rows) == ACTS_ROWS else None
         return self._site.render(request, session, "acts.html", acts=rows, older=older)
-
-
-def node_lines(tx: Transaction) -> list[NodeLine]:
-    """Give every node with what is wrong with it, the worst first."""
-    head = tx.head()
-    lines = [_line(node, tx.now_s, head) for node in nodes.list_nodes(tx)]
-    return sorted(lines, key=lambda line: (line.node.revoked_s is not None, not line.wrong))
-
-
-def _line(node: NodeShown, now_s: int, head: int) -> NodeLine:
-    report, silent_s = node.report, now_s - node.seen_s
-    behind = head - report.cursor if report else head
-    wrong: list[tuple[str, str]] = []
-    if silent_s > SEEN_S_MAX:
-        wrong.append((f"已 {silent_s} 秒没有消息", f"not heard for {silent_s} s"))
-    if report is None:
-        wrong.append(("还没有报告", "hasn't reported yet"))
-    else:
-        wrong += [(problem, problem) for problem in report.problems]
-        if report.clock != "trusted":
-            wrong.append(("时钟不可信", f"clock {report.clock}"))
-        if behind > 0 and silent_s > SEEN_S_MAX:
-            wrong.append((f"落后 {behind} 条变更", f"{behind} changes behind"))
-        if report.unshipped > UNSHIPPED_MAX:
-            wrong.append((f"{report.unshipped} 条日志未上传", f"{report.unshipped} records not "
-                          "shipped"))
-        if report.scenes_unfit:
-            scenes = ", ".join(report.scenes_unfit)
-            wrong.append((f"人脸模型达不到：{scenes}", f"face pack unfit for {scenes}"))
-    return NodeLine(node, silent_s, behind, wrong)
 
 
 def _counts(tx: Transaction) -> dict[str, int]:

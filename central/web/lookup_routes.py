@@ -3,8 +3,9 @@
 import msgspec
 from aiohttp import web
 
-from central import feed, lookups, nodes
+from central import feed, lookups
 from central.errors import Invalid
+from central.identity import node_of_token
 from central.store import Transaction
 from central.web.common import PLATFORM, bearer, packed
 from edge.protocol.lookup import LookedUp, LookupRequest
@@ -21,7 +22,7 @@ async def look_up(request: web.Request) -> web.Response:
 
     def work(tx: Transaction) -> LookedUp:
         return lookups.look_up(
-            tx, nodes.node_of_token(tx, token), platform.config.log, asked, raw)
+            tx, node_of_token(tx, token), platform.config.log, asked, raw)
 
     return packed(feed.sign(await platform.database.run(work), platform.keys.signing["changes"]))
 

@@ -5,7 +5,7 @@ import base64
 import msgspec
 from aiohttp import web
 
-from central import consents, intake, nodes, signals, wallets
+from central import checkpoints, consents, identity, intake, nodes, signals, wallets
 from central.errors import Refused, Unknown
 from central.fleet import known_scenes
 from central.nodes import EnrolRequest
@@ -13,6 +13,7 @@ from central.schema import Node
 from central.store import Transaction
 from central.web.common import METRICS, PLATFORM, answer, bearer, number, packed, read_json
 from edge.protocol.feed import WAIT_S_MAX
+from edge.protocol.identity import Challenge, ChallengeRequest, RenewRequest
 from edge.protocol.journal import JournalAck
 
 CURSOR_MAX = 2**62
@@ -28,14 +29,33 @@ async def enrol(request: web.Request) -> web.Response:
     platform.check_code_rate()
     body = await read_json(request, EnrolRequest)
     try:
-        node_id, token = await platform.database.run(lambda tx: nodes.enrol(tx, body))
+        node_id, token, expires_s = await platform.database.run(
+            lambda tx: nodes.enrol(tx, body, platform.config.token_days))
     except Refused:
         platform.code_failed()
         raise
     return answer({
         "node_id": node_id, "token": token, "log": platform.config.log,
         "root": base64.b64encode(platform.root).decode(), "unix_s": platform.now(),
+        "expires_s": expires_s,
     })
+
+
+async def challenge(request: web.Request) -> web.Response:
+    """`POST /v1/nodes/challenge`."""
+    platform = request.app[PLATFORM]
+    body = await read_json(request, ChallengeRequest)
+    return answer(Challenge(
+        challenge=identity.make_challenge(platform.keys, body.node_id, platform.now())))
+
+
+async def renew(request: web.Request) -> web.Response:
+    """`POST /v1/nodes/renew`."""
+    platform = request.app[PLATFORM]
+    body, config = await read_json(request, RenewRequest), platform.config
+    return answer(await platform.database.run(lambda tx: identity.renew(
+        tx, body, config.log, now=platform.now(), token_days=config.token_days,
+        away_days_max=config.away_days_max)))
 
 
 async def feed(request: web.Request) -> web.Response:
@@ -51,7 +71,7 @@ async def keys(request: web.Request) -> web.Response:
     """`GET /v1/keys`."""
     platform, token = request.app[PLATFORM], bearer(request)
     return packed(await platform.database.run(
-        lambda tx: platform.key_delivery(tx, nodes.node_of_token(tx, token))
+        lambda tx: platform.key_delivery(tx, identity.node_of_token(tx, token))
     ))
 
 
@@ -75,7 +95,7 @@ async def journal(request: web.Request) -> web.Response:
     data = await request.read()
 
     def work(tx: Transaction) -> tuple[intake.Taken, int, frozenset[str]]:
-        node: Node = nodes.node_of_token(tx, token)
+        node: Node = identity.node_of_token(tx, token)
         taken = intake.take_in(tx, node, data)
         far = signals.far_apart(tx, node.journal_log, taken.fresh)
         return taken, len(far), known_scenes(tx)
@@ -86,12 +106,26 @@ async def journal(request: web.Request) -> web.Response:
     return answer(JournalAck(taken.next), 409 if taken.conflict else 200)
 
 
+async def checkpoint(request: web.Request) -> web.Response:
+    """`POST /v1/journal/checkpoint`: counter-sign, or 409 with what is held."""
+    platform, token = request.app[PLATFORM], bearer(request)
+    data = await request.read()
+    said = await platform.database.run(
+        lambda tx: checkpoints.take_checkpoint(tx, identity.node_of_token(tx, token), data))
+    return answer(said, 200 if said.countersignature is not None else 409)
+
+
+async def witness(request: web.Request) -> web.Response:
+    """`GET /v1/witness`: the public key that counter-signs, for whoever checks receipts."""
+    return answer({"public": request.app[PLATFORM].keys.witness_public})
+
+
 async def report(request: web.Request) -> web.Response:
     """`POST /v1/nodes/report`."""
     platform, token = request.app[PLATFORM], bearer(request)
     data = await request.read()
     await platform.database.run(
-        lambda tx: nodes.put_report(tx, nodes.node_of_token(tx, token), data))
+        lambda tx: nodes.put_report(tx, identity.node_of_token(tx, token), data))
     return answer({})
 
 
@@ -152,15 +186,17 @@ class _Consent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _seen(tx: Transaction, token: str) -> None:
-    nodes.node_of_token(tx, token)
+    identity.node_of_token(tx, token)
 
 
 def routes() -> list[web.RouteDef]:
     """Give the routes."""
     return [
-        web.post("/v1/nodes/enrol", enrol), web.post("/v1/nodes/report", report),
+        web.post("/v1/nodes/enrol", enrol), web.post("/v1/nodes/challenge", challenge),
+        web.post("/v1/nodes/renew", renew), web.post("/v1/nodes/report", report),
         web.get("/v1/feed", feed), web.get("/v1/keys", keys),
         web.get("/v1/root", root), web.get("/v1/time", time), web.post("/v1/journal", journal),
+        web.post("/v1/journal/checkpoint", checkpoint), web.get("/v1/witness", witness),
         web.post("/v1/wallets", pair), web.get("/v1/wallet", wallet),
         web.delete("/v1/wallet", wallet_unpair), web.get("/v1/wallet/visits", wallet_visits),
         web.post("/v1/wallet/consents", wallet_consent),

@@ -1,15 +1,17 @@
-"""Pages about rules and records: scenes and their policies, the journal."""
+"""Pages about rules and records: scenes and their policies, the journal, receipts."""
 
 import msgspec
 from aiohttp import web
 
-from central import history, policies
+from central import checkpoints, history, policies
 from central.errors import Conflict, Invalid
 from central.store import Transaction
+from central.web.common import whole_number
 from central.web.site import Site, go
 from edge.access.accounts import Role
 from edge.access.sessions import Session
 from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
+from edge.ui.headers import PAGE_HEADERS
 
 SUITES = ((0x01, "01 compact"), (0x02, "02 SM3/SM4"), (0x11, "11 sealed"))
 MASKS = ("full", "name", "id_number", "plate", "last4", "year")
@@ -34,6 +36,8 @@ class RecordPages:
             web.post("/scenes/{scene}", page(act, self.set_scene)),
             web.get("/journal", page(look, self.journal)),
             web.get("/journal/{id}", page(look, self.verification)),
+            web.get("/receipts/{log}/{index}", page(look, self.receipt)),
+            web.get("/receipt", self.check_receipt),
         ]
 
     async def scenes(self, request: web.Request, session: Session) -> web.Response:
@@ -121,10 +125,29 @@ class RecordPages:
             older=request.rel_url.update_query(before=page.older) if page.older else None)
 
     async def verification(self, request: web.Request, session: Session) -> web.Response:
-        """`GET /journal/{id}`: every record of one verification."""
-        rows = await self._site.run(
-            session, lambda tx: history.one_verification(tx, request.match_info["id"]))
-        return self._site.render(request, session, "verification.html", rows=rows)
+        """`GET /journal/{id}`: every record of one verification, and how far each is signed."""
+        def work(tx: Transaction) -> tuple[list[history.JournalRow], dict[str, int], set[str]]:
+            rows = history.one_verification(tx, request.match_info["id"])
+            signed = checkpoints.countersigned_sizes(tx, {row.log for row in rows})
+            return rows, signed, checkpoints.diverged_logs(tx)
+
+        rows, signed, diverged = await self._site.run(session, work)
+        return self._site.render(
+            request, session, "verification.html", rows=rows, signed=signed, diverged=diverged)
+
+    async def receipt(self, request: web.Request, session: Session) -> web.Response:
+        """`GET /receipts/{log}/{index}`: the receipt file of a record, to keep."""
+        log, index = request.match_info["log"][:64], whole_number(request.match_info["index"])
+        found = await self._site.run(session, lambda tx: checkpoints.prove(tx, log, index))
+        return web.Response(
+            body=msgspec.json.encode(found), content_type="application/json",
+            headers={**PAGE_HEADERS, "Content-Disposition":
+                     f'attachment; filename="receipt-{found.log[:8]}-{index}.json"'})
+
+    async def check_receipt(self, request: web.Request) -> web.Response:
+        """`GET /receipt`: the page that checks a receipt file in the browser, for anybody."""
+        return self._site.pages.render(
+            request, "receipt.html", witness=self._site.platform.keys.witness_public)
 
 
 def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:

@@ -6,7 +6,7 @@
 
 from aiohttp import web
 
-from central import nodes
+from central.identity import node_of_token
 from central.store import Transaction
 from central.web.common import PLATFORM, answer, bearer, packed, platform_for_admin
 
@@ -43,7 +43,7 @@ async def _check_node(request: web.Request) -> None:
     token = bearer(request)
 
     def known(tx: Transaction) -> None:
-        nodes.node_of_token(tx, token)
+        node_of_token(tx, token)
 
     await request.app[PLATFORM].database.run(known)
 

@@ -99,9 +99,14 @@ def bind(host: str, port: int, port_tries: int) -> socket.socket:
     )
 
 
+Connections = Callable[[web.Server, float], Callable[[], asyncio.Protocol]]
+"""Of aiohttp's server and the seconds an idle connection is kept, what makes a connection."""
+
+
 async def serve(
     app: web.Application, listening: socket.socket, wire: Wire, *,
     ready: Callable[[str], None], stop: asyncio.Event, shutdown_s: float,
+    connections: Connections | None = None,
 ) -> None:
     """Serve an application until `stop` is set; `ready` is told its address.
 
@@ -112,16 +117,19 @@ async def serve(
         ready: Told the address, with its scheme.
         stop: Set to stop.
         shutdown_s: Seconds that calls in flight get.
+        connections: Makes the connections; None = aiohttp does.
     """
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=shutdown_s, keepalive_timeout=KEEPALIVE_S
     )
     await runner.setup()
+    assert runner.server is not None
+    made = connections(runner.server, KEEPALIVE_S) if connections else runner.server
     renewing = asyncio.create_task(wire.keep_renewed())
+    listener = None
     try:
-        await web.SockSite(
-            runner, listening, backlog=BACKLOG, ssl_context=wire.context
-        ).start()
+        listener = await asyncio.get_running_loop().create_server(
+            made, sock=listening, backlog=BACKLOG, ssl=wire.context)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         ready(f"{'https' if wire.context else 'http'}://{shown}:{port}")
@@ -130,4 +138,6 @@ async def serve(
         renewing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await renewing
+        if listener is not None:
+            listener.close()
         await runner.cleanup()

@@ -1,86 +1,132 @@
-"""Signed checkpoints: what the journal was at a size, said by the node's key.
+"""The folder's checkpoints: those the node signed, and the newest that is counter-signed.
 
-- One JSON line each in `checkpoints.jsonl`, appended and flushed; a torn last line is
-  ignored.
-- The signature covers log, size, root and time under a context of its own; the frontier
-  stands beside them and must give the root.
-- The log's id is the hash of the signing key, so a checkpoint can't be signed by another.
+- Signed ones are JSON lines in `checkpoints.jsonl`, appended and flushed. A torn last line is cut
+  off before anything is written behind it.
+- Only what proofs and recovery need is kept: the one at each segment's beginning, and the newest
+  ones; the file stays small for as long as the node lives.
+- `countersigned.json` holds the newest checkpoint that the central platform counter-signed, which
+  covers every record before it. It is replaced as a whole.
+- The platform's key is the one of the first counter-signature; another isn't taken later.
 """
 
-import hashlib
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
 
 from edge.errors import JournalError
-from edge.hotpath.merkle import Frontier
+from edge.hotpath.checkpoint import (
+    Checkpoint,
+    Countersignature,
+    check_checkpoint,
+    check_countersignature,
+)
 
-CONTEXT = b"kanhe/journal/checkpoint/1\x00"
 FILE = "checkpoints.jsonl"
+COUNTERSIGNED = "countersigned.json"
 LINES_MAX = 1_000_000
+KEPT_MAX = 1_000
+"""Checkpoints held before those that nothing needs are dropped."""
+NEWEST_KEPT = 100
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed statement. Hashes, key and signature are hex."""
+class Countersigned(msgspec.Struct, frozen=True):
+    """A checkpoint with the platform's signature."""
 
-    log: str
-    size: int
-    root: str
-    at_ms: int
-    frontier: tuple[str, ...]
-    public: str
-    signature: str
-
-    def signed_bytes(self) -> bytes:
-        """Give what the signature covers."""
-        return (
-            CONTEXT + self.log.encode() + self.size.to_bytes(8, "big")
-            + bytes.fromhex(self.root) + self.at_ms.to_bytes(8, "big")
-        )
-
-    def tree(self) -> Frontier:
-        """Give the frontier to go on from."""
-        return Frontier(self.size, (bytes.fromhex(item) for item in self.frontier))
+    checkpoint: Checkpoint
+    countersignature: Countersignature
 
 
-def log_id(public: bytes) -> str:
-    """Name the log of a signing key: 32 hex characters of its SHA-256."""
-    return hashlib.sha256(public).hexdigest()[:32]
+class CheckpointBook:
+    """The checkpoints of one folder, as its writer keeps them."""
 
+    def __init__(self, folder: Path, log: str) -> None:
+        """Take up what is there, cutting off a torn last line.
 
-def sign_checkpoint(tree: Frontier, at_ms: int, key: Ed25519PrivateKey) -> Checkpoint:
-    """Sign the tree as it is."""
-    public = key.public_key().public_bytes_raw()
-    bare = Checkpoint(
-        log=log_id(public), size=tree.size, root=tree.root().hex(), at_ms=at_ms,
-        frontier=tuple(item.hex() for item in tree.subtrees), public=public.hex(), signature="",
-    )
-    return msgspec.structs.replace(bare, signature=key.sign(bare.signed_bytes()).hex())
+        Raises:
+            JournalError: A line before the last can't be read, or what is counter-signed doesn't
+                hold.
+            OSError: The files can't be read.
+        """
+        self._folder, self._path, self._log = folder, folder / FILE, log
+        self._points = [point for point in read_checkpoints(folder) if point.log == log]
+        self._countersigned = read_countersigned(folder, log)
+        if self._path.exists():
+            data = self._path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(self._path, whole)
 
+    @property
+    def countersigned(self) -> int:
+        """Records that the counter-signed checkpoint covers."""
+        return self._countersigned.checkpoint.size if self._countersigned else 0
 
-def check_checkpoint(checkpoint: Checkpoint, log: str) -> None:
-    """Check log, key, frontier and signature of one checkpoint.
+    def signed_size(self, size: int) -> int:
+        """Give how many of `size` records are under a checkpoint."""
+        return max((point.size for point in self._points if point.size <= size), default=0)
 
-    Raises:
-        JournalError: One of them doesn't hold.
-    """
-    try:
-        public = bytes.fromhex(checkpoint.public)
-        Ed25519PublicKey.from_public_bytes(public).verify(
-            bytes.fromhex(checkpoint.signature), checkpoint.signed_bytes()
-        )
-        root = checkpoint.tree().root().hex()
-    except (InvalidSignature, ValueError) as error:
-        raise JournalError(f"the checkpoint at size {checkpoint.size} isn't signed") from error
-    if checkpoint.log != log or log_id(public) != log:
-        raise JournalError(f"the checkpoint at size {checkpoint.size} is of another log")
-    if root != checkpoint.root:
-        raise JournalError(f"the checkpoint at size {checkpoint.size} contradicts itself")
+    def add(self, point: Checkpoint) -> None:
+        """Append a checkpoint durably; what fails leaves nothing behind.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            end = os.lseek(fd, 0, os.SEEK_END)
+            try:
+                write_all(fd, msgspec.json.encode(point) + b"\n", end)
+                os.fsync(fd)
+            except OSError:
+                os.ftruncate(fd, end)
+                raise
+        finally:
+            os.close(fd)
+        self._points.append(point)
+
+    def thin(self, firsts: Collection[int]) -> None:
+        """Drop what nothing needs once there are many; keep those where segments begin.
+
+        Raises:
+            OSError: The shorter file can't be written; the longer one is still there.
+        """
+        if len(self._points) <= KEPT_MAX:
+            return
+        needed = set(firsts)
+        kept = [point for point in self._points[:-NEWEST_KEPT] if point.size in needed]
+        kept += self._points[-NEWEST_KEPT:]
+        replace(self._path, msgspec.json.Encoder().encode_lines(kept))
+        self._points = kept
+
+    def unsigned(self, upto: int, within: int) -> Checkpoint | None:
+        """Give the checkpoint to be counter-signed next, None if there is none.
+
+        It is the newest whose records the platform holds, not more than `within` ahead of what is
+        counter-signed, so that the platform never has much to hash for one answer.
+        """
+        done = self.countersigned
+        due = [point for point in list(self._points) if done < point.size <= upto]
+        near = [point for point in due if point.size <= done + within]
+        return near[-1] if near else (due[0] if due else None)
+
+    def keep(self, point: Checkpoint, said: Countersignature) -> None:
+        """Keep the platform's word for a checkpoint durably.
+
+        Raises:
+            JournalError: It isn't the platform's, or not of this checkpoint.
+            OSError: It can't be written.
+        """
+        known = self._countersigned
+        try:
+            check_countersignature(
+                said, point, known.countersignature.public if known else said.public)
+        except ValueError as error:
+            raise JournalError(str(error)) from error
+        kept = Countersigned(point, said)
+        replace(self._folder / COUNTERSIGNED, msgspec.json.encode(kept))
+        self._countersigned = kept
 
 
 def read_checkpoints(folder: Path) -> list[Checkpoint]:
@@ -107,3 +153,63 @@ def read_checkpoints(folder: Path) -> list[Checkpoint]:
                 break
             raise JournalError(f"{path}, line {number}, can't be read") from error
     return found
+
+
+def read_countersigned(folder: Path, log: str) -> Countersigned | None:
+    """Read and check the newest counter-signed checkpoint, None if there is none yet.
+
+    Raises:
+        JournalError: It doesn't hold.
+    """
+    path = folder / COUNTERSIGNED
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=Countersigned)
+        check_checkpoint(kept.checkpoint, log)
+        check_countersignature(
+            kept.countersignature, kept.checkpoint, kept.countersignature.public)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise JournalError(
+            f"{path} doesn't hold: {error}. Remove it; the platform signs again") from error
+    return kept
+
+
+def checked(point: Checkpoint, log: str) -> Checkpoint:
+    """Give a checkpoint that holds.
+
+    Raises:
+        JournalError: It doesn't.
+    """
+    try:
+        check_checkpoint(point, log)
+    except ValueError as error:
+        raise JournalError(str(error)) from error
+    return point
+
+
+def write_all(fd: int, data: bytes, at: int) -> None:
+    """Write all bytes at a place, however many the system takes at once.
+
+    Raises:
+        OSError: They can't be written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.pwrite(fd, view, at + len(data) - len(view)) :]
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put a whole file in a file's place, durably.
+
+    Raises:
+        OSError: It can't be written; the old one is still there.
+    """
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,18 +1,17 @@
 """The journal: append-only, durable before the answer leaves, by group commit.
 
-- One writer thread takes all records that wait, writes them, flushes once, and only then
-  lets their answers go.
-- A write that fails fails all its records; what reached the file of them is cut off again,
-  and nothing is accepted until a write succeeds.
+- The records of one turn of the event loop are handed over together to one writer thread.
+- One event loop appends.
 - Leaves are hashed as in RFC 6962 from the first record on; checkpoints are signed at every
-  segment's end, every so many records, and at a clean stop.
+  segment's end, every so many records, when records have waited for one long enough, and at a
+  clean stop. The central platform counter-signs them.
+- What the platform holds and counter-signed is removed when it is old, or when there is no room.
 - One process at a time holds the folder.
 """
 
 import asyncio
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,12 +19,12 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.audit.checkpoint import FILE as CHECKPOINTS
-from edge.audit.checkpoint import log_id, sign_checkpoint
+from edge.audit.checkpoint import CheckpointBook, replace
 from edge.audit.recovery import recover
-from edge.audit.segment import pack_frame
+from edge.audit.room import Room
+from edge.audit.writer import Waiting, Writer, WriterBounds
 from edge.errors import CapacityError, JournalError
-from edge.hotpath.merkle import hash_leaf
+from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
 from edge.protocol.journal import (
     RECORD_BYTES_MAX,
     JournalRecord,
@@ -35,27 +34,34 @@ from edge.protocol.journal import (
 
 ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
+COUNTERSIGN_RECORDS = 50_000
+"""Records that one counter-signature takes in at most, where checkpoints are that near."""
 
 
 class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the journal.
 
     Attributes:
-        waiting_max: Records that may wait for the writer.
+        waiting_max: Records that may wait to be durable.
         batch_max: Records of one flush.
         segment_bytes: A segment ends when it is larger.
         checkpoint_records: A checkpoint is signed after so many.
-        retire_age_s: Acknowledged segments older than this are removed.
+        checkpoint_age_s: Or when a record has waited so long for one.
+        retire_age_s: Segments older than this are removed, once the platform holds and
+            counter-signed them.
+        disk_bytes_max: Bytes of all segments; at the bound such segments go whatever their age,
+            and where there are none nothing is accepted.
+        disk_reserve_bytes: What must stay free on the disk; the same happens below it.
     """
 
     waiting_max: int = 20_000
     batch_max: int = 1_024
     segment_bytes: int = 32 * 1024 * 1024
     checkpoint_records: int = 10_000
+    checkpoint_age_s: float = 60.0
     retire_age_s: int = 90 * 86_400
-
-
-_Waiting = tuple[bytes, "asyncio.Future[Receipt]"]
+    disk_bytes_max: int = 8 * 1024**3
+    disk_reserve_bytes: int = 64 * 1024**2
 
 
 class FileJournal:
@@ -73,33 +79,45 @@ class FileJournal:
         Raises:
             JournalError: It is damaged, of another node, or held by another process.
         """
-        self._options = options or JournalOptions()
-        self._folder, self._key, self._now = folder, key, now
+        self._options = options = options or JournalOptions()
+        self._folder, self._now = folder, now
         self.log = log_id(key.public_key().public_bytes_raw())
+        self._room = Room(folder, options.disk_bytes_max, options.disk_reserve_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_fd = _lock(folder)
-            self._segments, self._tree = recover(folder, self.log)
+            self._book = CheckpointBook(folder, self.log)
+            self._segments, tree = recover(folder, self.log)
             self._acknowledged = _read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
-        self._signed_size = self._tree.size
-        self._failed = ""
-        self._wake = threading.Condition()
-        self._waiting: list[_Waiting] = []
+        self._writer = Writer(
+            self.log, self._segments, tree, self._book, self._room,
+            WriterBounds(
+                batch_max=options.batch_max, segment_bytes=options.segment_bytes,
+                checkpoint_records=options.checkpoint_records,
+                checkpoint_age_s=options.checkpoint_age_s),
+            key, now, self._releasable)
+        self._gathered: list[Waiting] = []
+        # What is taken is counted here, what is settled by the writer; their difference waits.
+        self._taken = 0
         self._closing = False
-        self._thread = threading.Thread(target=self._write_loop, name="kanhe-journal", daemon=True)
-        self._thread.start()
+        self._writer.start()
 
     @property
     def size(self) -> int:
         """How many records are durable."""
-        return self._tree.size
+        return self._writer.size
 
     @property
     def acknowledged(self) -> int:
         """Index of the first record that the central platform may not hold."""
         return self._acknowledged
+
+    @property
+    def countersigned(self) -> int:
+        """Index of the first record that no counter-signed checkpoint covers."""
+        return self._book.countersigned
 
     @property
     def unshipped_bytes(self) -> int:
@@ -111,33 +129,68 @@ class FileJournal:
 
     @property
     def failure(self) -> str:
-        """Words of the last write's failure, empty if it succeeded."""
-        return self._failed
+        """Words of what can't be written now, empty if everything can."""
+        problem = self._writer.problem
+        return str(problem) if problem is not None else self._writer.unsigned_why
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a record could be promised now."""
+        return self._writer.problem is None
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all segments."""
+        return self._segments.bytes_held
+
+    @property
+    def disk_free_bytes(self) -> int | None:
+        """Bytes free on the journal's disk, None where that can't be told."""
+        return self._room.free_bytes()
 
     @property
     def waiting(self) -> int:
-        """Records that wait for the writer."""
-        return len(self._waiting)
+        """Records that wait to be durable."""
+        return self._taken - self._writer.settled
 
-    async def append(self, record: JournalRecord) -> Receipt:
-        """Append a record and return when it is durable.
+    def check(self) -> None:
+        """Insist that a record could be promised now, before anything is done that needs one.
 
         Raises:
-            JournalError: It can't be promised.
+            JournalError: The last write failed, and trying again hasn't succeeded yet.
+        """
+        problem = self._writer.problem
+        if problem is not None:
+            raise type(problem)(str(problem))
+
+    def append(self, record: JournalRecord) -> "asyncio.Future[Receipt]":
+        """Append a record; its receipt is there when it is durable.
+
+        Raises:
+            JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
         data = encode_record(record)
         if len(data) > RECORD_BYTES_MAX:
             raise JournalError(f"a record of {len(data)} bytes is larger than the bound")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        with self._wake:
-            if self._closing:
-                raise JournalError("the journal is closed")
-            if len(self._waiting) >= self._options.waiting_max:
-                raise CapacityError("too many records wait for the journal")
-            self._waiting.append((data, future))
-            self._wake.notify()
-        return await future
+        if self._closing:
+            raise JournalError("the journal is closed")
+        if self._taken - self._writer.settled >= self._options.waiting_max:
+            raise CapacityError("too many records wait for the journal")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        self._taken += 1
+        if not self._gathered:
+            # Waking the writer for each record would make it flush each by itself, and the two
+            # threads pass the interpreter's lock to and fro.
+            loop.call_soon(self._hand_over)
+        self._gathered.append((data, future))
+        return future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._writer.hand_over(self._gathered)
+            self._gathered = []
 
     def read(self, first: int, records_max: int, bytes_max: int) -> Sequence[bytes]:
         """Give durable records from `first` on, within both bounds, at least one if any.
@@ -168,96 +221,45 @@ class FileJournal:
         Raises:
             JournalError: It can't be written.
         """
-        path = self._folder / ACKNOWLEDGED
-        part = path.with_suffix(".part")
         try:
-            with part.open("wb") as file:
-                file.write(str(upto).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            replace(self._folder / ACKNOWLEDGED, str(upto).encode())
             self._acknowledged = upto
-            self._segments.retire(upto, self._now() - self._options.retire_age_s)
+            self._retire()
         except OSError as error:
-            raise JournalError(f"{path}: {error.strerror}") from error
+            raise JournalError(f"{self._folder / ACKNOWLEDGED}: {error.strerror}") from error
+
+    def uncountersigned(self) -> Checkpoint | None:
+        """Give the checkpoint that the platform can counter-sign next, None if there is none."""
+        return self._book.unsigned(self._acknowledged, COUNTERSIGN_RECORDS)
+
+    def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:
+        """Keep the platform's counter-signature of a checkpoint durably.
+
+        Raises:
+            JournalError: It isn't the platform's, or can't be written.
+        """
+        try:
+            self._book.keep(point, said)
+            self._retire()
+        except OSError as error:
+            raise JournalError(f"{self._folder}: {error.strerror}") from error
+
+    def _retire(self) -> None:
+        self._segments.retire(self._releasable(), self._now() - self._options.retire_age_s)
+
+    def _releasable(self) -> int:
+        """How many records the platform holds and counter-signed."""
+        return min(self._acknowledged, self._book.countersigned)
 
     def close(self) -> None:
         """Write what waits, sign a checkpoint and let go of the folder."""
-        with self._wake:
-            if self._closing:
-                return
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
+        if self._closing:
+            return
+        self._closing = True
+        self._hand_over()
+        self._writer.finish()
         self._segments.close()
         os.close(self._lock_fd)
-
-    def _write_loop(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._closing:
-                    self._wake.wait()
-                batch = self._waiting[: self._options.batch_max]
-                del self._waiting[: len(batch)]
-                ending = self._closing and not batch
-            if ending:
-                self._checkpoint(force=True)
-                return
-            self._write(batch)
-
-    def _write(self, batch: list[_Waiting]) -> None:
-        try:
-            self._segments.append(b"".join(pack_frame(data) for data, _ in batch), len(batch))
-        except OSError as error:
-            self._failed = f"the journal can't be written: {error.strerror}"
-            problem = JournalError(self._failed + ": free some space or mend the disk")
-            problem.__cause__ = error
-            _settle([(future, problem) for _, future in batch])
-            return
-        self._failed = ""
-        receipts: list[tuple[asyncio.Future[Receipt], Receipt | JournalError]] = []
-        for data, future in batch:
-            leaf = hash_leaf(data)
-            receipts.append((future, Receipt(self.log, self._tree.size, leaf.hex())))
-            self._tree.append(leaf)
-        _settle(receipts)
-        if self._segments.tail_bytes >= self._options.segment_bytes:
-            self._checkpoint(force=True)
-            self._segments.end()
-        self._checkpoint(force=False)
-
-    def _checkpoint(self, *, force: bool) -> None:
-        """Sign the tree; a checkpoint that can't be written is signed later."""
-        behind = self._tree.size - self._signed_size
-        if behind < (1 if force else self._options.checkpoint_records):
-            return
-        signed = sign_checkpoint(self._tree, int(self._now() * 1000), self._key)
-        try:
-            with (self._folder / CHECKPOINTS).open("ab") as file:
-                file.write(msgspec.json.encode(signed) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            self._signed_size = self._tree.size
-        except OSError as error:
-            self._failed = f"a checkpoint can't be written: {error.strerror}"
-
-
-def _settle(results: list[tuple["asyncio.Future[Receipt]", Receipt | JournalError]]) -> None:
-    """Wake each loop once with its results."""
-    loops = {future.get_loop() for future, _ in results}
-
-    def resolve(loop: asyncio.AbstractEventLoop) -> None:
-        for future, result in results:
-            if future.get_loop() is not loop or future.done():
-                continue
-            if isinstance(result, Receipt):
-                future.set_result(result)
-            else:
-                future.set_exception(result)
-
-    for loop in loops:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(resolve, loop)
 
 
 def _lock(folder: Path) -> int:

@@ -3,13 +3,15 @@
 - At start only what follows the last good checkpoint is read; a torn tail is cut off.
 - Damage before the tail names its file and leaves everything as it is.
 - Reading goes on in a segment where the last reading left off.
+- What fails to be written is cut off again before anything else is written.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.audit.checkpoint import check_checkpoint, read_checkpoints
+from edge.audit.checkpoint import checked, read_checkpoints, write_all
 from edge.audit.segment import (
     HEADER_BYTES,
     SUFFIX,
@@ -22,6 +24,11 @@ from edge.audit.segment import (
 from edge.errors import JournalError
 from edge.hotpath.merkle import Frontier, hash_leaf
 
+PROBE_BYTES = 64 * 1024
+"""What must be writable before a disk that failed is believed again."""
+_NO_FRAME = b"\xff"
+"""Begins no frame (it would be longer than any record), so a kill leaves a torn tail."""
+
 
 class Segments:
     """The segment files of one journal."""
@@ -33,12 +40,25 @@ class Segments:
         self._size = size
         self._resume: tuple[int, int, int] = (-1, 0, 0)
         self._fd = -1
+        self._ragged = False
+        self._retiring = threading.Lock()
         self.tail_bytes = 0
+        self._ended_bytes = {first: self._path(first).stat().st_size for first in firsts[:-1]}
         if firsts:
             self._fd = os.open(self._path(firsts[-1]), os.O_WRONLY)
             self.tail_bytes = os.lseek(self._fd, 0, os.SEEK_END)
         else:
             self.end()
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of all segments."""
+        return sum(list(self._ended_bytes.values())) + self.tail_bytes
+
+    @property
+    def firsts(self) -> list[int]:
+        """First record of each segment, ascending."""
+        return list(self._firsts)
 
     def append(self, frames: bytes, records: int) -> None:
         """Write whole frames and flush them; on failure nothing of them stays.
@@ -46,37 +66,61 @@ class Segments:
         Raises:
             OSError: They aren't durable.
         """
-        at = self.tail_bytes
-        try:
-            view = memoryview(frames)
-            while view:
-                view = view[os.pwrite(self._fd, view, at + len(frames) - len(view)) :]
-            os.fdatasync(self._fd)
-        except OSError:
-            os.ftruncate(self._fd, self.tail_bytes)
-            raise
+        self._write(frames)
         self.tail_bytes += len(frames)
         self._size += records
 
+    def probe(self) -> None:
+        """Find out whether records could be written now.
+
+        Raises:
+            OSError: They couldn't.
+        """
+        self._write(_NO_FRAME * PROBE_BYTES)
+        self._ragged = True
+        self._trim()
+
+    def _write(self, data: bytes) -> None:
+        """Write behind the tail and flush; on failure cut off what there is of it."""
+        self._trim()
+        try:
+            write_all(self._fd, data, self.tail_bytes)
+            os.fdatasync(self._fd)
+        except OSError:
+            self._ragged = True
+            self._trim()
+            raise
+
+    def _trim(self) -> None:
+        """Cut off what isn't ours behind the tail, if there is any."""
+        if self._ragged:
+            os.ftruncate(self._fd, self.tail_bytes)
+            self._ragged = False
+
     def end(self) -> None:
-        """End the segment and begin the next.
+        """End the segment and begin the next; on failure the old one goes on.
 
         Raises:
             OSError: The next can't be made.
         """
         path = self._path(self._size)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        os.ftruncate(fd, 0)
-        os.write(fd, pack_header(self._log, self._size))
-        os.fsync(fd)
-        folder = os.open(self._folder, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            write_all(fd, pack_header(self._log, self._size), 0)
+            os.fsync(fd)
+            sync_folder(self._folder)
+        except OSError:
+            os.close(fd)
+            # A segment that begins here must not be found once the old one has grown further.
+            path.unlink()
+            raise
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self.tail_bytes = fd, HEADER_BYTES
-        if self._size not in self._firsts:
+        with self._retiring:
+            if self._firsts:
+                self._ended_bytes[self._firsts[-1]] = self.tail_bytes
             self._firsts.append(self._size)
+            self._fd, self.tail_bytes = fd, HEADER_BYTES
 
     def records(self, first: int, end: int) -> Iterator[bytes]:
         """Walk through records `first … end-1`.
@@ -89,7 +133,7 @@ class Segments:
         if first < self._firsts[0]:
             raise JournalError(f"records before {self._firsts[0]} were retired")
         start = max(item for item in self._firsts if item <= first)
-        for segment in [item for item in self._firsts if item >= start]:
+        for segment in [item for item in self.firsts if item >= start]:
             yield from self._records_of(segment, first, end)
 
     def _records_of(self, segment: int, first: int, end: int) -> Iterator[bytes]:
@@ -110,8 +154,8 @@ class Segments:
 
     def bytes_from(self, first: int) -> int:
         """Give about how many bytes the records from one on take: exact by segments."""
-        total = 0.0
-        for start, end in zip(self._firsts, [*self._firsts[1:], self._size], strict=True):
+        total, firsts = 0.0, self.firsts
+        for start, end in zip(firsts, [*firsts[1:], self._size], strict=True):
             if end > first and end > start:
                 size = self._path(start).stat().st_size
                 total += size * (end - max(start, first)) / (end - start)
@@ -124,14 +168,30 @@ class Segments:
                 return first
         return self._size
 
-    def retire(self, acknowledged: int, older_than_s: float) -> None:
-        """Remove ended segments that the platform holds and that are old enough."""
-        while len(self._firsts) > 1 and self._firsts[1] <= acknowledged:
+    def retire(self, held: int, older_than_s: float) -> None:
+        """Remove ended segments before record `held` that are old enough.
+
+        Raises:
+            OSError: One can't be removed.
+        """
+        while self.retire_oldest(held, older_than_s):
+            pass
+
+    def retire_oldest(self, held: int, older_than_s: float) -> bool:
+        """Remove the oldest segment if it ended before record `held` and is old enough.
+
+        Raises:
+            OSError: It can't be removed.
+        """
+        with self._retiring:
+            if len(self._firsts) < 2 or self._firsts[1] > held:
+                return False
             path = self._path(self._firsts[0])
             if path.stat().st_mtime > older_than_s:
-                return
+                return False
             path.unlink()
-            del self._firsts[0]
+            del self._ended_bytes[self._firsts.pop(0)]
+            return True
 
     def close(self) -> None:
         """Close the file being written."""
@@ -166,8 +226,7 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
     usable = [point for point in known if point.size >= base]
     tree = Frontier()
     if usable and (usable[-1].size > 0):
-        check_checkpoint(usable[-1], log)
-        tree = usable[-1].tree()
+        tree = checked(usable[-1], log).tree()
     elif base > 0:
         raise JournalError(f"{folder} begins at record {base} without a checkpoint for it")
     start = max((item for item in firsts if item <= tree.size), default=base)
@@ -209,6 +268,19 @@ def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_o
             tree.append(hash_leaf(record))
         index += 1
     return index
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable.
+
+    Raises:
+        OSError: They aren't.
+    """
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def segment_firsts(folder: Path) -> list[int]:

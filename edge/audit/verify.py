@@ -1,5 +1,6 @@
 """Verifies a journal from its files alone: whole, unbroken, signed.
 
+- What the central platform counter-signed must be of these records, too.
 - Reads everything; needs no key but the public one that names the log, which may be
   given to be sure of it.
 - Works on a copy and on a folder that a node is writing to: an unfinished tail behind the last
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from edge.audit.checkpoint import Checkpoint, check_checkpoint, log_id, read_checkpoints
+from edge.audit.checkpoint import checked, read_checkpoints, read_countersigned
 from edge.audit.recovery import segment_firsts
 from edge.audit.segment import check_header, segment_name, walk_frames, whole_frame_follows
 from edge.errors import JournalError
+from edge.hotpath.checkpoint import Checkpoint, log_id
 from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.protocol.journal import decode_record
 
@@ -26,6 +28,7 @@ class JournalReport(msgspec.Struct, kw_only=True):
         root: Of the whole tree, hex.
         checkpoints: How many held.
         signed_size: Records under the last signed checkpoint.
+        countersigned_size: Records under the counter-signed one.
         problems: Everything that isn't as it must be.
     """
 
@@ -35,17 +38,21 @@ class JournalReport(msgspec.Struct, kw_only=True):
     root: str = ""
     checkpoints: int = 0
     signed_size: int = 0
+    countersigned_size: int = 0
     whole: bool = True
     unfinished_bytes: int = 0
     problems: list[str] = []
 
 
-def verify_journal(folder: Path, public: bytes | None = None) -> JournalReport:
+def verify_journal(
+    folder: Path, public: bytes | None = None, witness: str = ""
+) -> JournalReport:
     """Verify a journal folder.
 
     Args:
         folder: With segments and checkpoints.
         public: The node's Ed25519 public key, if the log must be this one's.
+        witness: The platform's as hex, if what is counter-signed must be by this one.
 
     Raises:
         JournalError: There is no journal there to verify.
@@ -55,14 +62,16 @@ def verify_journal(folder: Path, public: bytes | None = None) -> JournalReport:
     if not firsts:
         raise JournalError(f"{folder} holds no journal")
     try:
-        _verify(folder, firsts, public, report)
+        _verify(folder, firsts, public, witness, report)
     except (JournalError, OSError) as error:
         report.problems.append(str(error))
     report.whole = not report.problems
     return report
 
 
-def _verify(folder: Path, firsts: list[int], public: bytes | None, report: JournalReport) -> None:
+def _verify(
+    folder: Path, firsts: list[int], public: bytes | None, witness: str, report: JournalReport
+) -> None:
     points = read_checkpoints(folder)
     if points:
         report.log = points[0].log
@@ -73,9 +82,14 @@ def _verify(folder: Path, firsts: list[int], public: bytes | None, report: Journ
     if public is not None and report.log != log_id(public):
         report.problems.append("the log isn't that of the given key")
     for point in points:
-        check_checkpoint(point, report.log)
+        checked(point, report.log)
     report.first = firsts[0]
     tree = _start(firsts[0], points)
+    kept = read_countersigned(folder, report.log)
+    if kept is not None:
+        if witness and kept.countersignature.public != witness:
+            report.problems.append("the counter-signature isn't by the given key")
+        points.append(kept.checkpoint)
     signed = {point.size: point for point in points}
     for position, first in enumerate(firsts):
         if first != tree.size:
@@ -83,6 +97,8 @@ def _verify(folder: Path, firsts: list[int], public: bytes | None, report: Journ
         last = position == len(firsts) - 1
         _walk(folder / segment_name(first), tree, signed, report, last=last)
     report.size, report.root = tree.size, tree.root().hex()
+    if kept is not None and report.first <= kept.checkpoint.size <= tree.size:
+        report.countersigned_size = kept.checkpoint.size
     beyond = [size for size in signed if size > tree.size]
     if beyond:
         report.problems.append(

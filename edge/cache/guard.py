@@ -50,6 +50,8 @@ class LmdbReplayGuard:
         self._env = Environment(
             path, _TABLES, map_bytes=MAP_BYTES, map_bytes_max=map_bytes_max, durable=False
         )
+        self._buckets = [self._env.tables[name] for name in _TABLES[:2]]
+        self._state = self._env.tables[_TABLES[2]]
         self._hide = IdHider(derive).hide
         self._boot_id = boot_id[:36].ljust(36, b"\0")
         self._env.write(lambda txn: self._begin(txn, restart_floor))
@@ -73,29 +75,28 @@ class LmdbReplayGuard:
         Raises:
             StoreError: The memory can't be written; nothing may be accepted.
         """
-        key = self._hide(credential_id)
-        bucket = max(step, now_step) // BUCKET_STEPS
-        tables = self._env.tables
+        return self._env.write(
+            self._spend, self._hide(credential_id), step, showing,
+            max(step, now_step) // BUCKET_STEPS,
+        )
 
-        def work(txn: Transaction) -> bool:
-            newest, floor = self._turned(txn, bucket)
-            if step <= floor:
+    def _spend(self, txn: Transaction, key: bytes, step: int, showing: bytes, bucket: int) -> bool:
+        newest, floor = self._turned(txn, bucket)
+        if step <= floor:
+            return False
+        for table in self._buckets:
+            entry = txn.get(key, db=table)
+            if entry is None:
+                continue
+            spent, by = _ENTRY.unpack(entry)
+            if spent == step:
+                return bool(by == showing)
+            if spent > step:
                 return False
-            for table in (tables[_TABLES[0]], tables[_TABLES[1]]):
-                entry = txn.get(key, db=table)
-                if entry is None:
-                    continue
-                spent, by = _ENTRY.unpack(entry)
-                if spent == step:
-                    return bool(by == showing)
-                if spent > step:
-                    return False
-            slot = tables[_TABLES[step // BUCKET_STEPS % 2]]
-            assert newest - 1 <= step // BUCKET_STEPS <= newest
-            txn.put(key, _ENTRY.pack(step, showing), db=slot)
-            return True
-
-        return self._env.write(work)
+        slot = step // BUCKET_STEPS
+        assert newest - 1 <= slot <= newest
+        txn.put(key, _ENTRY.pack(step, showing), db=self._buckets[slot % 2])
+        return True
 
     def close(self) -> None:
         """Close the memory, flushing what a clean stop can flush."""
@@ -104,7 +105,7 @@ class LmdbReplayGuard:
 
     def _begin(self, txn: Transaction, restart_floor: int) -> None:
         """Believe the memory of this boot, else start from the restart's floor."""
-        state = txn.get(_STATE_KEY, db=self._env.tables[b"state"])
+        state = txn.get(_STATE_KEY, db=self._state)
         newest, floor, boot_id = (0, 0, b"") if state is None else _STATE.unpack(state)
         if boot_id == self._boot_id:
             return
@@ -114,7 +115,7 @@ class LmdbReplayGuard:
 
     def _turned(self, txn: Transaction, bucket: int) -> tuple[int, int]:
         """Forget what a newer bucket displaces; give newest bucket and floor."""
-        state = txn.get(_STATE_KEY, db=self._env.tables[b"state"])
+        state = txn.get(_STATE_KEY, db=self._state)
         assert state is not None
         newest, floor, _ = _STATE.unpack(state)
         if bucket <= newest:
@@ -128,7 +129,7 @@ class LmdbReplayGuard:
 
     def _put_state(self, txn: Transaction, newest: int, floor: int) -> None:
         value = _STATE.pack(newest, floor, self._boot_id)
-        txn.put(_STATE_KEY, value, db=self._env.tables[b"state"])
+        txn.put(_STATE_KEY, value, db=self._state)
 
 
 def read_boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> bytes:

@@ -13,13 +13,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import lmdb
 
 from edge.errors import StoreError
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 READERS_MAX = 126
 CHUNK_ITEMS = 4_096
 OWNER_FILE, DATA_FILE, COMPACT_FOLDER = "owner", "data.mdb", "compact"
@@ -103,6 +104,17 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
+    def get_two(
+        self, first: bytes, second: bytes, key: bytes
+    ) -> tuple[bytes | None, bytes | None]:
+        """Read one key of two tables in one transaction."""
+        tables = self.tables
+        try:
+            with self._env.begin() as txn:
+                return txn.get(key, db=tables[first]), txn.get(key, db=tables[second])
+        except lmdb.Error as error:
+            raise self._translate(error, "read") from error
+
     def items(self, table: bytes) -> list[tuple[bytes, bytes]]:
         """Read a whole table, in the order of keys."""
         try:
@@ -166,8 +178,10 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
-    def write(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run `work(transaction)` in one write transaction; all of it or nothing.
+    def write(
+        self, work: Callable[Concatenate[Any, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run `work(transaction, …)` in one write transaction; all of it or nothing.
 
         Raises:
             StoreError: Nothing was written.
@@ -175,7 +189,7 @@ class Environment:
         while True:
             try:
                 with self._env.begin(write=True) as txn:
-                    return work(cast(Transaction, txn))
+                    return work(txn, *args, **kwargs)
             except lmdb.MapFullError as error:
                 self._grow(error)
             except (lmdb.Error, OSError) as error:
@@ -229,7 +243,17 @@ class Environment:
             str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
             sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
         )
+        if not durable:
+            self._reserve(int(self._env.info()["map_size"]))
         self.tables = {name: self._env.open_db(name) for name in tables}
+
+    def _reserve(self, size: int) -> None:
+        """Have every block of the file now: a mapped write that finds none ends the process."""
+        fd = os.open(self._path / DATA_FILE, os.O_RDWR)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
 
     def _own(self) -> None:
         """Be the only one: a node answers from what it read, so nobody else may write."""
@@ -254,9 +278,12 @@ class Environment:
                 f"{self._path} has reached its bound of {self._map_bytes_max} bytes: raise it in "
                 "the configuration"
             ) from error
+        size = min(self._map_bytes_max, size * MAP_GROWTH)
         try:
-            self._env.set_mapsize(min(self._map_bytes_max, size * MAP_GROWTH))
-        except lmdb.Error as failed:
+            if not self._durable:
+                self._reserve(size)
+            self._env.set_mapsize(size)
+        except (lmdb.Error, OSError) as failed:
             raise self._translate(failed, "grown") from failed
 
     def _translate(self, error: Exception, doing: str) -> StoreError:

@@ -36,7 +36,7 @@ class Replaceable:
             StoreError: It can't be opened.
         """
         finish_adoption(path)
-        self._path, self._derive, self._tables = path, derive, tables
+        self._path, self._derive, self._names = path, derive, tables
         self._map = (map_bytes, map_bytes_max)
         self._retired: tuple[float, Environment] | None = None
         self._references = self._opened_at(path)
@@ -91,7 +91,7 @@ class Replaceable:
 
     def _opened_at(self, path: Path) -> References:
         size, largest = self._map
-        env = Environment(path, self._tables, map_bytes=size, map_bytes_max=largest, durable=True)
+        env = Environment(path, self._names, map_bytes=size, map_bytes_max=largest, durable=True)
         try:
             return References(env, self._derive, META)
         except StoreError:

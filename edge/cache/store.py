@@ -8,7 +8,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 import msgspec
 
@@ -18,7 +17,8 @@ from edge.cache.lmdb_env import Transaction
 from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, ReferenceSink
 from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
-from edge.cache.sealing import Derive, IdHider, Sealer
+from edge.cache.sealing import Derive, IdHider
+from edge.cache.tables import SealedTables
 from edge.errors import StoreError
 from edge.hotpath.holder import VERIFICATION, Probe, Template
 from edge.protocol.feed import (
@@ -52,7 +52,6 @@ _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = CURSOR
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
-_T = TypeVar("_T")
 
 
 class LmdbStore(Replaceable):
@@ -72,31 +71,42 @@ class LmdbStore(Replaceable):
             StoreError: It can't be opened.
         """
         super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
-        self._seals = {table: Sealer(table, derive) for table in TABLES}
+        self._tables = SealedTables(lambda: self._env, TABLES, derive)
         self._hide = IdHider(derive).hide
-        self._encode = msgspec.msgpack.Encoder().encode
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
         try:
             self._holdings = Holdings(
-                lambda: self._env, self._hide, _CREDENTIALS, self._opened)
+                lambda: self._env, self._hide, _CREDENTIALS, self._credential_of)
         except StoreError:
             self.close()
             raise
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
         """Look a credential up."""
-        return self._load(_CREDENTIALS, self._hide(credential_id), self._credential)
+        return self._tables.load(_CREDENTIALS, self._hide(credential_id), self._credential)
 
     def credentials_of(self, holder_id: bytes) -> list[CredentialRecord]:
         """Give what is held of a holder's credentials."""
-        loaded = (self._load(_CREDENTIALS, key, self._credential)
+        loaded = (self._tables.load(_CREDENTIALS, key, self._credential)
                   for key in self._holdings.of(holder_id))
         return [item for item in loaded if item is not None and item.holder_id == holder_id]
 
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
-        return self._load(_STATUS, self._hide(credential_id), self._status)
+        return self._tables.load(_STATUS, self._hide(credential_id), self._status)
+
+    def standing(
+        self, credential_id: bytes
+    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
+        """Give a credential, and its status if it is anything but valid, as of one moment."""
+        key = self._hide(credential_id)
+        credential, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
+        return (
+            None if credential is None else self._tables.opened(
+                _CREDENTIALS, key, credential, self._credential),
+            None if status is None else self._tables.opened(_STATUS, key, status, self._status),
+        )
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""
@@ -171,8 +181,7 @@ class LmdbStore(Replaceable):
 
     def meta(self, name: str) -> bytes | None:
         """Give a value kept beside the changes."""
-        sealed = self._env.get(_META, name.encode())
-        return None if sealed is None else self._seals[_META].open(name.encode(), sealed)
+        return self._tables.load_bytes(_META, name.encode())
 
     def cursor(self) -> int:
         """Give the number of the first change not held."""
@@ -182,16 +191,16 @@ class LmdbStore(Replaceable):
     def policies(self) -> dict[str, ScenePolicy]:
         """Give every policy, by scene."""
         decoder = msgspec.msgpack.Decoder(ScenePolicy)
-        return {item.scene: item for item in self._all(_POLICIES, decoder)}
+        return {item.scene: item for item in self._tables.every(_POLICIES, decoder)}
 
     def gates(self) -> dict[str, GateRecord]:
         """Give every gate, by gate id."""
         decoder = msgspec.msgpack.Decoder(GateRecord)
-        return {item.gate_id: item for item in self._all(_GATES, decoder)}
+        return {item.gate_id: item for item in self._tables.every(_GATES, decoder)}
 
     def epochs(self) -> list[EpochKeys]:
         """Give the key epochs, ascending."""
-        return self._all(_EPOCHS, msgspec.msgpack.Decoder(EpochKeys))
+        return self._tables.every(_EPOCHS, msgspec.msgpack.Decoder(EpochKeys))
 
     def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
         """Put changes, cursor and meta down in one transaction.
@@ -220,7 +229,7 @@ class LmdbStore(Replaceable):
         def work(txn: Transaction) -> None:
             txn.drop(self._env.tables[_EPOCHS], delete=False)
             for epoch in epochs:
-                self._put(txn, _EPOCHS, epoch.key_epoch.to_bytes(4, "big"), epoch)
+                self._tables.put(txn, _EPOCHS, epoch.key_epoch.to_bytes(4, "big"), epoch)
             self._put_meta(txn, meta)
 
         self._env.write(work)
@@ -230,71 +239,40 @@ class LmdbStore(Replaceable):
 
         def work(txn: Transaction) -> None:
             for key_epoch in key_epochs:
-                self._delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
+                self._tables.delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
 
         self._env.write(work)
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
-            self._put(txn, _CREDENTIALS, key, change.credential)
+            self._tables.put(txn, _CREDENTIALS, key, change.credential)
             self._holdings.put(txn, change.credential)
         elif isinstance(change, DropCredential):
             key = self._hide(change.credential_id)
             sealed = txn.get(key, db=self._env.tables[_CREDENTIALS])
             if sealed is not None:
-                self._holdings.drop(txn, self._opened(key, sealed))
-            self._delete(txn, _CREDENTIALS, key)
-            self._delete(txn, _STATUS, self._hide(change.credential_id))
+                self._holdings.drop(txn, self._credential_of(key, sealed))
+            self._tables.delete(txn, _CREDENTIALS, key)
+            self._tables.delete(txn, _STATUS, self._hide(change.credential_id))
         elif isinstance(change, PutReference | DropReference):
             self._references.apply(txn, change)
         elif isinstance(change, PutStatus):
             key = self._hide(change.status.credential_id)
             if change.status.status is Status.VALID:
-                self._delete(txn, _STATUS, key)
+                self._tables.delete(txn, _STATUS, key)
             else:
-                self._put(txn, _STATUS, key, change.status)
+                self._tables.put(txn, _STATUS, key, change.status)
         elif isinstance(change, PutPolicy):
-            self._put(txn, _POLICIES, change.policy.scene.encode(), change.policy)
+            self._tables.put(txn, _POLICIES, change.policy.scene.encode(), change.policy)
         elif isinstance(change, DropPolicy):
-            self._delete(txn, _POLICIES, change.scene.encode())
+            self._tables.delete(txn, _POLICIES, change.scene.encode())
         elif isinstance(change, PutGate):
-            self._put(txn, _GATES, change.gate.gate_id.encode(), change.gate)
-
-    def _put(self, txn: Transaction, table: bytes, key: bytes, record: msgspec.Struct) -> None:
-        sealed = self._seals[table].seal(key, self._encode(record))
-        txn.put(key, sealed, db=self._env.tables[table])
-
-    def _delete(self, txn: Transaction, table: bytes, key: bytes) -> None:
-        txn.delete(key, db=self._env.tables[table])
+            self._tables.put(txn, _GATES, change.gate.gate_id.encode(), change.gate)
 
     def _put_meta(self, txn: Transaction, meta: Mapping[str, bytes]) -> None:
-        for name, value in meta.items():
-            key = name.encode()
-            txn.put(key, self._seals[_META].seal(key, value), db=self._env.tables[_META])
+        values = {name.encode(): value for name, value in meta.items()}
+        self._tables.put_bytes(txn, _META, values)
 
-    def _load(
-        self, table: bytes, key: bytes, decoder: msgspec.msgpack.Decoder[_T]
-    ) -> _T | None:
-        sealed = self._env.get(table, key)
-        if sealed is None:
-            return None
-        return self._decoded(table, self._seals[table].open(key, sealed), decoder)
-
-    def _opened(self, key: bytes, sealed: bytes) -> CredentialRecord:
-        data = self._seals[_CREDENTIALS].open(key, sealed)
-        return self._decoded(_CREDENTIALS, data, self._credential)
-
-    def _all(self, table: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> list[_T]:
-        open_ = self._seals[table].open
-        return [
-            self._decoded(table, open_(key, sealed), decoder)
-            for key, sealed in self._env.items(table)
-        ]
-
-    def _decoded(self, table: bytes, data: bytes, decoder: msgspec.msgpack.Decoder[_T]) -> _T:
-        try:
-            return decoder.decode(data)
-        except msgspec.MsgspecError:
-            # No cause is kept: the decoder's words could quote personal fields.
-            raise StoreError(f"an entry of the table {table.decode()} can't be read") from None
+    def _credential_of(self, key: bytes, sealed: bytes) -> CredentialRecord:
+        return self._tables.opened(_CREDENTIALS, key, sealed, self._credential)

@@ -1,7 +1,8 @@
 """The answer of a verification, in the shape that gates hold on to.
 
 - Field names are the interface; additions are welcome, changes are not.
-- Built only by the pipeline; encoded only by edge.web.
+- Built and encoded once, by the pipeline; edge.web sends the bytes, the first time and every time
+  the same request comes again.
 """
 
 import msgspec
@@ -10,7 +11,7 @@ from edge.protocol.journal import Evidence, FaceEvidence, Receipt
 from edge.protocol.records import Words
 
 
-class CredentialShown(msgspec.Struct, frozen=True):
+class CredentialShown(msgspec.Struct, frozen=True, gc=False):
     """What a gate may know of a known credential whatever the decision."""
 
     type: str
@@ -19,7 +20,7 @@ class CredentialShown(msgspec.Struct, frozen=True):
     """ISO date in China's time zone, None if it has no end."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, gc=False):
     """The body of `200`, whatever the decision. `None` members are sent as null."""
 
     verification_id: str
@@ -37,9 +38,23 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     not sent otherwise."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """An answer and the milliseconds its stages took (`Server-Timing`)."""
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """An encoded answer and the milliseconds its stages took (`Server-Timing`)."""
 
-    answer: Answer
-    timings_ms: dict[str, float]
+    body: bytes
+    timings_ms: dict[str, float] = {}
     """Stages `decode`, `authenticate`, `cache`, `face`, `journal` that were run."""
+
+    @property
+    def answer(self) -> Answer:
+        """The answer, decoded again."""
+        return _DECODER.decode(self.body)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """Give the bytes that a gate gets."""
+    return _ENCODER.encode(answer)
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Answer)

@@ -1,6 +1,7 @@
 """The same `request_id` gives the same answer again.
 
-- Kept for a bounded time and number; while the first is under way, others wait for it.
+- Kept for a bounded time and number, as the bytes that were sent; while the first is under way,
+  others wait for it.
 - A failure isn't an answer: after one the same request may try again.
 - After a restart the table is rebuilt from the journal: an entry then holds the record, from
   which the answer is made when it is asked for.
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import RequestConflict
+from edge.pipeline.calls import DeadlineMissed, RequestConflict
 from edge.protocol.journal import Receipt, VerificationRecord
 
 KEPT_S = 600.0
@@ -24,10 +25,11 @@ Key = bytes
 """First 16 bytes of SHA-256(gate_id ‖ 0 ‖ request_id)."""
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, gc=False):
     body_digest: bytes
     expires_s: float
-    outcome: "Outcome | asyncio.Future[Outcome] | tuple[VerificationRecord, Receipt]"
+    outcome: "bytes | asyncio.Future[Outcome] | tuple[VerificationRecord, Receipt] | None"
+    """The answer's bytes; None or a future (if somebody waits) while it is under way."""
 
 
 class RecentAnswers:
@@ -64,39 +66,64 @@ class RecentAnswers:
         Raises:
             RequestConflict: The same request_id came with another body.
         """
-        self._forget()
+        now = time.monotonic()
+        self._forget(now)
         entry = self._entries.get(key)
         if entry is not None:
-            if entry.body_digest != body_digest:
-                raise RequestConflict("this request_id was used with another content")
-            if isinstance(entry.outcome, tuple):
-                entry.outcome = self._remake(*entry.outcome)
-            if isinstance(entry.outcome, Outcome):
-                return entry.outcome
-            return await asyncio.shield(entry.outcome)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        entry = _Entry(body_digest, time.monotonic() + self._kept_s, future)
+            return await self._again(entry, body_digest)
+        entry = _Entry(body_digest, now + self._kept_s, None)
         self._entries[key] = entry
         try:
             outcome = await work()
         except BaseException as error:
             del self._entries[key]
-            if not isinstance(error, Exception):
-                future.cancel()
-                raise
-            future.set_exception(error)
-            future.exception()  # read once, so that a failure nobody else waits for isn't logged
+            if isinstance(entry.outcome, asyncio.Future):
+                _fail(entry.outcome, error)
             raise
-        entry.outcome = outcome
-        future.set_result(outcome)
+        if isinstance(entry.outcome, asyncio.Future):
+            entry.outcome.set_result(outcome)
+        entry.outcome = outcome.body
         return outcome
 
-    def _forget(self) -> None:
+    async def _again(self, entry: _Entry, body_digest: bytes) -> Outcome:
+        if entry.body_digest != body_digest:
+            raise RequestConflict("this request_id was used with another content")
+        if isinstance(entry.outcome, tuple):
+            entry.outcome = self._remake(*entry.outcome).body
+        if isinstance(entry.outcome, bytes):
+            return Outcome(entry.outcome)
+        if entry.outcome is None:
+            entry.outcome = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(entry.outcome)
+
+    def _forget(self, now: float) -> None:
         """Drop what is too old or too much; entries are in order of age."""
-        now = time.monotonic()
         while self._entries:
-            key, entry = next(iter(self._entries.items()))
-            full = len(self._entries) > self._kept_max
-            if isinstance(entry.outcome, asyncio.Future) or (entry.expires_s > now and not full):
+            key = next(iter(self._entries))
+            entry = self._entries[key]
+            if entry.outcome is None or isinstance(entry.outcome, asyncio.Future):
+                return
+            if entry.expires_s > now and len(self._entries) <= self._kept_max:
                 return
             del self._entries[key]
+
+
+def in_time(outcome: Outcome, deadline_s: float, now_s: float) -> Outcome:
+    """Give an answer if it isn't late; both times are monotonic.
+
+    Raises:
+        DeadlineMissed: Its gate may have given up on it. The verdict is journalled and kept: the
+            same request_id gets it.
+    """
+    if now_s > deadline_s:
+        raise DeadlineMissed("the answer came too late: ask again with the same request_id")
+    return outcome
+
+
+def _fail(waited_for: "asyncio.Future[Outcome]", error: BaseException) -> None:
+    """Tell those who waited for an answer that there is none."""
+    if not isinstance(error, Exception):
+        waited_for.cancel()
+        return
+    waited_for.set_exception(error)
+    waited_for.exception()  # read once, so that a failure nobody waits for any more isn't logged

@@ -17,7 +17,7 @@ from edge.hotpath.credential import check_standing
 from edge.hotpath.reasons import REASONS, Reason, Stage
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
-from edge.pipeline.answer import Outcome
+from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import (
     DecisionCall,
@@ -130,8 +130,7 @@ class Decider:
             raise SceneUnknown("this node has no such scene any more")
         credential, status = None, None
         if before.credential_id is not None:
-            credential = self._cache.credential(before.credential_id)
-            status = self._cache.status(before.credential_id)
+            credential, status = self._cache.standing(before.credential_id)
         found: Verdict | None = None
         if credential is not None and call.accept:
             found = check_standing(credential, status, policy, now=now)
@@ -156,4 +155,4 @@ class Decider:
             self.open.offer(before)
             raise
         self._observer.observed(record, {})
-        return Outcome(render(record, receipt, credential, policy), {})
+        return Outcome(encode_answer(render(record, receipt, credential, policy)))

@@ -18,7 +18,7 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
-from edge.pipeline.answer import Outcome
+from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers
 from edge.pipeline.calls import IdentificationCall, SceneForbidden, SceneUnknown
 from edge.pipeline.digests import body_digest, request_key
@@ -97,7 +97,7 @@ class Identifier:
         # 3. The face becomes a probe, and the gallery is searched.
         case.begin()
         search = await self._face_pool.run(
-            call.deadline_s, lambda: self._search(call.face_images, case))
+            call.deadline_s, lambda: self._search(call.face_images, case), call.gate.gate_id)
         case.end("face")
         if isinstance(search, ProbeFault):
             case.why = search.why
@@ -155,7 +155,8 @@ class Identifier:
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
-        return Outcome(render(record, receipt, case.credential, case.policy), case.timings_ms)
+        answer = render(record, receipt, case.credential, case.policy)
+        return Outcome(encode_answer(answer), case.timings_ms)
 
     def _policy(self, trust: Trust, call: IdentificationCall) -> ScenePolicy:
         policy = trust.policies.get(call.scene)

@@ -15,12 +15,13 @@ class RandomIds:
 
     def __init__(self) -> None:
         """Begin with nothing drawn."""
-        self._drawn = b""
+        self._drawn = ""
         self._at = 0
 
     def __call__(self) -> str:
         """Give the next id."""
-        if self._at >= len(self._drawn):
-            self._drawn, self._at = os.urandom(ID_BYTES * BATCH), 0
-        self._at += ID_BYTES
-        return self._drawn[self._at - ID_BYTES : self._at].hex()
+        at = self._at
+        if at >= len(self._drawn):
+            self._drawn, at = os.urandom(ID_BYTES * BATCH).hex(), 0
+        self._at = at + 2 * ID_BYTES
+        return self._drawn[at : at + 2 * ID_BYTES]

@@ -1,7 +1,6 @@
 """What one verification gathers on its way, and the record it becomes."""
 
 import time
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
+from edge.pipeline.calls import SceneForbidden, SceneUnknown
 from edge.pipeline.ports import Clock, ReplayGuard
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
@@ -23,7 +23,7 @@ STEP_MAX = 2**32
 """A step has four bytes."""
 
 
-class Judgement(msgspec.Struct, kw_only=True):
+class Judgement(msgspec.Struct, kw_only=True, gc=False):
     """The state of one verification; lives as long as its call."""
 
     verification_id: str
@@ -51,9 +51,9 @@ class Judgement(msgspec.Struct, kw_only=True):
         self.mark = time.perf_counter()
 
     def end(self, stage: str) -> None:
-        """Add the time since `begin` to a stage."""
+        """Give a stage the time since `begin` or the stage before it."""
         now = time.perf_counter()
-        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (now - self.mark) * 1e3
+        self.timings_ms[stage] = (now - self.mark) * 1e3
         self.mark = now
 
     def keep_expired(self, text: str) -> None:
@@ -72,7 +72,8 @@ class Judgement(msgspec.Struct, kw_only=True):
             kind=self.kind,
             at_ms=int(self.now * 1000), gate_id=self.gate.gate_id, scene=self.scene,
             request_digest=self.request_digest, body_digest=self.body_digest,
-            decision=verdict.decision.value, reason=verdict.reason.value,
+            # Not `.value`: a descriptor in Python, and this is the hot path.
+            decision=verdict.decision._value_, reason=verdict.reason._value_,
             credential_id=known.credential_id if known else None,
             credential_type=credential.type if credential else "",
             credential_status=status_word(credential, self.status),
@@ -83,6 +84,20 @@ class Judgement(msgspec.Struct, kw_only=True):
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
+
+
+def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
+    """Give the policy of a scene that a gate may name.
+
+    Raises:
+        CallError: This node has no such scene, or it isn't this gate's.
+    """
+    policy = trust.policies.get(scene)
+    if policy is None:
+        raise SceneUnknown("this node has no such scene")
+    if scene not in gate.scenes:
+        raise SceneForbidden("the scene isn't this gate's")
+    return policy
 
 
 def evidence_of(
@@ -103,12 +118,14 @@ def status_word(credential: CredentialRecord | None, status: StatusRecord | None
     """Give the status of a known credential in one word, empty for an unknown one."""
     if credential is None:
         return ""
-    return (status.status if status else Status.VALID).value
+    return (status.status if status else Status.VALID)._value_
 
 
 def disclosed_fields(
     credential: CredentialRecord | None, policy: ScenePolicy
 ) -> tuple[str, ...]:
     """Name the fields that an accept shows."""
-    fields: Mapping[str, str] = credential.fields if credential else {}
-    return tuple(item.field for item in policy.disclose if item.field in fields)
+    if credential is None:
+        return ()
+    fields = credential.fields
+    return tuple([item.field for item in policy.disclose if item.field in fields])

@@ -51,14 +51,14 @@ class Looker:
         self._reader, self._face = reader, face
         self._code_pool, self._face_pool = code_pool, face_pool
 
-    async def look_for_code(self, image: bytes, deadline_s: float) -> CodeLook:
-        """Read the codes of one frame.
+    async def look_for_code(self, image: bytes, deadline_s: float, owner: str) -> CodeLook:
+        """Read the codes of one frame for a gate, the owner.
 
         Raises:
             ImageError: Not an image we read, damaged, or beyond the bounds.
             OperatingError: No capacity.
         """
-        reading = await self._code_pool.run(deadline_s, lambda: self._reader.read(image))
+        reading = await self._code_pool.run(deadline_s, lambda: self._reader.read(image), owner)
         ours = tuple(text for text in reading.texts if has_presentation((text,)))
         others = len(reading.texts) + len(reading.binaries) - len(ours)
         message = None
@@ -67,9 +67,10 @@ class Looker:
             message = message_for(reason, reading.why)
         return CodeLook(texts=ours, others=others, why=reading.why, message=message)
 
-    async def look_for_face(self, image: bytes, deadline_s: float) -> FaceLook:
+    async def look_for_face(self, image: bytes, deadline_s: float, owner: str) -> FaceLook:
         """Judge whether one frame's face can be compared; raises as `look_for_code`."""
-        probe = await self._face_pool.run(deadline_s, lambda: self._face.probe((image,)))
+        probe = await self._face_pool.run(
+            deadline_s, lambda: self._face.probe((image,)), owner)
         if isinstance(probe, Probe):
             return FaceLook(ready=True, reason="", why="", message=None)
         return FaceLook(ready=False, reason=probe.reason.value, why=probe.why,

@@ -5,7 +5,7 @@
   takes microseconds; everything else runs on the worker pool or is awaited.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from edge.hotpath.holder import Comparison, Probe, ProbeFault, Template
@@ -83,6 +83,15 @@ class CredentialCache(Protocol):
 
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid since it was issued."""
+        ...
+
+    def standing(
+        self, credential_id: bytes
+    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
+        """Give a credential, and its status if it is anything but valid since it was issued.
+
+        Both are of one moment.
+        """
         ...
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
@@ -170,8 +179,16 @@ class ReplayGuard(Protocol):
 class Journal(Protocol):
     """The durable record (edge.audit)."""
 
-    async def append(self, record: JournalRecord) -> Receipt:
-        """Append and return when it is durable.
+    def check(self) -> None:
+        """Insist that a record could be promised now. Takes microseconds.
+
+        Raises:
+            JournalError: It couldn't.
+        """
+        ...
+
+    def append(self, record: JournalRecord) -> Awaitable[Receipt]:
+        """Append; what is given is there when the record is durable.
 
         Raises:
             JournalError: It can't be promised (disk full, failed, closed).

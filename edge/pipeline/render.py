@@ -9,13 +9,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 
 from edge.hotpath.disclosure import disclose
-from edge.hotpath.reasons import REASONS, Decision, NextStep, Reason
+from edge.hotpath.reasons import REASONS, NextStep, Reason
 from edge.hotpath.words import message_for
 from edge.pipeline.answer import Answer, CredentialShown
 from edge.protocol.journal import Receipt, VerificationRecord
-from edge.protocol.records import CredentialRecord, ScenePolicy
+from edge.protocol.records import CredentialRecord, ScenePolicy, Words
 
 _CHINA = timezone(timedelta(hours=8))
+_ROWS = {
+    reason.value: (Words(row.zh, row.en), row.next.value if row.next else None)
+    for reason, row in REASONS.items()
+}
 
 
 def render(
@@ -32,30 +36,30 @@ def render(
         credential: The credential it names, if it is known.
         policy: Of its scene; without it nothing is disclosed.
     """
-    reason, decision = Reason(record.reason), Decision(record.decision)
-    row = REASONS[reason]
+    words, following = _ROWS[record.reason]
+    if record.why:
+        words = message_for(Reason(record.reason), record.why)
     shown = None
     if record.credential_type:
         until = _last_day(credential.valid_until_s) if credential else None
         shown = CredentialShown(record.credential_type, record.credential_status, until)
     disclosed = None
-    if decision is Decision.ACCEPT and credential is not None and policy is not None:
+    if record.decision == "accept" and credential is not None and policy is not None:
         disclosed = disclose(credential, policy)
     # A decision that a policy chose instead of the default has its own next step.
-    following = row.next.value if row.next else None
-    if decision is Decision.REFER:
+    if record.decision == "refer":
         following = "call_operator"
     elif following == "capture_face" and policy is not None and policy.challenge == "required":
         # A face without a challenge would only be asked for one.
         following = "challenge"
     # Whoever wasn't recognised, or doesn't want to be, shows a code.
     otherwise: str | msgspec.UnsetType = msgspec.UNSET
-    if record.kind == "identification" and decision is not Decision.ACCEPT:
+    if record.kind == "identification" and record.decision != "accept":
         otherwise = NextStep.SHOW_CODE.value
-        following = following if decision is Decision.RETRY else otherwise
+        following = following if record.decision == "retry" else otherwise
     return Answer(
         verification_id=record.verification_id, decision=record.decision, reason=record.reason,
-        message=message_for(reason, record.why), next=following, credential=shown,
+        message=words, next=following, credential=shown,
         disclosed=disclosed, face=record.face, evidence=record.evidence, receipt=receipt,
         otherwise=otherwise,
     )

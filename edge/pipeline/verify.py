@@ -19,14 +19,14 @@ from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
-from edge.pipeline.answer import Outcome
-from edge.pipeline.answers import RecentAnswers
-from edge.pipeline.calls import CaptureCall, SceneForbidden, SceneUnknown, VerificationCall
+from edge.pipeline.answer import Outcome, encode_answer
+from edge.pipeline.answers import RecentAnswers, in_time
+from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
 from edge.pipeline.demand import Demand
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.judgement import Judgement
+from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
     Clock,
     CodeReader,
@@ -90,7 +90,7 @@ class Verifier:
             CallError: Scene unknown, not this gate's, or without challenges.
             CapacityError: Too many are open.
         """
-        return self.challenges.give(gate.gate_id, self._policy(self._trust(), gate, scene))
+        return self.challenges.give(gate.gate_id, policy_of(self._trust(), gate, scene))
 
     async def verify(self, call: VerificationCall) -> Outcome:
         """Answer one `POST /v1/verifications`.
@@ -99,13 +99,20 @@ class Verifier:
             CallError: It has no verdict.
             OperatingError: Journal, store, capacity or an image.
         """
-        self._policy(self._trust(), call.gate, call.scene)
+        trust = self._trust()
+        policy = policy_of(trust, call.gate, call.scene)
         key = request_key(call.gate.gate_id, call.request_id)
         digest = body_digest(
             call.scene, call.presentation or "", call.challenge_id or "",
             [call.code_image] if call.code_image is not None else [], call.face_images,
         )
-        return await self.answers.once(key, digest, lambda: self._verify(call, key, digest))
+        case = Judgement(
+            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
+            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
+            actor=call.actor, challenge_id=call.challenge_id,
+        )
+        outcome = await self.answers.once(key, digest, lambda: self._verify(call, case))
+        return in_time(outcome, call.deadline_s, self._monotonic())
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -113,20 +120,21 @@ class Verifier:
         digest = body_digest(
             call.verification_id, "", call.challenge_id or "", [], call.face_images
         )
-        return await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
+        return in_time(outcome, call.deadline_s, self._monotonic())
 
-    async def _verify(self, call: VerificationCall, key: bytes, digest: bytes) -> Outcome:
+    async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
         self._check_images(call.face_images)
+        # Nothing is begun, let alone spent, that couldn't be recorded.
+        self._journal.check()
         # 1. Scene and gate are known; a frame becomes a text.
-        trust = self._trust()
-        policy = self._policy(trust, call.gate, call.scene)
-        case = Judgement(
-            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
-            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor, challenge_id=call.challenge_id,
-        )
+        policy = case.policy
         case.begin()
-        text = await self._text(call, case)
+        text: str | Verdict
+        if call.presentation is not None:
+            text = call.presentation
+        else:
+            text = await self._read(call, case)
         case.now = self._clock.now_s()
         if isinstance(text, Verdict):
             return await self._conclude(case, text)
@@ -145,7 +153,9 @@ class Verifier:
         # 4. The presentation is spent, once.
         if policy.face != "off":
             self.open.check_room()
-        found = self._spend(case, key)
+            if call.face_images:
+                self._face_pool.check(call.deadline_s, call.gate.gate_id)
+        found = self._spend(case, case.request_digest)
         if found is not None or policy.face == "off":
             return await self._conclude(case, found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
@@ -153,12 +163,13 @@ class Verifier:
 
     async def _capture(self, call: CaptureCall, key: bytes, digest: bytes) -> Outcome:
         self._check_images(call.face_images)
+        self._journal.check()
         item = self.open.take_try(call.verification_id, call.gate.gate_id)
         trust = self._trust()
         case = Judgement(
             verification_id=call.verification_id, gate=call.gate, scene=item.scene,
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
-            policy=self._policy(trust, call.gate, item.scene), now=self._clock.now_s(),
+            policy=policy_of(trust, call.gate, item.scene), now=self._clock.now_s(),
             authentic=item.authentic, actor=call.actor, challenge_id=call.challenge_id,
         )
         case.begin()
@@ -189,12 +200,11 @@ class Verifier:
             ))
         return await self._conclude(case, found)
 
-    async def _text(self, call: VerificationCall, case: Judgement) -> str | Verdict:
-        if call.presentation is not None:
-            return call.presentation
+    async def _read(self, call: VerificationCall, case: Judgement) -> str | Verdict:
         image = call.code_image
         assert image is not None
-        reading = await self._code_pool.run(call.deadline_s, lambda: self._reader.read(image))
+        reading = await self._code_pool.run(
+            call.deadline_s, lambda: self._reader.read(image), call.gate.gate_id)
         case.end("decode")
         case.why = reading.why
         return pick_presentation(reading)
@@ -219,8 +229,7 @@ class Verifier:
     def _check_credential(self, case: Judgement) -> Verdict | None:
         authentic = case.authentic
         assert authentic is not None
-        case.credential = self._cache.credential(authentic.credential_id)
-        case.status = self._cache.status(authentic.credential_id)
+        case.credential, case.status = self._cache.standing(authentic.credential_id)
         return check_credential(
             authentic, case.credential, case.status, case.policy, now=case.now,
             status_age_s=case.trust.status_age_s(case.now),
@@ -262,7 +271,8 @@ class Verifier:
         if isinstance(actions, ProbeFault):
             return actions
         try:
-            probe = await self._face_pool.run(deadline_s, lambda: self._face.probe(images))
+            probe = await self._face_pool.run(
+                deadline_s, lambda: self._face.probe(images), case.gate.gate_id)
         except ImageError:
             # The code is spent, so a picture that turns out damaged is a retry, not an error.
             return ProbeFault(Reason.FACE_ABSENT, "damaged")
@@ -271,12 +281,11 @@ class Verifier:
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
         record = case.record(found, self._clock, self._guard)
-        case.begin()
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
         answer = render(record, receipt, case.credential, case.policy)
-        return Outcome(answer, case.timings_ms)
+        return Outcome(encode_answer(answer), case.timings_ms)
 
     def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:
         """Make a journalled answer again."""
@@ -284,15 +293,7 @@ class Verifier:
         if record.credential_type and record.credential_id is not None:
             credential = self._cache.credential(record.credential_id)
         policy = self._trust().policies.get(record.scene)
-        return Outcome(render(record, receipt, credential, policy), {})
-
-    def _policy(self, trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
-        policy = trust.policies.get(scene)
-        if policy is None:
-            raise SceneUnknown("this node has no such scene")
-        if scene not in gate.scenes:
-            raise SceneForbidden("the scene isn't this gate's")
-        return policy
+        return Outcome(encode_answer(render(record, receipt, credential, policy)))
 
     def _check_images(self, images: Iterable[bytes]) -> None:
         """Hold faces against the bounds by their headers, before anything is spent."""

@@ -3,6 +3,7 @@
 - A record holds no name, image, code or template; ids, decisions and evidence only.
 - The bytes of a record are its Merkle leaf (RFC 6962 §2.1: SHA-256(0x00 ‖ bytes)),
   so they are encoded once and never re-encoded.
+- The structs hold no cycles, so the garbage collector is told to pass them by.
 - From a record and the current credential the answer of a verification can be
   made again, which is what makes `request_id` idempotent across a restart.
 """
@@ -16,7 +17,7 @@ UPLOAD_RECORDS_MAX = 2_000
 UPLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 
-class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
+class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a comparison found.
 
     Attributes:
@@ -42,7 +43,7 @@ class FaceEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Of an identification with a second best: how far that was behind."""
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How fresh what the verdict rests on was. Ages in whole seconds; None = none held."""
 
     mode: Literal["online", "offline"]
@@ -54,7 +55,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
 
 
-class VerificationRecord(msgspec.Struct, frozen=True, kw_only=True, tag="verification/1"):
+class VerificationRecord(
+    msgspec.Struct, frozen=True, kw_only=True, tag="verification/1", gc=False
+):
     """One answer of this node.
 
     Attributes:
@@ -106,7 +109,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag="event/1"):
 JournalRecord = VerificationRecord | EventRecord
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """A record's place in the journal. `leaf` is the RFC 6962 leaf hash, hex."""
 
     log: str

@@ -22,11 +22,13 @@ from edge.sync.ports import Built, FeedStore
 from edge.sync.rules import Mark, RootOfTrust
 from edge.sync.sealing import open_epochs, open_feed_keys
 from edge.sync.state import (
+    Enrolment,
     load_base,
     load_enrolment,
     load_feed_keys,
     load_trust,
     meta_of,
+    meta_of_enrolment,
     meta_of_feed_keys,
     meta_of_root,
 )
@@ -191,6 +193,15 @@ class Believer:
             return False
         held = self._store.status(change.status.credential_id)
         return held is not None and held.changed_s >= change.status.changed_s
+
+    async def keep(self, enrolment: Enrolment) -> None:
+        """Put down who the node is now; nothing of belief changes.
+
+        Raises:
+            StoreError: It couldn't be put down.
+        """
+        await self._worker.run(
+            self._store.apply, (), self.mark.cursor, meta_of_enrolment(enrolment))
 
     async def prune(self) -> tuple[int, ...]:
         """Forget the key epochs before the ring's oldest day; give those forgotten.

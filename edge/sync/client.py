@@ -17,7 +17,9 @@ import aiohttp
 import msgspec
 
 from edge.errors import CentralError, FeedRefused
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
+from edge.protocol.identity import Challenge, ChallengeRequest, Renewed, RenewRequest
 from edge.protocol.journal import JournalAck, JournalUpload
 from edge.protocol.report import NodeReport
 from edge.sync.envelope import UNREADABLE
@@ -51,6 +53,7 @@ class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     root: bytes
     unix_s: float
+    expires_s: int = 0
 
 
 class _Time(msgspec.Struct, frozen=True):
@@ -83,10 +86,14 @@ class CentralClient:
         self._base_url = base_url.rstrip("/")
         self._headers = {"Accept-Encoding": "identity"}
         if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+            self.use_token(token)
         self._tls = tls
         self._call_s_max = call_s_max
         self._session: aiohttp.ClientSession | None = None
+
+    def use_token(self, token: str) -> None:
+        """Show another token from the next call on."""
+        self._headers["Authorization"] = f"Bearer {token}"
 
     async def close(self) -> None:
         """Close the connections; a later call would open new ones."""
@@ -104,6 +111,21 @@ class CentralClient:
             "POST", "/v1/nodes/enrol", bytes_max=ENROL_BYTES_MAX,
             data=msgspec.json.encode(request), content_type="application/json")
         return _parsed(body, EnrolAnswer)
+
+    async def challenge(self, node_id: str) -> bytes:
+        """Ask for something fresh to sign."""
+        _, body = await self._call(
+            "POST", "/v1/nodes/challenge", bytes_max=SMALL_BYTES_MAX,
+            data=msgspec.json.encode(ChallengeRequest(node_id=node_id)),
+            content_type="application/json")
+        return _parsed(body, Challenge).challenge
+
+    async def renew(self, request: RenewRequest) -> Renewed:
+        """Prove the node's key; what comes is sealed to it."""
+        _, body = await self._call(
+            "POST", "/v1/nodes/renew", bytes_max=SMALL_BYTES_MAX,
+            data=msgspec.json.encode(request), content_type="application/json")
+        return _parsed(body, Renewed)
 
     async def feed(self, cursor: int, wait_s: int) -> bytes:
         """Wait up to `wait_s` for changes from `cursor` on; an envelope."""
@@ -202,6 +224,14 @@ class CentralClient:
             data=msgspec.msgpack.encode(upload), content_type="application/msgpack",
             total_s=UPLOAD_S_MAX)
         return ShipAnswer(_parsed(body, JournalAck).next, status == 409)
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
+        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
+        _, body = await self._call(
+            "POST", "/v1/journal/checkpoint", bytes_max=SMALL_BYTES_MAX, also=(409,),
+            data=msgspec.json.encode(point), content_type="application/json",
+            total_s=UPLOAD_S_MAX)
+        return _parsed(body, CheckpointAnswer)
 
     async def _call(
         self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),

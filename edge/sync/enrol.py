@@ -14,6 +14,7 @@ from edge.errors import ConfigError, FeedRefused
 from edge.protocol.feed import FINGERPRINT_CHARS
 from edge.sync.client import CentralClient, EnrolRequest
 from edge.sync.envelope import Refusal, Rule
+from edge.sync.identity import renew_at
 from edge.sync.ports import FeedStore
 from edge.sync.rules import RootOfTrust
 from edge.sync.state import Enrolment, load_enrolment, meta_of_enrolment, meta_of_root
@@ -91,7 +92,8 @@ async def enrol(
         if not answer.node_id or not answer.token:
             raise Refusal(Rule.CONTENT, "the platform gave no node id or no token")
         enrolment = Enrolment(
-            node_id=answer.node_id, token=answer.token, log=answer.log, name=name)
+            node_id=answer.node_id, token=answer.token, log=answer.log, name=name,
+            expires_s=answer.expires_s, renew_s=renew_at(answer.expires_s, answer.unix_s))
         await worker.run(
             store.apply, (), 0, {**meta_of_root(base), **meta_of_enrolment(enrolment)})
     finally:

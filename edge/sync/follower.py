@@ -1,6 +1,6 @@
 """Following the feed: the long-poll loop, its backoff, and who is online.
 
-- One turn: prune keys, newest root, own keys, clock, then one long poll. The first poll
+- One turn: prune keys, own token, newest root, own keys, clock, then one long poll. The first poll
   after any failure doesn't wait, so that reconnecting is known at once.
 - Online means: the last poll was believed and nothing is left to catch up. Offline means:
   a call timed out, something was refused, or two tries in a row failed. One broken
@@ -30,6 +30,7 @@ from edge.protocol.kh1 import DAY_S
 from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal, Rule
+from edge.sync.identity import Identity
 from edge.sync.ports import (
     Builder,
     Central,
@@ -84,6 +85,7 @@ class FollowerStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     last_rule: str
     keys_error: str
+    identity_error: str
     snapshot: str = ""
 
 
@@ -101,6 +103,7 @@ class Follower:
         options: FollowerOptions | None = None,
         jitter: Callable[[], float] = random.random,
         builder: Builder | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """Wire up; nothing runs before `start`.
 
@@ -113,7 +116,9 @@ class Follower:
             options: Bounds of the loop.
             jitter: Numbers in [0, 1) that spread the pauses.
             builder: Makes stores of snapshots, None = the log is followed from its beginning.
+            identity: The node's token, None = it is never rotated.
         """
+        self._identity = identity
         self._central = central
         self._now = now
         self._options = options or FollowerOptions()
@@ -141,7 +146,8 @@ class Follower:
             last_contact_s=self._last_contact_s, failures=self._backoff.failures,
             last_error=self._last_error, last_rule=self._last_rule,
             keys_error=self._keys_error,
-            snapshot=self._taker.progress if self._taker else "")
+            snapshot=self._taker.progress if self._taker else "",
+            identity_error=self._identity.error if self._identity else "")
 
     async def start(self) -> Trust:
         """Take up what the store holds, publish it, and begin to follow.
@@ -183,12 +189,26 @@ class Follower:
         past = await self._believer.prune()
         if past:
             _LOG.info("keys.retired", extra={"key_epochs": past})
+        await self._renew_identity()
         await self._renew_root()
         await self._renew_keys()
         await self._ask_clock()
         if self._taker is not None:
             await self._taker.take()
         await self._poll()
+
+    async def _renew_identity(self) -> None:
+        identity, moment = self._identity, asyncio.get_running_loop().time()
+        if identity is None or not identity.is_due(self._now(), moment):
+            return
+        try:
+            enrolment = await identity.renewed(moment)
+        except (CentralError, FeedRefused) as error:
+            _LOG.warning("identity.refused", extra={"why": str(error)})
+            return
+        await self._believer.keep(enrolment)
+        identity.use(enrolment)
+        _LOG.info("identity.renewed", extra={"expires_s": enrolment.expires_s})
 
     async def _renew_root(self) -> None:
         """Climb to the newest root, where one is due; the order of loading begins here."""
@@ -287,6 +307,8 @@ class Follower:
         self._last_rule = error.rule if isinstance(error, Refusal) else ""
         self._fresh_connection = True
         self._root_at = self._clock_at = -math.inf
+        if self._identity is not None and isinstance(error, CentralRefused):
+            self._identity.doubt()
         at_once = isinstance(error, CentralSilent | CentralRefused) or not isinstance(
             error, CentralError)
         if at_once or self._backoff.failures >= self._options.failures_to_offline:

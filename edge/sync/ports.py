@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from edge.errors import CentralError
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer, Countersignature
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
 from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy, StatusRecord
@@ -189,6 +190,18 @@ class JournalSource(Protocol):
         """
         ...
 
+    def uncountersigned(self) -> Checkpoint | None:
+        """Give the checkpoint that the platform can counter-sign next, None if there is none."""
+        ...
+
+    def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:
+        """Keep the platform's counter-signature of a checkpoint durably.
+
+        Raises:
+            JournalError: It isn't the platform's, or can't be written.
+        """
+        ...
+
 
 class ShipAnswer(msgspec.Struct, frozen=True):
     """What the platform said to an upload.
@@ -231,4 +244,8 @@ class Central(Protocol):
 
     async def ship(self, upload: JournalUpload) -> ShipAnswer:
         """Hand over journal records."""
+        ...
+
+    async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
+        """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
         ...

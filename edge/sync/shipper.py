@@ -6,6 +6,8 @@
   is ever skipped. What was sent already is compared there, not doubled.
 - If the platform holds other content (409 otherwise), the histories differ: shipping
   stands still, says so, and tries again slowly; the journal keeps everything.
+- What arrived is counter-signed: a checkpoint goes up once its records are held there, and the
+  platform's signature is kept. A checkpoint that it refuses is a history that differs, too.
 - A kill of either side costs at most one upload sent again.
 - Not here: writing, sealing and retiring records (edge.audit).
 """
@@ -141,6 +143,7 @@ class Shipper:
                 f"folder holds {size}: was it restored from an older copy? Nothing is skipped; an "
                 "administrator must look at both journals")
         if self._next == size:
+            await self._countersign()
             self._state, self._last_error = "idle", ""
             self._backoff.reset()
             return False
@@ -156,6 +159,7 @@ class Shipper:
             self._rewind(upload, answer)
             return True
         await self._settle(upload, answer)
+        await self._countersign()
         return True
 
     async def _settle(self, upload: JournalUpload, answer: ShipAnswer) -> None:
@@ -169,6 +173,24 @@ class Shipper:
         self._next = held
         self._state, self._last_error = "shipping", ""
         self._backoff.reset()
+
+    async def _countersign(self) -> None:
+        """Have the platform sign what it holds, where a checkpoint waits for it."""
+        point = self._journal.uncountersigned()
+        if point is None:
+            return
+        answer = await self._central.countersign(point)
+        if answer.countersignature is not None:
+            await self._worker.run(
+                self._journal.keep_countersignature, point, answer.countersignature)
+        elif answer.held < point.size:
+            self._next = max(0, answer.held)
+            raise CentralError(
+                f"the platform holds {answer.held} records only: shipping again from there")
+        else:
+            raise JournalDiverged(
+                f"the platform refused to counter-sign the first {point.size} records of log "
+                f"{point.log}: it holds others. An administrator must look at both journals")
 
     def _rewind(self, upload: JournalUpload, answer: ShipAnswer) -> None:
         """Go back to what the platform holds; it lost some, or an answer was lost."""

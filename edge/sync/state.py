@@ -32,12 +32,16 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         token: Its bearer token; never shown.
         log: The feed it follows.
         name: What it called itself.
+        expires_s: When the token ends, by the platform's clock; 0 = not known.
+        renew_s: When it is to be rotated.
     """
 
     node_id: str
     token: str
     log: str
     name: str
+    expires_s: int = 0
+    renew_s: int = 0
 
     def __repr__(self) -> str:
         """Show all but the token."""

@@ -24,7 +24,8 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
         keys_pending: Newer ones were announced.
         central_clock_skew_s: Platform's clock minus ours.
         failures: Failed turns in a row.
-        last_error, last_rule, keys_error: Words of what is wrong now; the trust rule broken.
+        last_error, last_rule, keys_error, identity_error: Words of what is wrong now; the trust
+            rule broken.
         snapshot: How far taking a snapshot in is; empty while none is.
         journal_state: `idle`, `shipping`, `waiting` or `diverged`.
         journal_acknowledged, journal_size: Records the platform holds, and all there are.
@@ -49,6 +50,7 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_rule: str
     keys_error: str
     snapshot: str
+    identity_error: str
     journal_state: ShipState
     journal_acknowledged: int
     journal_size: int
@@ -78,6 +80,7 @@ def sync_status(follower: Follower, shipper: Shipper) -> SyncStatus:
         last_rule=feed.last_rule,
         keys_error=feed.keys_error,
         snapshot=feed.snapshot,
+        identity_error=feed.identity_error,
         journal_state=journal.state,
         journal_acknowledged=journal.acknowledged,
         journal_size=journal.size,

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 
 from edge.protocol.records import GateRecord
-from edge.web.problems import Problem
+from edge.web.problems import unknown_gate
 
 SECRET_BYTES = 32
 _HEADER_CHARS_MAX = 256
@@ -24,15 +24,14 @@ def authenticate(header: str | None, gates: Mapping[str, GateRecord]) -> GateRec
     Raises:
         Problem: 401; it never says which part was wrong.
     """
-    unknown = Problem(401, "a valid gate credential is needed: Authorization: Bearer …")
     if header is None or len(header) > _HEADER_CHARS_MAX or not header.startswith("Bearer "):
-        raise unknown
+        raise unknown_gate()
     gate_id, _, secret = header[7:].strip().partition(".")
     try:
         found = hashlib.sha256(base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))).digest()
     except (binascii.Error, ValueError):
-        raise unknown from None
+        raise unknown_gate() from None
     gate = gates.get(gate_id)
     if not hmac.compare_digest(found, gate.secret_hash if gate else _NOBODY) or gate is None:
-        raise unknown
+        raise unknown_gate()
     return gate

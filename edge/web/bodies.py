@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, web
@@ -17,13 +17,11 @@ from aiohttp.multipart import MultipartReader
 
 from edge.config import Limits
 from edge.pipeline.calls import REQUEST_ID_CHARS_MAX
-from edge.pipeline.decisions import NOTE_CHARS_MAX
 from edge.web.problems import Problem
 
 _T = TypeVar("_T")
 TEXT_BYTES_MAX = 16 * 1024
 PARTS_MAX = 24
-OPERATOR_CHARS_MAX = 64
 _TEXT_PARTS = ("scene", "request_id", "presentation", "challenge_id")
 _FILE_PARTS = ("code_image", "face_image")
 
@@ -39,6 +37,15 @@ class VerificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenge_id: str | None = None
 
 
+class CodeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What most bodies of `POST /v1/verifications` are: a code alone."""
+
+    scene: str
+    request_id: str
+    presentation: str
+    challenge_id: str | None = None
+
+
 class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON body of `POST /v1/verifications/{id}/captures`."""
 
@@ -46,12 +53,6 @@ class CaptureJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face_image: str | None = None
     face_images: tuple[str, ...] = ()
     challenge_id: str | None = None
-
-
-class ChallengeJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """JSON body of `POST /v1/challenges`."""
-
-    scene: str
 
 
 class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,15 +63,6 @@ class IdentificationJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     face_image: str
 
 
-class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """JSON body of `POST /v1/verifications/{id}/decision`."""
-
-    request_id: str
-    decision: Literal["accept", "reject"]
-    reason: str
-    operator: str = ""
-
-
 class Fields(msgspec.Struct):
     """What a body held, whichever its form."""
 
@@ -79,11 +71,10 @@ class Fields(msgspec.Struct):
     face_images: tuple[bytes, ...] = ()
 
 
+_CODE = msgspec.json.Decoder(CodeJson)
 _VERIFICATION = msgspec.json.Decoder(VerificationJson)
 _CAPTURE = msgspec.json.Decoder(CaptureJson)
-_CHALLENGE = msgspec.json.Decoder(ChallengeJson)
 _IDENTIFICATION = msgspec.json.Decoder(IdentificationJson)
-_DECISION = msgspec.json.Decoder(DecisionJson)
 
 
 async def read_fields(request: web.Request, limits: Limits, *, capture: bool) -> Fields:
@@ -94,10 +85,10 @@ async def read_fields(request: web.Request, limits: Limits, *, capture: bool) ->
     """
     kind = request.content_type
     if kind == "application/json":
-        data = await _in_time(request.read(), limits)
+        data = await in_time(request.read(), limits)
         return _from_json(data, limits, capture=capture)
     if kind == "multipart/form-data":
-        return await _in_time(_from_multipart(request, limits, capture=capture), limits)
+        return await in_time(_from_multipart(request, limits, capture=capture), limits)
     raise Problem(415, "send application/json or multipart/form-data")
 
 
@@ -108,13 +99,13 @@ async def read_identification(request: web.Request, limits: Limits) -> Fields:
         Problem: 400, 408, 413, 415 or 422.
     """
     if request.content_type == "application/json":
-        body = _decoded(await _in_time(request.read(), limits), _IDENTIFICATION)
+        body = decoded(await in_time(request.read(), limits), _IDENTIFICATION)
         fields = Fields({"request_id": body.request_id, "scene": body.scene},
                         face_images=(_decoded_image(body.face_image),))
         return _checked(fields, limits, capture=True)
     if request.content_type != "multipart/form-data":
         raise Problem(415, "send application/json or multipart/form-data")
-    fields = await _in_time(_from_multipart(request, limits, capture=True), limits)
+    fields = await in_time(_from_multipart(request, limits, capture=True), limits)
     if "scene" not in fields.texts:
         raise Problem(422, "scene is required")
     if len(fields.texts) > 2 or fields.code_image is not None:
@@ -122,55 +113,35 @@ async def read_identification(request: web.Request, limits: Limits) -> Fields:
     return fields
 
 
-async def read_decision(request: web.Request, limits: Limits) -> DecisionJson:
-    """Read a decision.
+def read_code(data: bytes) -> CodeJson | None:
+    """Read a whole JSON body that holds a code and nothing else; None if it isn't that.
 
     Raises:
-        Problem: 400, 408, 413, 415 or 422.
+        Problem: 422.
     """
-    body = await _read_json(request, limits, _DECISION)
-    _check_request_id(body.request_id)
-    if not 1 <= len(body.reason.strip()) <= NOTE_CHARS_MAX:
-        raise Problem(422, f"reason: say why, in 1 to {NOTE_CHARS_MAX} characters")
-    if len(body.operator) > OPERATOR_CHARS_MAX or not body.operator.isprintable():
-        raise Problem(422, f"operator: up to {OPERATOR_CHARS_MAX} printable characters")
+    try:
+        body = _CODE.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None  # it holds more, or is wrong: `read_json` says which
+    check_request_id(body.request_id)
     return body
 
 
-async def read_challenge(request: web.Request, limits: Limits) -> ChallengeJson:
-    """Read what a challenge is wanted for.
+def read_json(data: bytes, limits: Limits) -> Fields:
+    """Read a whole JSON body of `POST /v1/verifications`.
 
     Raises:
-        Problem: 400, 408, 413, 415 or 422.
+        Problem: 400, 413 or 422.
     """
-    return await _read_json(request, limits, _CHALLENGE)
+    return _from_json(data, limits, capture=False)
 
 
-async def read_frame(request: web.Request, limits: Limits) -> bytes:
-    """Read a body that is one encoded image.
+async def in_time(reading: Awaitable[_T], limits: Limits) -> _T:
+    """Wait for a body no longer than the limits say.
 
     Raises:
-        Problem: 408, 413, 415 or 422.
+        Problem: 408.
     """
-    if not request.content_type.startswith("image/"):
-        raise Problem(415, "send an image as the body, with its Content-Type")
-    data = await _in_time(request.read(), limits)
-    if not data:
-        raise Problem(422, "the body is empty")
-    if len(data) > limits.image_bytes_max:
-        raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
-    return data
-
-
-async def _read_json(
-    request: web.Request, limits: Limits, decoder: "msgspec.json.Decoder[_T]"
-) -> _T:
-    if request.content_type != "application/json":
-        raise Problem(415, "send application/json")
-    return _decoded(await _in_time(request.read(), limits), decoder)
-
-
-async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
     try:
         async with asyncio.timeout(limits.body_s_max):
             return await reading
@@ -180,7 +151,7 @@ async def _in_time(reading: Awaitable[_T], limits: Limits) -> _T:
 
 def _from_json(data: bytes, limits: Limits, *, capture: bool) -> Fields:
     body: CaptureJson | VerificationJson
-    body = _decoded(data, _CAPTURE) if capture else _decoded(data, _VERIFICATION)
+    body = decoded(data, _CAPTURE) if capture else decoded(data, _VERIFICATION)
     texts = {"request_id": body.request_id}
     if isinstance(body, VerificationJson):
         texts |= {"scene": body.scene, "presentation": body.presentation}
@@ -201,7 +172,12 @@ def _decoded_image(text: str) -> bytes:
         raise Problem(422, "face_image isn't base64") from None
 
 
-def _decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+def decoded(data: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+    """Decode a JSON body.
+
+    Raises:
+        Problem: 400 or 422.
+    """
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -265,7 +241,7 @@ async def _read_part(part: BodyPartReader, bytes_max: int) -> bytes:
 
 def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     texts = fields.texts
-    _check_request_id(texts.get("request_id", ""))
+    check_request_id(texts.get("request_id", ""))
     if any(len(image) > limits.image_bytes_max for image in fields.face_images):
         raise Problem(413, f"an image has more than {limits.image_bytes_max} bytes")
     if capture:
@@ -279,6 +255,11 @@ def _checked(fields: Fields, limits: Limits, *, capture: bool) -> Fields:
     return fields
 
 
-def _check_request_id(request_id: str) -> None:
+def check_request_id(request_id: str) -> None:
+    """Hold a request_id against its bounds.
+
+    Raises:
+        Problem: 422.
+    """
     if not 1 <= len(request_id) <= REQUEST_ID_CHARS_MAX:
         raise Problem(422, f"request_id is required, 1 to {REQUEST_ID_CHARS_MAX} characters")

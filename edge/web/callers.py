@@ -40,11 +40,15 @@ class Caller(NamedTuple):
 
 
 class Gates:
-    """Finds the caller of a request among gates alone: a node without pages."""
+    """Finds the caller of a request among gates alone: a node without pages.
+
+    Attributes:
+        gates: Gives the gates that may speak here now, by gate id.
+    """
 
     def __init__(self, gates: Callable[[], Mapping[str, GateRecord]]) -> None:
         """Take the gates that may speak here now."""
-        self._gates = gates
+        self.gates = gates
 
     async def caller(self, request: web.Request) -> Caller:
         """Give who calls.
@@ -52,7 +56,7 @@ class Gates:
         Raises:
             Problem: 401.
         """
-        return Caller(authenticate(request.headers.get("Authorization"), self._gates()), "")
+        return Caller(authenticate(request.headers.get("Authorization"), self.gates()), "")
 
 
 class Callers(Gates):
@@ -82,13 +86,13 @@ class Callers(Gates):
         desk = self.desk(request)
         if desk is None:
             raise Problem(403, "this desk isn't locked to a gate: a supervisor sets it up at /desk")
-        gate = msgspec.structs.replace(self._gates()[desk.gate_id], scenes=(desk.scene,))
+        gate = msgspec.structs.replace(self.gates()[desk.gate_id], scenes=(desk.scene,))
         return Caller(gate, session.name)
 
     def desk(self, request: web.Request) -> Desk | None:
         """Give the desk of a browser, None if it has none that still holds."""
         desk = open_claims(self._desk_key, request.cookies.get(self._cookie, ""), Desk)
-        gate = self._gates().get(desk.gate_id) if desk is not None else None
+        gate = self.gates().get(desk.gate_id) if desk is not None else None
         if desk is None or gate is None or desk.scene not in gate.scenes:
             return None
         return desk

@@ -6,7 +6,8 @@ import msgspec
 
 from edge.pipeline.answer import Answer
 from edge.pipeline.challenges import ChallengeShown
-from edge.web.bodies import CaptureJson, ChallengeJson, IdentificationJson, VerificationJson
+from edge.web.bodies import CaptureJson, IdentificationJson, VerificationJson
+from edge.web.small_bodies import ChallengeJson, DecisionJson
 from edge.web.status import NodeStatus
 
 
@@ -41,6 +42,7 @@ _PROBLEMS = {
     400: "Body can't be parsed", 401: "Unknown gate", 403: "Scene not this gate's",
     404: "Unknown scene or verification", 408: "Body too slow", 409: "Conflict or closed",
     413: "Too large", 415: "Not a body or image we read", 422: "Wrong fields",
+    429: "This gate calls more often than it may",
     503: "No capacity, deadline missed or no journal",
 }
 _FILE = {"type": "string", "format": "binary"}
@@ -49,12 +51,12 @@ _FILE = {"type": "string", "format": "binary"}
 def build_openapi(version: str) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document."""
     structs = (Answer, VerificationJson, CaptureJson, IdentificationJson, NodeStatus, Scenes,
-               ProblemBody, ChallengeShown, ChallengeJson)
+               ProblemBody, ChallengeShown, ChallengeJson, DecisionJson)
     refs, schemas = msgspec.json.schema_components(
         structs, ref_template="#/components/schemas/{name}"
     )
     (answer, verification, capture, identification, status, scenes, problem, challenge,
-     wanted) = refs
+     wanted, decision) = refs
     faces, texts = {"type": "array", "items": _FILE}, {"type": "string"}
     verify = _post(
         "Verify a presentation, with or without a capture", verification, answer, problem,
@@ -66,7 +68,8 @@ def build_openapi(version: str) -> dict[str, Any]:
         {"request_id": texts, "challenge_id": texts, "face_image": faces},
         ["request_id", "face_image"],
     )
-    later["parameters"] = [
+    decide = _post_json("What a person decided after a refer", decision, answer, problem)
+    later["parameters"] = decide["parameters"] = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     ]
     return {
@@ -76,27 +79,32 @@ def build_openapi(version: str) -> dict[str, Any]:
         "paths": {
             "/v1/verifications": {"post": verify},
             "/v1/verifications/{id}/captures": {"post": later},
+            "/v1/verifications/{id}/decision": {"post": decide},
             "/v1/challenges": {"post": _post_json(
                 "What to ask the person before the camera to do", wanted, challenge, problem)},
             "/v1/identifications": {"post": _identify(identification, answer, problem)},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
-            **{
-                path: {"get": {"summary": summary, "security": [],
-                               "responses": {"200": {"description": "OK"}, **more}}}
-                for path, summary, more in (
-                    ("/livez", "Whether the process lives", {}),
-                    ("/readyz", "Whether it verifies", {"503": {"description": "Not ready"}}),
-                    ("/metrics", "Prometheus metrics", {}),
-                    ("/openapi.json", "This document", {}),
-                    ("/", "Status page", {}), ("/status", "Status page", {}),
-                )
-            },
+            **_operations(),
         },
         "components": {
             "schemas": schemas,
             "securitySchemes": {"gate": {"type": "http", "scheme": "bearer"}},
         },
+    }
+
+
+def _operations() -> dict[str, Any]:
+    """Give what needs no gate."""
+    return {
+        path: {"get": {"summary": summary, "security": [],
+                       "responses": {"200": {"description": "OK"}, **more}}}
+        for path, summary, more in (
+            ("/livez", "Whether the process lives", {}),
+            ("/readyz", "Whether it verifies", {"503": {"description": "Not ready"}}),
+            ("/metrics", "Prometheus metrics", {}),
+            ("/openapi.json", "This document", {}),
+        )
     }
 
 

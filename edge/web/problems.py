@@ -17,6 +17,7 @@ from edge.errors import (
     CapacityError,
     ImageError,
     JournalError,
+    JournalFull,
     OperatingError,
     StoreError,
 )
@@ -31,6 +32,7 @@ from edge.pipeline.calls import (
     VerificationClosed,
     VerificationUnknown,
 )
+from edge.pipeline.pace import RateExceeded
 from edge.ui.pages import Pages
 
 _LOG = logging.getLogger(__name__)
@@ -43,8 +45,10 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     VerificationClosed: (409, "Verification closed"),
     RequestConflict: (409, "Request conflict"),
     DeadlineMissed: (503, "Deadline missed"),
+    RateExceeded: (429, "Too many calls"),
     CapacityError: (503, "No capacity"),
     JournalError: (503, "Journal unavailable"),
+    JournalFull: (503, "Journal full"),
     StoreError: (503, "Store unavailable"),
 }
 _IMAGE = {"unsupported": 415, "damaged": 422, "too_large": 413}
@@ -66,6 +70,11 @@ class Problem(Exception):
         """Keep status and words for the integrator."""
         super().__init__(detail)
         self.status = status
+
+
+def unknown_gate() -> Problem:
+    """Give the problem of whoever isn't a gate; it never says which part was wrong."""
+    return Problem(401, "a valid gate credential is needed: Authorization: Bearer …")
 
 
 def problem_response(status: int, title: str, detail: str) -> web.Response:
@@ -95,7 +104,8 @@ def translate(error: Exception) -> web.Response:
         status, title = _STATUS.get(type(error), (503, "Unavailable"))
         if isinstance(error, JournalError | StoreError):
             _LOG.error("call.failed", extra={"why": str(error)})
-            return problem_response(status, title, "the node can't promise a record now")
+            why = f": {error}" if isinstance(error, JournalFull) else ""
+            return problem_response(status, title, f"the node can't promise a record now{why}")
         response = problem_response(status, title, str(error))
         if isinstance(error, CapacityError):
             response.headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))

@@ -6,103 +6,38 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import msgspec
 import orjson
 from aiohttp import web
 
+from edge.access.listening import Connections
 from edge.config import Limits
-from edge.hotpath.reasons import Reason
-from edge.hotpath.words import message_for
 from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
-from edge.pipeline.challenges import ChallengeShown
-from edge.pipeline.looks import CodeLook, FaceLook
+from edge.pipeline.pace import GatePace
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
-from edge.protocol.records import GateRecord, ScenePolicy, Words
+from edge.protocol.records import GateRecord
 from edge.ui.pages import Pages
 from edge.web.bodies import (
-    read_challenge,
-    read_decision,
+    Fields,
+    read_code,
     read_fields,
-    read_frame,
     read_identification,
+    read_json,
 )
-from edge.web.callers import Gates
+from edge.web.callers import Caller, Gates
+from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
-from edge.web.problems import Problem, problems_middleware
+from edge.web.ports import Decides, Identifies, Looks, Verifies
+from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
+from edge.web.raw import RawResponses, server_timing
+from edge.web.shift import show_shift
+from edge.web.short import connections
+from edge.web.small_bodies import read_challenge, read_decision, read_frame
 from edge.web.status import NodeStatus
-
-
-class Verifies(Protocol):
-    """What the web needs of the pipeline."""
-
-    async def verify(self, call: VerificationCall) -> Outcome:
-        """Answer a verification."""
-        ...
-
-    async def capture(self, call: CaptureCall) -> Outcome:
-        """Answer a capture."""
-        ...
-
-    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
-        """Give a challenge."""
-        ...
-
-    def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
-        """Give the policies of a gate's scenes."""
-        ...
-
-
-class Decides(Protocol):
-    """What the web needs of decisions."""
-
-    async def decide(self, call: DecisionCall) -> Outcome:
-        """Answer a decision."""
-        ...
-
-
-class Identifies(Protocol):
-    """What the web needs of identification."""
-
-    async def identify(self, call: IdentificationCall) -> Outcome:
-        """Answer an identification."""
-        ...
-
-
-class Looks(Protocol):
-    """What the web needs for looking at frames."""
-
-    async def look_for_code(self, image: bytes, deadline_s: float) -> CodeLook:
-        """Read the codes of one frame."""
-        ...
-
-    async def look_for_face(self, image: bytes, deadline_s: float) -> FaceLook:
-        """Judge whether one frame's face can be compared."""
-        ...
-
-
-class ShiftShown(msgspec.Struct, frozen=True):
-    """The last answers of a gate."""
-
-    verifications: tuple["ShiftRow", ...]
-
-
-class ShiftRow(msgspec.Struct, frozen=True):
-    """One answer with its words, as the list of a shift shows it."""
-
-    verification_id: str
-    kind: str
-    at_ms: int
-    scene: str
-    decision: str
-    reason: str
-    credential_type: str
-    actor: str
-    message: Words
 
 
 class Server:
@@ -126,6 +61,8 @@ class Server:
         self._identifier = identifier
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
+        self._gates, self._raw = callers.gates, RawResponses()
+        self._pace = GatePace(limits.gate_rate_per_s, limits.gate_burst)
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -157,22 +94,56 @@ class Server:
             app.add_routes([web.post("/v1/identifications", self.identifications)])
         return app
 
+    def connections(self) -> Connections:
+        """Give what makes the node's connections, the short way before aiohttp's."""
+        return connections(self, Heads(self._gates))
+
+    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
+        """`POST /v1/verifications` the short way: see `edge.web.short`."""
+        try:
+            self._pace.take(gate.gate_id)
+            code = read_code(body)
+            if code is None:
+                outcome = await self._verify(gate, "", read_json(body, self._limits))
+            else:
+                outcome = await self._verifier.verify(VerificationCall(
+                    gate=gate, scene=code.scene, request_id=code.request_id,
+                    presentation=code.presentation, code_image=None, face_images=(),
+                    challenge_id=code.challenge_id,
+                    deadline_s=time.monotonic() + self._limits.deadline_s,
+                ))
+            return self._raw.answer(outcome.body, outcome.timings_ms)
+        except Exception as error:
+            return self._problem(error)
+
+    def stranger(self) -> bytes:
+        """Refuse whoever isn't a gate, the short way."""
+        return self._problem(unknown_gate())
+
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=False)
+        return self._answer(await self._verify(gate, actor, fields))
+
+    async def _admitted(self, request: web.Request) -> Caller:
+        """Give who calls, within the rate of its gate, before the body is read."""
+        caller = await self._caller(request)
+        self._pace.take(caller.gate.gate_id)
+        return caller
+
+    async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
         texts = fields.texts
-        outcome = await self._verifier.verify(VerificationCall(
+        return await self._verifier.verify(VerificationCall(
             gate=gate, scene=texts["scene"], request_id=texts["request_id"],
             presentation=texts.get("presentation"), code_image=fields.code_image,
             face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
             deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
         ))
-        return self._answer(outcome)
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=True)
         outcome = await self._verifier.capture(CaptureCall(
             gate=gate, verification_id=request.match_info["id"],
@@ -185,7 +156,7 @@ class Server:
     async def identifications(self, request: web.Request) -> web.Response:
         """`POST /v1/identifications`."""
         assert self._identifier is not None
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         fields = await read_identification(request, self._limits)
         return self._answer(await self._identifier.identify(IdentificationCall(
             gate=gate, scene=fields.texts["scene"], request_id=fields.texts["request_id"],
@@ -195,7 +166,7 @@ class Server:
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
-        gate, actor = await self._caller(request)
+        gate, actor = await self._admitted(request)
         body = await read_decision(request, self._limits)
         if not actor:
             # A device says who decided; the record tells it from somebody who signed in.
@@ -215,14 +186,16 @@ class Server:
 
     async def frames(self, request: web.Request) -> web.Response:
         """`POST /v1/frames?want=code|face`."""
-        await self._caller(request)
+        owner = (await self._admitted(request)).gate.gate_id
         image = await read_frame(request, self._limits)
         deadline_s = time.monotonic() + self._limits.deadline_s
         want = request.query.get("want", "code")
         if want == "code":
-            return self._json(self._encode(await self._looker.look_for_code(image, deadline_s)))
+            code = await self._looker.look_for_code(image, deadline_s, owner)
+            return self._json(self._encode(code))
         if want == "face":
-            return self._json(self._encode(await self._looker.look_for_face(image, deadline_s)))
+            face = await self._looker.look_for_face(image, deadline_s, owner)
+            return self._json(self._encode(face))
         raise Problem(422, "want is code or face")
 
     async def shift(self, request: web.Request) -> web.Response:
@@ -231,13 +204,7 @@ class Server:
         text = request.query.get("limit", "30")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= ENTRIES_MAX:
             raise Problem(422, f"limit is 1 to {ENTRIES_MAX}")
-        rows = tuple(
-            ShiftRow(record.verification_id, record.kind, record.at_ms, record.scene,
-                     record.decision, record.reason, record.credential_type, record.actor,
-                     message_for(Reason(record.reason), record.why))
-            for record in self._shift(gate.gate_id, int(text))
-        )
-        return self._json(self._encode(ShiftShown(rows)))
+        return self._json(self._encode(show_shift(self._shift(gate.gate_id, int(text)))))
 
     async def scenes(self, request: web.Request) -> web.Response:
         """`GET /v1/scenes`."""
@@ -277,12 +244,15 @@ class Server:
         return self._json(self._openapi)
 
     def _answer(self, outcome: Outcome) -> web.Response:
-        response = self._json(self._encode(outcome.answer))
+        response = self._json(outcome.body)
         if outcome.timings_ms:
-            response.headers["Server-Timing"] = ", ".join(
-                f"{stage};dur={ms:.2f}" for stage, ms in outcome.timings_ms.items()
-            )
+            response.headers["Server-Timing"] = server_timing(outcome.timings_ms)
         return response
+
+    def _problem(self, error: Exception) -> bytes:
+        response = translate(error)
+        self._metrics.problem(response.status)
+        return self._raw.of(response)
 
     def _json(self, body: bytes) -> web.Response:
         return web.Response(body=body, content_type="application/json",

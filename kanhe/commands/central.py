@@ -24,6 +24,7 @@ from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
+from kanhe.central_data import add_data_commands
 from kanhe.commands.city import add_city
 from kanhe.findings import show_findings
 from kanhe.progress import show_progress
@@ -60,6 +61,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         _add_reach(command)
         command.set_defaults(run=run_references)
     add_city(nouns)
+    add_data_commands(nouns)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
         verbs = _verbs_of(group)
@@ -89,7 +91,7 @@ def run_authority(args: argparse.Namespace) -> int:
 def run_check_config(args: argparse.Namespace) -> int:
     """Explain what is wrong; print the configuration as it would be used if nothing is."""
     config = load_central_config(args.config, os.environ)
-    return show_findings(check_central(config), config)
+    return show_findings(check_central(config), config.without_secrets())
 
 
 def run_account(args: argparse.Namespace) -> int:

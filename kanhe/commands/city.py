@@ -78,7 +78,7 @@ async def generate_city(
             progress(last, holders, "making up the city")
         await database.run(lambda tx: _begin_log(tx, holders * (1 + A_HOLDER)))
     finally:
-        database.close()
+        await database.stop()
 
 
 def holder_id(number: int) -> bytes:

@@ -7,16 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.audit.checkpoint import read_checkpoints
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.audit.verify import verify_journal
 from edge.errors import JournalError
+from edge.hotpath.checkpoint import countersign
 from edge.hotpath.merkle import hash_leaf
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, encode_record
 
 KEY = NodeKey(bytes([7] * 32))
+WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
 SMALL = JournalOptions(segment_bytes=400, checkpoint_records=5)
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,18 +137,92 @@ async def test_a_write_that_fails_fails_its_records_and_the_next_may_succeed(tmp
     assert verify_journal(tmp_path).size == 1
 
 
-def test_acknowledged_segments_are_retired_by_age_and_the_rest_verifies(tmp_path):
+def sign_all(journal: FileJournal, upto: int, witness: Ed25519PrivateKey = WITNESS) -> None:
+    """What the platform does: take records, counter-sign the checkpoints they reach."""
+    journal.acknowledge(upto)
+    while (point := journal.uncountersigned()) is not None:
+        journal.keep_countersignature(point, countersign(point, 1, witness))
+
+
+def test_segments_are_retired_by_age_once_acknowledged_and_counter_signed(tmp_path):
     write(tmp_path, range(30))
     options = JournalOptions(segment_bytes=400, checkpoint_records=5, retire_age_s=0)
     journal = FileJournal(tmp_path, KEY.signing, options, now=lambda: 2**40)
     journal.acknowledge(12)
+    assert journal.read(0, 1, 1)
+    sign_all(journal, 12)
+    assert 0 < journal.countersigned <= 12
     with pytest.raises(JournalError, match="retired"):
         journal.read(0, 1, 1)
     assert journal.read(12, 1, 1)
     journal.close()
     report = verify_journal(tmp_path)
     assert report.whole
-    assert 0 < report.first <= 12
+    assert 0 < report.first <= report.countersigned_size <= 12
+    journal = FileJournal(tmp_path, KEY.signing, options)
+    assert journal.countersigned == report.countersigned_size
+    journal.close()
+
+
+def test_another_platforms_key_is_not_taken_later(tmp_path):
+    write(tmp_path, range(20))
+    journal = FileJournal(tmp_path, KEY.signing, SMALL)
+    sign_all(journal, 6)
+    journal.acknowledge(20)
+    point = journal.uncountersigned()
+    with pytest.raises(JournalError, match="another key"):
+        journal.keep_countersignature(
+            point, countersign(point, 1, Ed25519PrivateKey.generate()))
+    other = journal.uncountersigned()
+    assert other == point
+    journal.close()
+
+
+def test_a_counter_signature_of_another_root_is_not_kept(tmp_path):
+    write(tmp_path, range(6))
+    journal = FileJournal(tmp_path, KEY.signing, SMALL)
+    journal.acknowledge(6)
+    point = journal.uncountersigned()
+    said = countersign(msgspec.structs.replace(point, root="00" * 32), 1, WITNESS)
+    with pytest.raises(JournalError, match="another checkpoint"):
+        journal.keep_countersignature(point, said)
+    assert journal.countersigned == 0
+    journal.close()
+
+
+async def test_a_record_is_under_a_checkpoint_soon_without_others_behind_it(tmp_path):
+    journal = FileJournal(tmp_path, KEY.signing, JournalOptions(checkpoint_age_s=0.05))
+    await journal.append(record(0))
+    journal.acknowledge(1)
+    async with asyncio.timeout(5):
+        while journal.uncountersigned() is None:
+            await asyncio.sleep(0.01)
+    journal.close()
+    assert verify_journal(tmp_path).signed_size == 1
+
+
+def test_checkpoints_that_nothing_needs_are_dropped_and_the_rest_verifies(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.audit.checkpoint.KEPT_MAX", 30)
+    monkeypatch.setattr("edge.audit.checkpoint.NEWEST_KEPT", 5)
+    options = JournalOptions(segment_bytes=2_000, checkpoint_records=1, retire_age_s=0)
+    write(tmp_path, range(150), options)
+    assert len(read_checkpoints(tmp_path)) <= 36
+    assert verify_journal(tmp_path).whole
+    journal = FileJournal(tmp_path, KEY.signing, options, now=lambda: 2**40)
+    sign_all(journal, 150)
+    journal.close()
+    report = verify_journal(tmp_path)
+    assert report.whole, report.problems
+    assert report.first > 0
+
+
+def test_a_torn_checkpoint_is_cut_off_before_the_next_one(tmp_path):
+    write(tmp_path, range(6))
+    with (tmp_path / "checkpoints.jsonl").open("ab") as file:
+        file.write(b'{"log":"torn')
+    write(tmp_path, range(6, 12))
+    report = verify_journal(tmp_path)
+    assert (report.whole, report.signed_size) == (True, 12)
 
 
 @pytest.mark.parametrize("after", [3, 60, 400, 1500])

@@ -13,8 +13,8 @@ ROWS = 3_000
 
 
 @pytest.fixture
-async def platform(tmp_path):
-    platform = Platform(CentralConfig(data_dir=tmp_path), None)
+async def platform(tmp_path, address):
+    platform = Platform(CentralConfig(data_dir=tmp_path, database_url=address), None)
     await platform.start()
     record = encode_record(EventRecord(at_ms=1, event="e", detail={}))
     rows = [{"log": "0" * 32, "index": n, "leaf": bytes(32), "record": record, "taken_s": 1,
@@ -39,6 +39,7 @@ async def test_pages_follow_each_other_without_a_gap_or_a_repeat(platform):
 
 
 @pytest.mark.parametrize("name", ["", *FILTERS, "credential_id"])
+@pytest.mark.parametrize("address", [""], ids=["sqlite"])
 async def test_every_list_is_read_through_an_index(platform, name):
     filters = {name: "00" * 16 if name == "credential_id" else "accept"} if name else {}
     seen = []

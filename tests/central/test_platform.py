@@ -1,90 +1,22 @@
-"""The central platform over real HTTP on SQLite: codes, feed, journal, policies, roles."""
+"""The central platform over real HTTP, on each database: codes, feed, journal, policies, roles."""
 
+import asyncio
 import base64
-import json
 import time
 
-import aiohttp
 import msgspec
 import pytest
-from aiohttp.test_utils import TestServer
 
-from central import feed_keys
-from central.app import application
 from central.config import CentralConfig
 from central.identifiers import wrong_credit_code, wrong_plate, wrong_resident_id, wrong_vin
 from central.platform import Platform
-from edge.hotpath.holder import ProbeFault
+from edge.errors import StoreError
 from edge.hotpath.keys import SEAL_SUITE
-from edge.hotpath.reasons import Reason
-from edge.models.engine import ReferenceDraft
 from edge.node_key import NodeKey
-from edge.protocol.feed import ChangeBatch, Envelope, KeyDelivery, root_fingerprint, seal_info
+from edge.protocol.feed import Envelope, KeyDelivery, root_fingerprint, seal_info
 from edge.protocol.journal import EventRecord, JournalUpload, encode_record
 from edge.protocol.records import EpochKeys
-from edge.sync.sealing import open_changes
-
-NUMBER = "330203199002110244"
-FIELDS = {"name": "马晓芸", "sex": "女", "nation": "汉", "birth_date": "1990-02-11",
-          "address": "宁波", "id_number": NUMBER, "authority": "宁波市公安局"}
-KEY = NodeKey(bytes([5] * 32))
-
-
-class FakeEnroller:
-    pack_id = "fake-v1"
-
-    def make_reference_template(self, image):
-        if image == b"nobody":
-            return ProbeFault(Reason.FACE_ABSENT)
-        return ReferenceDraft(b"t" * 128, 0.9, {"pose": 1.0})
-
-
-class Desk:
-    def __init__(self, platform, server, session):
-        self.platform, self.server, self.session = platform, server, session
-        self.token = platform.keys.admin_token
-
-    async def call(self, method, path, body=None, *, token=None, data=None):
-        headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
-        payload = data if data is not None else (json.dumps(body) if body is not None else None)
-        url = self.server.make_url(path)
-        async with self.session.request(method, url, headers=headers, data=payload) as response:
-            raw = await response.read()
-            packed = response.content_type == "application/msgpack"
-            return response.status, raw if packed else json.loads(raw)
-
-    async def holder(self):
-        return (await self.call("POST", "/v1/holders", {"name": "马晓芸", "number": NUMBER}))[1][
-            "holder_id"]
-
-    async def issue(self, **differently):
-        body = {"holder_id": await self.holder(), "type": "resident_id", "fields": FIELDS}
-        return await self.call("POST", "/v1/credentials", {**body, **differently})
-
-    async def enrol(self, code=None, key=KEY):
-        code = code or (await self.call("POST", "/v1/node-codes"))[1]["code"]
-        body = {"code": code, "name": "n",
-                "sign_public": base64.b64encode(key.sign_public).decode(),
-                "seal_public": base64.b64encode(key.seal_public).decode()}
-        return await self.call("POST", "/v1/nodes/enrol", body, token="")
-
-    async def feed(self, token, cursor=0, wait_s=0):
-        _, raw = await self.call("GET", f"/v1/feed?cursor={cursor}&wait_s={wait_s}", token=token)
-        batch = msgspec.msgpack.decode(
-            msgspec.msgpack.decode(raw, type=Envelope).body, type=ChangeBatch)
-        return open_changes(batch, await self.platform.database.run(feed_keys.to_deliver))
-
-
-@pytest.fixture
-async def desk(tmp_path):
-    platform = Platform(CentralConfig(data_dir=tmp_path), FakeEnroller())
-    await platform.start()
-    server = TestServer(application(platform), host="127.0.0.1")
-    await server.start_server()
-    async with aiohttp.ClientSession() as session:
-        yield Desk(platform, server, session)
-    await server.close()
-    await platform.stop()
+from tests.central.desk import FIELDS, KEY, NUMBER, FakeEnroller, desk_of
 
 
 @pytest.mark.parametrize("check,good,bad", [
@@ -111,8 +43,6 @@ async def test_a_change_reaches_a_waiting_node_at_once_and_in_order(desk):
     before = await desk.feed(token)
     assert before.first == 0
     assert before.head == len(before.changes)
-    import asyncio
-
     waiting = asyncio.create_task(desk.feed(token, before.head, 20))
     await asyncio.sleep(0.2)
     start = time.monotonic()
@@ -127,6 +57,39 @@ async def test_a_change_reaches_a_waiting_node_at_once_and_in_order(desk):
         assert found[0] == expected
     assert (await desk.call("POST", path, {"status": "revoked", "reason": " "}))[0] == 422
     assert (await desk.feed(token)).head == before.head + 4
+
+
+async def test_many_that_wait_for_one_change_share_one_look_at_it(desk):
+    token = (await desk.enrol())[1]["token"]
+    head = (await desk.feed(token)).head
+    polls = [asyncio.create_task(desk.feed(token, head, 20)) for _ in range(40)]
+    await asyncio.sleep(0.5)
+    looks, look = [], desk.platform._read
+
+    async def counted(cursor):
+        looks.append(cursor)
+        return await look(cursor)
+
+    desk.platform._read = counted
+    await desk.issue()
+    batches = await asyncio.gather(*polls)
+    assert {(batch.first, len(batch.changes)) for batch in batches} == {(head, 1)}
+    assert looks.count(head) <= 2  # two where the second changes between
+
+
+async def test_a_look_that_failed_is_shared_with_nobody_later(desk):
+    token = (await desk.enrol())[1]["token"]
+    look, fails = desk.platform._read, [1]
+
+    async def broken(cursor):
+        if fails:
+            fails.clear()
+            raise StoreError("gone")
+        return await look(cursor)
+
+    desk.platform._read = broken
+    assert (await desk.ask("GET", "/v1/feed?cursor=0&wait_s=0", token=token))[0] == 503
+    assert (await desk.feed(token)).head > 0
 
 
 async def test_a_node_code_pins_the_root_and_is_spent_once(desk):
@@ -213,15 +176,16 @@ async def test_listings_are_masked_and_photographs_judged(desk):
     assert (await desk.call("POST", path, data=b"somebody"))[0] == 201
 
 
-async def test_no_name_number_or_master_is_in_the_database_file(desk, tmp_path):
-    await desk.issue()
+async def test_no_name_number_or_master_is_in_the_database_file(tmp_path):
+    async with desk_of(tmp_path) as desk:
+        await desk.issue()
     disk = b"".join(path.read_bytes() for path in tmp_path.glob("central.db*"))
     for secret in ("马晓芸".encode(), NUMBER.encode()):
         assert secret not in disk
 
 
-async def test_a_restart_keeps_everything_and_the_same_root(tmp_path):
-    config = CentralConfig(data_dir=tmp_path)
+async def test_a_restart_keeps_everything_and_the_same_root(tmp_path, address):
+    config = CentralConfig(data_dir=tmp_path, database_url=address)
     first = Platform(config, FakeEnroller())
     await first.start()
     counters, root = await first.counters(), first.root

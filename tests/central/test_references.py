@@ -16,7 +16,7 @@ from edge.hotpath.holder import ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.models.engine import ReferenceDraft
 from edge.protocol.feed import DropReference, PutReference
-from tests.central.test_platform import Desk
+from tests.central.desk import Desk
 from tests.fakes.ports import FakeClock
 
 NUMBERS = ("330203199002110244", "11010519491231002X", "330203198501010016")
@@ -75,7 +75,7 @@ def packs():
 
 
 @pytest.fixture
-async def city(tmp_path, packs):
+async def city(tmp_path, packs, address):
     def open_pack(pack):
         if pack not in packs:
             raise PackError(f"there is no pack {pack}")
@@ -83,7 +83,8 @@ async def city(tmp_path, packs):
 
     clock = FakeClock(time.time())
     platform = Platform(
-        CentralConfig(data_dir=tmp_path), packs["old"], clock.now_s, open_pack=open_pack)
+        CentralConfig(data_dir=tmp_path, database_url=address), packs["old"], clock.now_s,
+        open_pack=open_pack)
     await platform.start()
     server = TestServer(application(platform), host="127.0.0.1")
     await server.start_server()

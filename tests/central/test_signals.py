@@ -7,7 +7,7 @@ from central.places import Where
 from central.signals import ACTS_MAX, KMH_MAX, SLACK_S, kilometres
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, JournalUpload, encode_record
-from tests.central.test_platform import KEY, Desk
+from tests.central.desk import KEY, Desk
 from tests.fakes.records import answer
 
 NINGBO, HANGZHOU, NEXT_DOOR = Where(29.868, 121.544), Where(30.274, 120.155), Where(29.87, 121.55)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from edge.hotpath.checkpoint import Checkpoint
 from edge.protocol.journal import JournalUpload
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def application(central: "CentralSimulator") -> web.Application:
     app.router.add_get("/v1/root", calls.root)
     app.router.add_get("/v1/time", calls.time)
     app.router.add_post("/v1/journal", calls.journal)
+    app.router.add_post("/v1/journal/checkpoint", calls.checkpoint)
     return app
 
 
@@ -76,6 +78,14 @@ class _Calls:
             assert request.transport is not None
             request.transport.abort()
         return web.json_response({"next": held}, status=status)
+
+    async def checkpoint(self, request: web.Request) -> web.StreamResponse:
+        node = self._node(request)
+        point = msgspec.json.decode(await request.read(), type=Checkpoint)
+        answer = self._central.countersigned(node, point)
+        return web.Response(
+            body=msgspec.json.encode(answer), content_type="application/json",
+            status=200 if answer.countersignature is not None else 409)
 
     def _node(self, request: web.Request) -> "SimulatedNode":
         self._central.asked.append(request.path)

@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer, countersign
+from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.protocol.feed import (
     CHANGES_MAX,
     Change,
@@ -70,6 +72,7 @@ class CentralSimulator:
         self.clock_error_s = 0.0
         self.tamper: Answerer | None = None
         self.lose_answers = 0
+        self.witness = Ed25519PrivateKey.generate()
         self._changed = asyncio.Condition()
         self._server: TestServer | None = None
         self._port: int | None = None
@@ -251,6 +254,17 @@ class CentralSimulator:
             return 409, len(held)
         held.extend(upload.records[len(overlap):])
         return 200, len(held)
+
+    def countersigned(self, node: SimulatedNode, point: Checkpoint) -> CheckpointAnswer:
+        """Sign what is of the records held, refuse the rest."""
+        tree = Frontier()
+        for record in node.journal[:point.size]:
+            tree.append(hash_leaf(record))
+        held = len(node.journal)
+        if tree.size < point.size or tree.root().hex() != point.root:
+            return CheckpointAnswer(held=held)
+        return CheckpointAnswer(
+            held=held, countersignature=countersign(point, int(self.now() * 1000), self.witness))
 
     def lose_journal_after(self, node_id: str, index: int) -> None:
         """The platform was restored from a backup."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edge.errors import JournalError
+from edge.hotpath.checkpoint import Checkpoint, Countersignature
 
 
 class MemoryJournal:
@@ -13,6 +14,8 @@ class MemoryJournal:
         self.records: list[bytes] = []
         self.acknowledged = 0
         self.retired = 0
+        self.points: list[Checkpoint] = []
+        self.countersigned: list[Countersignature] = []
 
     @property
     def size(self) -> int:
@@ -33,3 +36,11 @@ class MemoryJournal:
     def acknowledge(self, upto: int) -> None:
         assert self.acknowledged <= upto <= self.size
         self.acknowledged = upto
+
+    def uncountersigned(self) -> Checkpoint | None:
+        done = self.countersigned[-1].size if self.countersigned else 0
+        return next((p for p in self.points if done < p.size <= self.acknowledged), None)
+
+    def keep_countersignature(self, point: Checkpoint, said: Countersignature) -> None:
+        assert said.size == point.size
+        self.countersigned.append(said)

@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from edge.errors import CapacityError, ImageError, JournalError
+from edge.errors import CapacityError, ImageError, JournalError, JournalFull
 from edge.hotpath.liveness import Pose
 from edge.hotpath.reasons import REASONS, Reason
 from edge.pipeline.calls import (
@@ -180,6 +180,26 @@ async def test_without_a_record_no_verdict_leaves_and_the_request_may_try_again(
         await verifier.verify(call)
     broken.broken = False
     assert (await verifier.verify(call)).answer.reason == "ok"
+
+
+class FullJournal(BrokenJournal):
+    """Says beforehand that it can't."""
+
+    def check(self) -> None:
+        if self.broken:
+            raise JournalFull("the disk is full")
+
+
+async def test_without_room_for_a_record_nothing_is_spent(desk):
+    full = FullJournal(desk.journal)
+    verifier = desk.build(full)
+    code = desk.code()
+    with pytest.raises(JournalFull):
+        await verifier.verify(desk.call("face", face=OWNER, code=code))
+    full.broken = False
+    # Another showing of the same code: it would be a replay if the first had spent it.
+    again = await verifier.verify(desk.call("face", face=OWNER, code=code))
+    assert again.answer.reason == "ok"
 
 
 async def test_a_face_may_follow_its_code(desk):

@@ -5,6 +5,9 @@ import asyncio
 import pytest
 
 from edge.errors import CentralError
+from edge.hotpath.checkpoint import sign_checkpoint
+from edge.hotpath.merkle import Frontier, hash_leaf
+from edge.node_key import NodeKey
 from edge.protocol.journal import JournalUpload
 from edge.sync.client import CentralClient
 from edge.sync.ports import ShipAnswer
@@ -184,3 +187,47 @@ async def test_rewinding_before_what_is_retired_says_so(journal):
     await shipper.stop()
     assert journal.acknowledged == 10
     assert len(liar.uploads) == 1
+
+
+KEY = NodeKey(bytes([7] * 32)).signing
+
+
+def checkpoint_of(records):
+    tree = Frontier()
+    for record in records:
+        tree.append(hash_leaf(record))
+    return sign_checkpoint(tree, 1, KEY)
+
+
+async def test_what_arrived_is_counter_signed(shipper, journal, held):
+    journal.records += some(20)
+    journal.points.append(checkpoint_of(some(8)))
+    shipper.wake()
+    await eventually(lambda: [said.size for said in journal.countersigned] == [8])
+    journal.points.append(checkpoint_of(some(20)))
+    shipper.wake()
+    await eventually(lambda: [said.size for said in journal.countersigned] == [8, 20])
+    assert shipper.status.state == "idle"
+
+
+async def test_a_checkpoint_of_another_history_is_diverged_and_says_so(shipper, journal):
+    journal.records += some(20)
+    journal.points.append(checkpoint_of(some(20, start=1)))
+    shipper.wake()
+    await eventually(lambda: shipper.status.state == "diverged")
+    assert "counter-sign" in shipper.status.last_error
+    assert journal.acknowledged == 20
+    assert not journal.countersigned
+
+
+async def test_platform_that_lost_records_gets_them_before_it_signs(
+    shipper, journal, held, central, enrolled
+):
+    journal.records += some(20)
+    shipper.wake()
+    await eventually(lambda: journal.acknowledged == 20)
+    central.lose_journal_after(enrolled.node_id, 5)
+    journal.points.append(checkpoint_of(some(20)))
+    shipper.wake()
+    await eventually(lambda: [said.size for said in journal.countersigned] == [20])
+    assert held == journal.records

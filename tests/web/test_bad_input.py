@@ -1,4 +1,8 @@
-"""Bad input over real HTTP: each gets its answer in time, and the node serves the others on."""
+"""Bad input over real HTTP: each gets its answer in time, and the node serves the others on.
+
+Everything is tried on connections that are aiohttp's alone and on the node's own, which have the
+short way before aiohttp's.
+"""
 
 import asyncio
 import base64
@@ -10,7 +14,6 @@ import zlib
 import aiohttp
 import msgspec
 import pytest
-from aiohttp.test_utils import TestServer
 
 from edge.config import Limits
 from edge.metrics import NodeMetrics
@@ -18,6 +21,7 @@ from edge.ui.pages import Pages
 from edge.web.callers import Gates
 from edge.web.server import Server
 from tests.pipeline.desk import GATE, OWNER, STEP, Desk, picture_of
+from tests.web.serving import Served
 
 SECRET = bytes(range(32))
 TOKEN = "g1." + base64.urlsafe_b64encode(SECRET).decode().rstrip("=")
@@ -26,7 +30,7 @@ PATH = "/v1/verifications"
 
 
 class Site:
-    def __init__(self, desk: Desk, server: TestServer, session: aiohttp.ClientSession) -> None:
+    def __init__(self, desk: Desk, server: Served, session: aiohttp.ClientSession) -> None:
         self.desk, self.server, self.session = desk, server, session
 
     async def post(self, path=PATH, token=TOKEN, **kwargs):
@@ -40,16 +44,17 @@ class Site:
                 "presentation": self.desk.code(), **differently}
 
 
-@pytest.fixture
-async def site(tmp_path):
+@pytest.fixture(params=["aiohttp", "short"])
+async def site(tmp_path, request):
     desk = Desk(tmp_path)
     gate = msgspec.structs.replace(GATE, secret_hash=hashlib.sha256(SECRET).digest())
-    app = Server(verifier=desk.verifier, decider=None, looker=None, shift=None,
-                 callers=Gates(lambda: {"g1": gate}), status=None,
-                 metrics=NodeMetrics("test"), limits=LIMITS, version="test").application(
-                     Pages(("edge.web",), ("节点", "node")))
-    server = TestServer(app, host="127.0.0.1")
-    await server.start_server()
+    gates = {"g1": gate}
+    handlers = Server(verifier=desk.verifier, decider=None, looker=None, shift=None,
+                      callers=Gates(lambda: gates), status=None,
+                      metrics=NodeMetrics("test"), limits=LIMITS, version="test")
+    app = handlers.application(Pages(("edge.web",), ("节点", "node")))
+    connections = handlers.connections() if request.param == "short" else None
+    server = await Served(app, connections).start()
     async with aiohttp.ClientSession() as session:
         yield Site(desk, server, session)
     await server.close()

@@ -1,0 +1,220 @@
+"""The journal's writer: one thread, one flush a batch, checkpoints in between.
+
+- It takes all that was handed over while it flushed, writes it, flushes once, and only then lets
+  the answers go. Batches grow with the load by themselves: no timer, no tuning.
+- A write that fails fails all its records; what reached the file of them is cut off again.
+- Where there is no room, segments that the platform holds and signed go first, the oldest first;
+  then records are refused. Room that comes back is found by trying, without a hand.
+- A fault of ours ends the promises, not the thread: every later record is refused.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.audit.checkpoint import CheckpointBook
+from edge.audit.recovery import Segments
+from edge.audit.room import Room, write_problem
+from edge.audit.segment import pack_frame
+from edge.errors import JournalError, JournalFull
+from edge.hotpath.checkpoint import sign_checkpoint
+from edge.hotpath.merkle import Frontier, hash_leaf
+from edge.protocol.journal import RECORD_BYTES_MAX, Receipt
+
+_LOG = logging.getLogger(__name__)
+PROBE_S = 1.0
+"""How often a writer without room, or with a failing disk, tries again by itself."""
+
+Waiting = tuple[bytes, "asyncio.Future[Receipt]"]
+_Settled = tuple["asyncio.Future[Receipt]", Receipt | JournalError]
+
+
+class WriterBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What the writer keeps to; see `JournalOptions`."""
+
+    batch_max: int
+    segment_bytes: int
+    checkpoint_records: int
+    checkpoint_age_s: float
+
+
+class Writer:
+    """Writes the records of one log.
+
+    Attributes:
+        problem: Why the last write failed, None if it succeeded.
+        settled: Records that were answered, either way.
+    """
+
+    def __init__(
+        self, log: str, segments: Segments, tree: Frontier, book: CheckpointBook, room: Room,
+        bounds: WriterBounds, key: Ed25519PrivateKey, now: Callable[[], float],
+        releasable: Callable[[], int],
+    ) -> None:
+        """Take what recovery found; `releasable` gives how many records needn't be kept."""
+        self._log, self._segments, self._tree, self._book = log, segments, tree, book
+        self._room, self._bounds, self._key, self._now = room, bounds, key, now
+        self._releasable = releasable
+        self._signed_size, self._unsigned_since = book.signed_size(tree.size), time.monotonic()
+        self._handed: SimpleQueue[list[Waiting] | None] = SimpleQueue()
+        self.problem: JournalError | None = None
+        self.unsigned_why = ""
+        self.settled = 0
+        self._broken = False
+        self._thread = threading.Thread(target=self._loop, name="kanhe-journal", daemon=True)
+
+    @property
+    def size(self) -> int:
+        """How many records are durable."""
+        return self._tree.size
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def hand_over(self, records: list[Waiting]) -> None:
+        """Take records that wait to be durable."""
+        self._handed.put(records)
+
+    def finish(self) -> None:
+        """Write what waits, sign a checkpoint, end the thread."""
+        self._handed.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        most, ending = self._bounds.batch_max, False
+        batch: list[Waiting] = []
+        while not ending or batch:
+            try:
+                while len(batch) < most and not ending:
+                    handed = self._handed.get(not batch, None if batch else self._patience())
+                    if handed is None:
+                        ending = True
+                    else:
+                        batch += handed
+            except Empty:
+                pass
+            if batch:
+                self._guarded(batch[:most])
+                batch = batch[most:]
+            elif not ending:
+                self._idle()
+        self._checkpoint(force=True)
+
+    def _patience(self) -> float | None:
+        """Say how long to wait for records before looking at what else is due."""
+        if self.problem is not None:
+            return PROBE_S
+        if self._tree.size == self._signed_size:
+            return None
+        if self.unsigned_why:
+            return PROBE_S
+        age_s = time.monotonic() - self._unsigned_since
+        return max(0.0, self._bounds.checkpoint_age_s - age_s)
+
+    def _idle(self) -> None:
+        if self.problem is not None and not self._broken:
+            try:
+                self._make_room(RECORD_BYTES_MAX)
+                self._segments.probe()
+                self.problem = None
+                _LOG.warning("journal.mended")
+            except OSError as error:
+                self.problem = write_problem(error, "the journal can't be written")
+            except JournalError as error:
+                self.problem = error
+        if self.problem is None:
+            self._checkpoint(force=False)
+
+    def _guarded(self, batch: list[Waiting]) -> None:
+        try:
+            if self._broken:
+                assert self.problem is not None
+                raise self.problem
+            results = self._write(batch)
+        except JournalError as error:
+            results = self._failed(batch, error)
+        except OSError as error:
+            results = self._failed(batch, write_problem(error, "the journal can't be written"))
+        except Exception as error:
+            # Files and tree may disagree now: nothing may be promised before a restart.
+            _LOG.exception("journal.fault")
+            self._broken = True
+            problem = JournalError("the journal's writer failed: restart the node")
+            problem.__cause__ = error
+            results = self._failed(batch, problem)
+        self.settled += len(batch)
+        _settle(results)
+        if self.problem is None:
+            self._checkpoint(force=False)
+
+    def _failed(self, batch: list[Waiting], problem: JournalError) -> list[_Settled]:
+        if self.problem is None:
+            _LOG.error("journal.failed", extra={"why": str(problem)})
+        self.problem = problem
+        return [(future, problem) for _, future in batch]
+
+    def _write(self, batch: list[Waiting]) -> list[_Settled]:
+        frames = b"".join([pack_frame(data) for data, _ in batch])
+        self._make_room(len(frames))
+        self._segments.append(frames, len(batch))
+        self.problem = None
+        if self._tree.size == self._signed_size:
+            self._unsigned_since = time.monotonic()
+        results: list[_Settled] = []
+        for data, future in batch:
+            leaf = hash_leaf(data)
+            results.append((future, Receipt(self._log, self._tree.size, leaf.hex())))
+            self._tree.append(leaf)
+        return results
+
+    def _make_room(self, coming: int) -> None:
+        """Retire what needn't be kept until there is room.
+
+        Raises:
+            JournalFull: There isn't.
+        """
+        while short := self._room.shortage(self._segments.bytes_held, coming):
+            if not self._segments.retire_oldest(self._releasable(), float("inf")):
+                raise JournalFull(short)
+
+    def _checkpoint(self, *, force: bool) -> None:
+        """Sign the tree when it is due, and end a full segment; what fails is done later."""
+        try:
+            full = self._segments.tail_bytes >= self._bounds.segment_bytes
+            behind = self._tree.size - self._signed_size
+            due = behind >= self._bounds.checkpoint_records or (
+                time.monotonic() - self._unsigned_since >= self._bounds.checkpoint_age_s)
+            if behind and (due or full or force):
+                self._book.add(sign_checkpoint(self._tree, int(self._now() * 1000), self._key))
+                self._signed_size = self._tree.size
+            if full:
+                # Only behind its checkpoint: what follows must stand without the records before.
+                self._segments.end()
+            self._book.thin(self._segments.firsts)
+            self.unsigned_why = ""
+        except OSError as error:
+            self.unsigned_why = f"a checkpoint can't be written: {error.strerror}"
+
+
+def _settle(results: list[_Settled]) -> None:
+    """Wake the loop once with all results."""
+
+    def resolve() -> None:
+        for future, result in results:
+            if future.done():
+                continue
+            if isinstance(result, Receipt):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+    with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        results[0][0].get_loop().call_soon_threadsafe(resolve)

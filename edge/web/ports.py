@@ -1,0 +1,57 @@
+"""What the web needs of the pipeline."""
+
+from typing import Protocol
+
+from edge.pipeline.answer import Outcome
+from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
+from edge.pipeline.challenges import ChallengeShown
+from edge.pipeline.looks import CodeLook, FaceLook
+from edge.protocol.records import GateRecord, ScenePolicy
+
+
+class Verifies(Protocol):
+    """What the web needs of the pipeline."""
+
+    async def verify(self, call: VerificationCall) -> Outcome:
+        """Answer a verification."""
+        ...
+
+    async def capture(self, call: CaptureCall) -> Outcome:
+        """Answer a capture."""
+        ...
+
+    def challenge(self, gate: GateRecord, scene: str) -> ChallengeShown:
+        """Give a challenge."""
+        ...
+
+    def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
+        """Give the policies of a gate's scenes."""
+        ...
+
+
+class Decides(Protocol):
+    """What the web needs of decisions."""
+
+    async def decide(self, call: DecisionCall) -> Outcome:
+        """Answer a decision."""
+        ...
+
+
+class Identifies(Protocol):
+    """What the web needs of identification."""
+
+    async def identify(self, call: IdentificationCall) -> Outcome:
+        """Answer an identification."""
+        ...
+
+
+class Looks(Protocol):
+    """What the web needs for looking at frames."""
+
+    async def look_for_code(self, image: bytes, deadline_s: float, owner: str) -> CodeLook:
+        """Read the codes of one frame."""
+        ...
+
+    async def look_for_face(self, image: bytes, deadline_s: float, owner: str) -> FaceLook:
+        """Judge whether one frame's face can be compared."""
+        ...
