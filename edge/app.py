@@ -51,7 +51,8 @@ from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, deco
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend

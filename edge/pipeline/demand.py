@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edge.errors import OperatingError
+from edge.hotpath.presentation import AuthenticPresentation
 from edge.hotpath.trust import Trust
 from edge.protocol.feed import Change
 
@@ -104,3 +105,9 @@ class Demand:
             _LOG.exception("demand.fault")
             return
         self.found += found
+
+
+async def ask_for(demand: Demand | None, authentic: AuthenticPresentation | None) -> None:
+    """Ask for the credential of a genuine code, where that is configured."""
+    if demand is not None and authentic is not None:
+        await demand.want(authentic.credential_id)

@@ -24,7 +24,7 @@ from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
-from edge.pipeline.demand import Demand
+from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
@@ -144,8 +144,7 @@ class Verifier:
         if found is not None:
             return await self._conclude(case, found)
         # 3. The credential stands and is accepted here.
-        if self._demand is not None and case.authentic is not None:
-            await self._demand.want(case.authentic.credential_id)
+        await ask_for(self._demand, case.authentic)
         found = self._check_credential(case)
         case.end("cache")
         if found is not None:

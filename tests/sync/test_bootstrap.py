@@ -20,8 +20,9 @@ from edge.protocol.records import Status, StatusRecord
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.envelope import Refusal, Rule
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
 from edge.sync.lookup import Lookups
+from edge.sync.options import FollowerOptions
 from edge.sync.ports import BuildOrder
 from edge.sync.state import load_base, load_enrolment
 from kanhe.commands.city import credential_id, generate_city, holder_id
