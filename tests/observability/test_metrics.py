@@ -16,8 +16,8 @@ from edge.tally import BOUNDS_S, GATES_MAX, SCENES_MAX, STAGES_MAX, quantile
 from tests.fakes.records import answer
 
 SHARE_MAX = 0.045
-"""3 % is what is wanted of a verification over HTTP; this one has no sockets, some half of the whole,
-and the margin is for a noisy machine."""
+"""3 % is wanted of a verification over HTTP. This one has no sockets, which are some half of the
+whole, and the margin is for a noisy machine."""
 
 
 def samples(metrics: NodeMetrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
