@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
-FILING_FROM = 100_000
-"""Faces from which the operator files with the regulator (China, measures on face recognition)."""
+from edge.protocol.report import FILING_FROM
+
 NEAR_RATIO = 0.9
 """Share of `FILING_FROM` from which the node warns."""
 _RISES = ("ok", "near", "due")

@@ -13,11 +13,10 @@ from central.store import Transaction
 from central.web.site import Site, go
 from edge.access.accounts import Role
 from edge.access.sessions import Session
+from edge.protocol.report import FILING_FROM
 from edge.ui.qr import draw_qr
 
 ACTS_ROWS = 100
-FACES_TO_FILE = 100_000
-"""From this many faces on the operator files with the regulator."""
 HOME_NODES = 8
 QUERY_CHARS_MAX = 64
 
@@ -49,7 +48,7 @@ class FleetPages:
         fleet = await self._site.run(
             session, lambda tx: fleet_page(tx, days, only="needy", rows=HOME_NODES))
         return self._site.render(
-            request, session, "home.html", counts=counts, to_file=FACES_TO_FILE, fleet=fleet)
+            request, session, "home.html", counts=counts, to_file=FILING_FROM, fleet=fleet)
 
     async def nodes(self, request: web.Request, session: Session) -> web.Response:
         """`GET /nodes?only=…&q=…&page=…`: whoever needs a hand most comes first."""

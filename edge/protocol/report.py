@@ -6,6 +6,8 @@
 import msgspec
 
 REPORT_BYTES_MAX = 16 * 1024
+FILING_FROM = 100_000
+"""Faces from which the operator files with the regulator (China, measures on face recognition)."""
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
