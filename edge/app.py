@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -152,10 +152,18 @@ class Node:
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and let its record be shipped."""
-        self.metrics.observed(record, timings_ms)
-        self._decider.open.offer(record)
-        self._shift.add(record)
-        self._watching.saw(record, timings_ms)
+        self.observed_all((record,), timings_ms)
+
+    def observed_all(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
+    ) -> None:
+        """Count answers and let their records be shipped."""
+        self.metrics.observed_all(records, timings_ms)
+        offer, add, saw = self._decider.open.offer, self._shift.add, self._watching.saw
+        for record in records:
+            offer(record)
+            add(record)
+            saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:

@@ -99,8 +99,27 @@ class LmdbStore:
         self, credential_id: bytes
     ) -> tuple[CredentialRecord | None, StatusRecord | None]:
         """Give a credential, and its status if it is anything but valid, as of one moment."""
-        key = self._hide(credential_id)
-        credential, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
+        found = self.standings([credential_id])[0]
+        if isinstance(found, StoreError):
+            raise found
+        return found
+
+    def standings(
+        self, credential_ids: Sequence[bytes]
+    ) -> list[tuple[CredentialRecord | None, StatusRecord | None] | StoreError]:
+        """Give several standings as of one moment, or of each why it can't be read."""
+        keys = [self._hide(credential_id) for credential_id in credential_ids]
+        found: list[tuple[CredentialRecord | None, StatusRecord | None] | StoreError] = []
+        for key, pair in zip(keys, self._env.get_pairs(_CREDENTIALS, _STATUS, keys), strict=True):
+            try:
+                found.append(self._standing_of(key, *pair))
+            except StoreError as error:
+                found.append(error)
+        return found
+
+    def _standing_of(
+        self, key: bytes, credential: bytes | None, status: bytes | None
+    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
         return (
             None if credential is None else self._tables.opened(
                 _CREDENTIALS, key, credential, self._credential),

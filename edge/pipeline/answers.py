@@ -25,7 +25,9 @@ Key = bytes
 """First 16 bytes of SHA-256(gate_id ‖ 0 ‖ request_id)."""
 
 
-class _Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, gc=False):
+    """One request and what became of it."""
+
     body_digest: bytes
     expires_s: float
     outcome: "bytes | asyncio.Future[Outcome] | tuple[VerificationRecord, Receipt] | None"
@@ -44,7 +46,7 @@ class RecentAnswers:
         """Begin empty; `remake` makes an answer from a journalled record."""
         self._remake = remake
         self._kept_s, self._kept_max = kept_s, kept_max
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
 
     def __len__(self) -> int:
         """Count what is kept."""
@@ -54,7 +56,7 @@ class RecentAnswers:
         """Take up a journalled answer after a restart."""
         left = self._kept_s - age_s
         if left > 0.0:
-            self._entries[record.request_digest] = _Entry(
+            self._entries[record.request_digest] = Entry(
                 record.body_digest, time.monotonic() + left, (record, receipt)
             )
 
@@ -66,26 +68,42 @@ class RecentAnswers:
         Raises:
             RequestConflict: The same request_id came with another body.
         """
-        now = time.monotonic()
-        self._forget(now)
-        entry = self._entries.get(key)
-        if entry is not None:
-            return await self._again(entry, body_digest)
-        entry = _Entry(body_digest, now + self._kept_s, None)
-        self._entries[key] = entry
+        entry = self.begin(key, body_digest)
+        if entry is None:
+            return await self._again(self._entries[key], body_digest)
         try:
             outcome = await work()
         except BaseException as error:
-            del self._entries[key]
-            if isinstance(entry.outcome, asyncio.Future):
-                _fail(entry.outcome, error)
+            self.fail(key, entry, error)
             raise
+        self.keep(entry, outcome)
+        return outcome
+
+    def begin(self, key: Key, body_digest: bytes) -> "Entry | None":
+        """Begin the work of a request, None if it came before.
+
+        What was begun ends with `keep` or `fail`.
+        """
+        now = time.monotonic()
+        self._forget(now)
+        if key in self._entries:
+            return None
+        entry = self._entries[key] = Entry(body_digest, now + self._kept_s, None)
+        return entry
+
+    def keep(self, entry: "Entry", outcome: Outcome) -> None:
+        """Keep the answer of a request, and give it to those who wait."""
         if isinstance(entry.outcome, asyncio.Future):
             entry.outcome.set_result(outcome)
         entry.outcome = outcome.body
-        return outcome
 
-    async def _again(self, entry: _Entry, body_digest: bytes) -> Outcome:
+    def fail(self, key: Key, entry: "Entry", error: BaseException) -> None:
+        """Forget a request that got no answer, and tell those who wait."""
+        del self._entries[key]
+        if isinstance(entry.outcome, asyncio.Future):
+            _fail(entry.outcome, error)
+
+    async def _again(self, entry: Entry, body_digest: bytes) -> Outcome:
         if entry.body_digest != body_digest:
             raise RequestConflict("this request_id was used with another content")
         if isinstance(entry.outcome, tuple):

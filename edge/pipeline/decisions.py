@@ -143,7 +143,8 @@ class Decider:
             body_digest=digest, decision=found.decision.value, reason=found.reason.value, why="",
             credential_type=credential.type if credential else before.credential_type,
             credential_status=status_word(credential, status) or before.credential_status,
-            evidence=evidence_of(trust, now, self._clock, self._guard, credential, policy),
+            evidence=evidence_of(
+                trust, now, self._clock.state, self._guard.scope, credential, policy),
             disclosed=disclosed_fields(credential, policy) if accepted else (),
             actor=call.actor, note=call.note,
         )

@@ -5,43 +5,62 @@
   isn't believed: only its MAC counts then.
 """
 
+from collections.abc import Sequence
+
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.reasons import Reason
-from edge.hotpath.verdict import Verdict, verdict
+from edge.hotpath.verdict import verdict
 from edge.pipeline.judgement import Judgement
-from edge.pipeline.ports import Clock
+from edge.pipeline.ports import Clock, ClockState
+from edge.protocol.records import ScenePolicy
 
 STEPS_ANY = 2**32
 """Wider than all time: asks for authenticity alone."""
 
 
-def check_code(text: str, case: Judgement, clock: Clock) -> Verdict | None:
-    """Judge the code of a case; evidence is put into the case, else the verdict is given."""
-    policy, state = case.policy, clock.state
+def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
+    """Judge the codes of cases; evidence is put into each, else the verdict."""
+    state = clock.state
+    policy, window = None, None
+    for case in cases:
+        if case.policy is not policy:
+            policy = case.policy
+            window = _window(policy, state)
+        if window is None:
+            _hear(case, clock)
+            case.found = verdict(Reason.CLOCK_UNTRUSTED)
+        else:
+            _check_code(case, window, clock)
+
+
+def _window(policy: ScenePolicy, state: ClockState) -> DriftWindow | None:
+    """Give what a scene admits by a clock in this state, None if nothing."""
     window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
-    if state != "trusted":
-        if state == "untrusted" or policy.clock_degraded == "refer":
-            _hear(text, case, clock)
-            return verdict(Reason.CLOCK_UNTRUSTED)
-        if policy.clock_degraded == "narrow":
-            window = window.narrowed()
-    found = check_presentation(text, case.now, case.trust.keys, window)
+    if state == "trusted":
+        return window
+    if state == "untrusted" or policy.clock_degraded == "refer":
+        return None
+    return window.narrowed() if policy.clock_degraded == "narrow" else window
+
+
+def _check_code(case: Judgement, window: DriftWindow, clock: Clock) -> None:
+    found = check_presentation(case.text, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)
         case.authentic = found
-        return None
+        return
+    case.found = found
     if found.reason is Reason.STEP_EXPIRED:
-        case.keep_expired(text)
+        case.keep_expired()
         if case.expired is not None:
             clock.saw(case.expired.credential_id, case.expired.step)
     elif found.reason is Reason.STEP_FUTURE:
-        _hear(text, case, clock)
-    return found
+        _hear(case, clock)
 
 
-def _hear(text: str, case: Judgement, clock: Clock) -> None:
+def _hear(case: Judgement, clock: Clock) -> None:
     """Let the clock hear a code of any time, if it is genuine."""
     window = DriftWindow(STEPS_ANY, STEPS_ANY, case.policy.suites)
-    found = check_presentation(text, case.now, case.trust.keys, window)
+    found = check_presentation(case.text, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)
