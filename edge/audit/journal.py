@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.audit.checkpoint import CheckpointBook, replace
+from edge.audit.checkpoint import CheckpointBook, read_number, replace
 from edge.audit.recovery import recover
 from edge.audit.room import Room
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
@@ -89,7 +89,7 @@ class FileJournal:
             self._lock_fd = _lock(folder)
             self._book = CheckpointBook(folder, self.log)
             self._segments, tree = recover(folder, self.log)
-            self._acknowledged = _read_number(folder / ACKNOWLEDGED)
+            self._acknowledged = read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
         self._writer = Writer(
@@ -292,14 +292,3 @@ def _lock(folder: Path) -> int:
         os.close(fd)
         raise JournalError(f"{folder} is held by another process of this node") from error
     return fd
-
-
-def _read_number(path: Path) -> int:
-    try:
-        return int(path.read_bytes())
-    except FileNotFoundError:
-        return 0
-    except ValueError as error:
-        raise JournalError(
-            f"{path} is damaged: remove it; the records are then shipped again"
-        ) from error
