@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from edge.errors import JournalError, StoreError
 from edge.hotpath.holder import Comparison, Probe, ProbeFault, Template
@@ -18,23 +18,12 @@ ClockState = Literal["trusted", "degraded", "untrusted"]
 Scope = Literal["node", "site"]
 Standing = tuple[CredentialRecord | None, StatusRecord | None]
 """A credential, and its status if it is anything but valid since it was issued, of one moment."""
+Spend = tuple[bytes, int, bytes]
+"""A presentation that is to be spent: its credential's id (16 bytes); its step, already inside the
+drift window; and its showing, 16 bytes that identify the gate's request: the same showing of the
+same step is not a second one."""
 Settled = Callable[[Sequence[Receipt | JournalError]], None]
 """Is told what became of records that were appended together; raises nothing."""
-
-
-class Spend(NamedTuple):
-    """A presentation that is to be spent.
-
-    Attributes:
-        credential_id: 16 bytes.
-        step: Of the genuine code, already inside the drift window.
-        showing: 16 bytes that identify the gate's request: the same showing of the same step is
-            not a second one.
-    """
-
-    credential_id: bytes
-    step: int
-    showing: bytes
 
 
 class CodeReader(Protocol):

@@ -34,8 +34,8 @@ class Steps(Protocol):
         """Give each case its verdict."""
         ...
 
-    def record(self, case: Judgement) -> VerificationRecord:
-        """Give the record of a judged case."""
+    def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
+        """Give the records of judged cases."""
         ...
 
     def outcome(
@@ -94,8 +94,8 @@ class Together:
             self._journal.check()
             self._steps.judge(cases)
             judged = [one for one in asked if one.case.failed is None]
-            records = [self._steps.record(one.case) for one in judged]
-            if records:
+            if judged:
+                records = self._steps.records([one.case for one in judged])
                 self._journal.append_all(records, partial(self._settled, judged, records))
         except Exception as error:
             for one in asked:

@@ -34,7 +34,6 @@ from edge.pipeline.ports import (
     Journal,
     Observer,
     ReplayGuard,
-    Spend,
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
@@ -257,7 +256,7 @@ class Verifier:
         """Spend the presentations of cases with nothing against them."""
         if not cases:
             return
-        spends = [Spend(case.authentic.credential_id, case.authentic.step, case.request_digest)
+        spends = [(case.authentic.credential_id, case.authentic.step, case.request_digest)
                   for case in cases if case.authentic is not None]
         try:
             fresh = self._guard.spend_all(spends, step_at(cases[0].now))
@@ -272,16 +271,16 @@ class Verifier:
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
         case.found = found
-        record = self.record(case)
+        record = self.records((case,))[0]
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
         return self.outcome(case, record, receipt)
 
-    def record(self, case: Judgement) -> VerificationRecord:
-        """Give the record of a judged case."""
-        assert case.found is not None
-        return case.record(case.found, self._clock.state, self._guard.scope)
+    def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
+        """Give the records of judged cases."""
+        clock, scope = self._clock.state, self._guard.scope
+        return [case.record(case.found, clock, scope) for case in cases if case.found is not None]
 
     def outcome(
         self, case: Judgement, record: VerificationRecord, receipt: Receipt
