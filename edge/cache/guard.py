@@ -11,12 +11,14 @@
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.sealing import Derive, IdHider
-from edge.cache.site.memory import SiteMemory
 from edge.errors import StoreError
+
+if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+    from edge.cache.site.memory import SiteMemory
 
 BUCKET_STEPS = 64
 STEPS_BACK_MAX = BUCKET_STEPS - 2

@@ -46,6 +46,8 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     """The credential is known by its card only."""
     carried_as_of_s: int | None = None
     """When the status that a carried credential rests on was true."""
+    replay_scope: Literal["node", "site"] | None = None
+    """How far the code was spent; None = as far as the guard reaches."""
     face: FaceEvidence | None = None
     why: str = ""
     actor: str = ""
@@ -91,7 +93,8 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         )
 
     def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
-        found = evidence_of(self.trust, self.now, clock, guard, self.credential, self.policy)
+        found = evidence_of(self.trust, self.now, clock, self.replay_scope or guard.scope,
+                            self.credential, self.policy)
         if not self.carried:
             return found
         as_of_s = self.carried_as_of_s
@@ -114,7 +117,7 @@ def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
 
 
 def evidence_of(
-    trust: Trust, now: float, clock: Clock, guard: ReplayGuard,
+    trust: Trust, now: float, clock: Clock, scope: Literal["node", "site"],
     credential: CredentialRecord | None, policy: ScenePolicy,
 ) -> Evidence:
     """Say how fresh what a verdict at `now` (Unix seconds) rests on is."""
@@ -123,7 +126,7 @@ def evidence_of(
         mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
         status_age_s=trust.status_age_s(now),
         credential_age_s=max(0, int(now) - updated) if updated else None,
-        policy_version=policy.version, replay_scope=guard.scope,
+        policy_version=policy.version, replay_scope=scope,
     )
 
 

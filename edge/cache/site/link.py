@@ -29,11 +29,13 @@ CALLS_MAX = 64
 """Calls, and so connections, at once; more wait within their time."""
 STALL_S = 0.002
 GRACE_S = 0.01
+PASSWORD_VARIABLE = "KANHE_REDIS_PASSWORD"  # noqa: S105 - its name
+SENTINEL_VARIABLE = "KANHE_REDIS_SENTINEL_PASSWORD"
 PORT = 6379
 SENTINEL_PORT = 26379
 URL_FORMS = (
-    "redis://host:6379/0, rediss://… (TLS), unix:///path, redis+sentinel://a:26379,b:26379/service, "
-    "redis+cluster://a:6379,b:6379; rediss+sentinel:// and rediss+cluster:// with TLS"
+    "redis://host:6379/0, unix:///path, redis+sentinel://a:26379,b:26379/service, "
+    "redis+cluster://a:6379,b:6379; with TLS rediss://, rediss+sentinel://, rediss+cluster://"
 )
 _T = TypeVar("_T")
 
@@ -87,7 +89,7 @@ def parse_url(url: str) -> Place:
     if "@" in parts.netloc:
         raise ConfigError(
             "redis.url: put no name or password there, it would be shown: use redis.username and "
-            "redis.password_file or the environment variable KANHE_REDIS_PASSWORD")
+            f"redis.password_file or the environment variable {PASSWORD_VARIABLE}")
     path = parts.path.strip("/")
     if parts.scheme == "unix" and path:
         return Place("unix", False, (), parts.path)
@@ -195,7 +197,7 @@ class RedisLink:
         except errors.NoScriptError:
             return await client.eval(script.text, len(names), *names, *args)
 
-    async def _memory(self) -> list[dict[str, object]]:
+    async def _memory(self) -> list[dict[str, Any]]:
         client = self._ready()
         if self._place.kind != "cluster":
             return [await client.info("memory")]
@@ -237,7 +239,7 @@ class RedisLink:
         if place.kind == "unix":
             return Redis(unix_socket_path=place.path, **common)
         if place.kind == "sentinel":
-            sentinels = Sentinel(
+            sentinels = Sentinel(  # type: ignore[no-untyped-call]
                 place.hosts, **common, **tls, sentinel_kwargs={
                     **tls, "protocol": 2, "retry": Retry(NoBackoff(), 0),
                     "password": options.sentinel_password or None})

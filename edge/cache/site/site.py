@@ -19,7 +19,7 @@ from edge.cache.site.names import SiteKey
 from edge.cache.site.values import SharedValues
 from edge.cache.site.wakes import Wakes
 
-KEEP_S = 30.0
+KEEP_S = 5.0
 _RECONNECT = ("unreachable", "slow", "read_only", "denied")
 """Faults after which connections are made anew."""
 _LOG = logging.getLogger(__name__)
