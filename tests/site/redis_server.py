@@ -87,6 +87,13 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def ensure(self) -> None:
+        """Have it run, whatever it does now."""
+        if self._process is None:
+            self.start()
+        else:
+            self.resume()
+
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
