@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
@@ -162,7 +163,6 @@ def open_site(
     if redis.key_file is None:
         raise ConfigError("redis.url needs redis.key_file, the site's key: make it with kanhe edge "
                           "site-key FILE, and copy it to the site's other nodes")
-    from edge.cache.site.link import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
     from edge.cache.site.memory import MemoryOptions
     from edge.cache.site.site import Site, SiteOptions
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from edge.cache.guard import LmdbReplayGuard
-from edge.cache.site.link import LinkOptions
 from edge.cache.site.memory import MemoryOptions
+from edge.cache.site.place import LinkOptions
 from edge.cache.site.site import Site, SiteOptions
 from edge.node_key import NodeKey
 

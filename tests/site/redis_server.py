@@ -16,7 +16,9 @@ READY_S_MAX = 15.0
 
 def why_absent() -> str:
     """Say what is missing, empty if nothing is."""
-    return "" if shutil.which("redis-server") else "no redis-server is installed (Debian: redis-server)"
+    if shutil.which("redis-server"):
+        return ""
+    return "no redis-server is installed (Debian: redis-server)"
 
 
 def free_port() -> int:

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from edge.cache.site.link import LinkOptions
 from edge.cache.site.memory import MemoryOptions
+from edge.cache.site.place import LinkOptions
 from edge.cache.site.site import Site, SiteOptions
 from edge.pipeline.calls import RequestConflict
 from edge.protocol.journal import decode_record

@@ -1,7 +1,7 @@
 """Many thousand attempts to spend twice, at two nodes, while Redis comes and goes.
 
-- Of two accepts of one presentation at most one may have said `site`: the other said `node`, which is
-  what it could know.
+- Of two accepts of one presentation at most one may have said `site`: the other said `node`, which
+  is what it could know.
 - While Redis is there and its memory whole, none is accepted twice at all.
 """
 

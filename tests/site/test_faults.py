@@ -1,6 +1,6 @@
 """A Redis that is killed, paused, cut off, full, read-only or locked: the node goes on and says so.
 
-Each test sees the state, that verdicts come within their time, and that all is well again by itself.
+Each test sees the state, that verdicts come within their time, and that all mends by itself.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ async def test_a_killed_server_leaves_each_node_its_own_guard(site, redis_server
     assert await here.spend(BOB, ONE) == "site"
 
 
-async def test_what_was_spent_alone_is_merged_before_site_is_said(site, redis_server, relay, open_node):
+async def test_what_was_spent_alone_is_merged_before_site_is_said(site, relay, open_node):
     here, _ = site
     far = open_node(relay.url)
     await far.until("shared")
@@ -140,7 +140,7 @@ async def test_a_server_full_from_the_beginning(redis_installed, open_node):
         server.remove()
 
 
-async def test_a_read_only_replica_is_said_to_be_one(site, redis_server, redis_installed, open_node):
+async def test_a_read_only_replica_is_said_to_be_one(site, redis_server, open_node):
     replica = RedisServer(f"replicaof 127.0.0.1 {redis_server.port}")
     try:
         node = open_node(replica.url)
@@ -168,7 +168,7 @@ async def test_a_password_that_is_wrong_is_said_and_never_shown(redis_installed,
         server.remove()
 
 
-async def test_a_node_that_starts_without_redis_serves_and_joins_later(redis_server, open_node, steps):
+async def test_a_node_that_starts_without_redis_joins_later(redis_server, open_node, steps):
     redis_server.kill()
     node = open_node(redis_server.url)
     assert await node.spend(ANN, ONE) == "node"

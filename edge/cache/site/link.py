@@ -10,33 +10,28 @@
 import asyncio
 import contextlib
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, TypeVar, cast
 
-import msgspec
 from redis import exceptions as errors
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 
+from edge.access.tls import client_context
 from edge.cache.site.circuit import SiteFault
+from edge.cache.site.place import LinkOptions, parse_url
 from edge.errors import ConfigError
 
 CALLS_MAX = 64
 """Calls, and so connections, at once; more wait within their time."""
 STALL_S = 0.002
 GRACE_S = 0.01
-PASSWORD_VARIABLE = "KANHE_REDIS_PASSWORD"  # noqa: S105 - its name
-SENTINEL_VARIABLE = "KANHE_REDIS_SENTINEL_PASSWORD"
-PORT = 6379
-SENTINEL_PORT = 26379
-URL_FORMS = (
-    "redis://host:6379/0, unix:///path, redis+sentinel://a:26379,b:26379/service, "
-    "redis+cluster://a:6379,b:6379; with TLS rediss://, rediss+sentinel://, rediss+cluster://"
-)
 _T = TypeVar("_T")
 
 
@@ -49,66 +44,6 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Place(NamedTuple):
-    """Where Redis is, as a URL says."""
-
-    kind: str
-    tls: bool
-    hosts: tuple[tuple[str, int], ...]
-    path: str
-    """Database number, the service that Sentinel watches, or the socket."""
-
-
-class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Redis is and how to sign in.
-
-    Attributes:
-        authority: PEM file of who vouches for its certificate; None = the system's roots.
-        sentinel_password: The sentinels' own, where they ask for one.
-    """
-
-    url: str
-    username: str = ""
-    password: str = ""
-    sentinel_password: str = ""
-    authority: Path | None = None
-
-    def __repr__(self) -> str:
-        """Show where, never how to sign in."""
-        return f"LinkOptions(url={self.url!r})"
-
-
-def parse_url(url: str) -> Place:
-    """Read an address.
-
-    Raises:
-        ConfigError: It has none of the forms, or holds a password.
-    """
-    parts = urlsplit(url)
-    scheme, _, kind = parts.scheme.partition("+")
-    if "@" in parts.netloc:
-        raise ConfigError(
-            "redis.url: put no name or password there, it would be shown: use redis.username and "
-            f"redis.password_file or the environment variable {PASSWORD_VARIABLE}")
-    path = parts.path.strip("/")
-    if parts.scheme == "unix" and path:
-        return Place("unix", False, (), parts.path)
-    port = SENTINEL_PORT if kind == "sentinel" else PORT
-    try:
-        hosts = tuple(_host(item, port) for item in parts.netloc.split(","))
-    except ValueError as error:
-        raise ConfigError(f"redis.url: {parts.netloc} has a port that is none") from error
-    many = kind in ("sentinel", "cluster")
-    if (
-        scheme not in ("redis", "rediss") or kind not in ("", "sentinel", "cluster")
-        or not all(host for host, _ in hosts) or (len(hosts) > 1 and not many)
-        or (kind == "sentinel" and not path) or (kind == "cluster" and path)
-        or (not kind and path and not path.isdecimal())
-    ):
-        raise ConfigError(f"redis.url: {url!r} has none of the forms {URL_FORMS}")
-    return Place(kind or "alone", scheme == "rediss", hosts, path)
-
-
 class RedisLink:
     """One site's Redis."""
 
@@ -116,10 +51,11 @@ class RedisLink:
         """Take the address; nothing is connected before the first call.
 
         Raises:
-            ConfigError: The address has none of the forms.
+            ConfigError: The address has none of the forms, or the authority can't be read.
         """
         self._place = parse_url(options.url)
         self._options = options
+        self._tls = _context(options.authority) if self._place.tls else None
         self._room = asyncio.Semaphore(CALLS_MAX)
         self._client: Any = None
 
@@ -228,13 +164,17 @@ class RedisLink:
             "username": options.username or None, "password": options.password or None,
             "protocol": 2, "socket_timeout": None,
         }
-        tls: dict[str, Any] = {"ssl": True, "ssl_check_hostname": True} if place.tls else {}
-        if place.tls and options.authority is not None:
-            tls["ssl_ca_certs"] = str(options.authority)
+        tls: dict[str, Any] = {"ssl": True} if self._tls is not None else {}
         if place.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in place.hosts]
-            return RedisCluster(startup_nodes=nodes, max_connections=CALLS_MAX + 2,
-                                retry=Retry(NoBackoff(), 0), **common, **tls)
+            cluster = RedisCluster(startup_nodes=nodes, max_connections=CALLS_MAX + 2,
+                                   retry=Retry(NoBackoff(), 0), **common, **tls)
+            if self._tls is not None:
+                kind = _by(self._tls, SSLConnection)
+                cluster.connection_kwargs["connection_class"] = kind
+                for node in cluster.startup_nodes:
+                    node.connection_class = kind
+            return cluster
         common["retry"] = Retry(NoBackoff(), 0)
         if place.kind == "unix":
             return Redis(unix_socket_path=place.path, **common)
@@ -243,9 +183,19 @@ class RedisLink:
                 place.hosts, **common, **tls, sentinel_kwargs={
                     **tls, "protocol": 2, "retry": Retry(NoBackoff(), 0),
                     "password": options.sentinel_password or None})
-            return cast(Redis, sentinels.master_for(place.path))
+            for sentinel in sentinels.sentinels:
+                self._secure(sentinel, SSLConnection)
+            return self._secure(
+                cast(Redis, sentinels.master_for(place.path)), SentinelManagedSSLConnection)
         host, port = place.hosts[0]
-        return Redis(host=host, port=port, db=int(place.path or 0), **common, **tls)
+        client = Redis(host=host, port=port, db=int(place.path or 0), **common, **tls)
+        return self._secure(client, SSLConnection)
+
+    def _secure(self, client: Redis, kind: type[SSLConnection]) -> Redis:
+        """Have a client's connections believe our context, if there is one."""
+        if self._tls is not None:
+            client.connection_pool.connection_class = _by(self._tls, kind)
+        return client
 
 
 def fault_of(error: Exception) -> SiteFault:
@@ -264,6 +214,21 @@ def fault_of(error: Exception) -> SiteFault:
     if isinstance(error, errors.TimeoutError):
         return SiteFault("slow", "Redis didn't answer in time")
     return SiteFault("refused", f"Redis refuses: {words}")
+
+
+def _by(context: ssl.SSLContext, kind: type[SSLConnection]) -> type[SSLConnection]:
+    """Give connections that believe a context.
+
+    redis-py's own read the system's roots for each connection, some 25 ms of the event loop, and
+    believe them beside an authority that is named.
+    """
+
+    class Connection(kind):  # type: ignore[valid-type, misc]
+        def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
+            super().__init__(**options)
+            self.ssl_context.context = context
+
+    return Connection
 
 
 async def _within(seconds: float, call: Awaitable[_T]) -> _T:
@@ -287,7 +252,8 @@ async def _within(seconds: float, call: Awaitable[_T]) -> _T:
             timer.cancel()
 
 
-def _host(item: str, port: int) -> tuple[str, int]:
-    """Read `host`, `host:port` or `[v6]:port`."""
-    parts = urlsplit(f"//{item}")
-    return parts.hostname or "", parts.port or port
+def _context(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return client_context(None if authority is None else authority.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"redis.authority: {authority}: {error.strerror}") from error

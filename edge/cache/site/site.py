@@ -13,9 +13,10 @@ from collections.abc import Callable
 import msgspec
 
 from edge.cache.site.circuit import SiteFault
-from edge.cache.site.link import LinkOptions, RedisLink
+from edge.cache.site.link import RedisLink
 from edge.cache.site.memory import MemoryOptions, SiteMemory
 from edge.cache.site.names import SiteKey
+from edge.cache.site.place import LinkOptions
 from edge.cache.site.values import SharedValues
 from edge.cache.site.wakes import Wakes
 
