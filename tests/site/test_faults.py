@@ -4,12 +4,15 @@ Each test sees the state, that verdicts come within their time, and that all men
 """
 
 import asyncio
+import re
 import time
+from pathlib import Path
 
 from edge.cache.site.circuit import RETRY_MAX_S, Circuit, SiteFault
 from tests.site.nodes import DEADLINE_S, credential, showing
 from tests.site.redis_server import RedisServer
 
+ROOT = Path(__file__).resolve().parents[2]
 ANN, BOB, EVE = credential(1), credential(2), credential(3)
 ONE, TWO, THREE = showing(1), showing(2), showing(3)
 LATE_S = 1.0
@@ -164,6 +167,25 @@ async def test_a_password_that_is_wrong_is_said_and_never_shown(redis_installed,
         shown = str(wrong.site.shown()) + repr(wrong.options) + caplog.text + str(
             [vars(record) for record in caplog.records])
         assert "horse" not in shown
+    finally:
+        server.remove()
+
+
+async def test_an_account_with_no_more_than_is_needed(redis_installed, open_node, steps):
+    rights = re.search(r"An account needs `(.*?)`", (ROOT / "docs" / "redis.md").read_text())
+    server = RedisServer(f"user node on >horse {rights[1]}")
+    try:
+        here, there = (open_node(server.url, username="node", password="horse") for _ in range(2))
+        for node in (here, there):
+            await node.until("began_anew", "shared")
+        steps.pass_floor()
+        assert await here.spend(ANN, ONE) == "site"
+        here.site.answers.keep(ANN, b"answer")
+        here.cursor = 3
+        async with asyncio.timeout(5):
+            while await there.site.answers.find(ANN) is None or not there.woken:
+                here.site.wakes.tell()
+                await asyncio.sleep(0.1)
     finally:
         server.remove()
 
