@@ -16,7 +16,7 @@ from edge.node_key import NodeKey
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
 BACK, AHEAD = 1, 1
-DEADLINE_S = 0.1
+DEADLINE_S = 0.25
 """Longer than by default: the machine of a test is busy."""
 JOINED_S_MAX = 20.0
 _numbers = itertools.count(1)

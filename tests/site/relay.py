@@ -5,13 +5,17 @@ import contextlib
 
 
 class Relay:
-    """Carries bytes to a port on loopback; cut, it refuses and drops; deaf, it swallows."""
+    """Carries bytes to a port on loopback; cut, it refuses and drops; deaf, it swallows.
+
+    Attributes:
+        lag_s: By how much each piece is late.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port, self.deaf = 0, False
+        self.port, self.deaf, self.lag_s = 0, False, 0.0
 
     @property
     def url(self) -> str:
@@ -42,6 +46,7 @@ class Relay:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
+                await asyncio.sleep(self.lag_s)
                 if not self.deaf:
                     writer.write(data)
                     await writer.drain()
