@@ -101,7 +101,8 @@ def _of_trust(report: Report) -> list[Reading]:
         reading("kanhe_central_clock_skew_seconds", "Central platform's clock minus ours.",
                 lambda: trust().central_clock_skew_s),
         Reading("kanhe_replay_scope", "1 for how far the replay guard reaches.", ("scope",),
-                lambda: _one_of(REPLAY_SCOPES, report.guard.scope)),
+                lambda: _one_of(REPLAY_SCOPES, report.site.memory.scope if report.site
+                                else report.guard.scope)),
     ]
 
 

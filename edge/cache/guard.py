@@ -71,8 +71,8 @@ class LmdbReplayGuard:
 
     @property
     def scope(self) -> Literal["node", "site"]:
-        """How far the memory reaches."""
-        return "node" if self.site is None else self.site.scope
+        """How far this memory reaches; what the site's reaches is its own to say."""
+        return "node"
 
     @property
     def floor(self) -> int:

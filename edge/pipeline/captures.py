@@ -27,7 +27,7 @@ class OpenVerification(msgspec.Struct):
     expires_s: float
     tries_left: int
     replay_scope: Literal["node", "site"] | None = None
-    """How far its code was spent; None = as far as the guard reaches."""
+    """How far its code was spent; None = the site wasn't asked."""
 
 
 class OpenVerifications:

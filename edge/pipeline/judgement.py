@@ -47,7 +47,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     carried_as_of_s: int | None = None
     """When the status that a carried credential rests on was true."""
     replay_scope: Literal["node", "site"] | None = None
-    """How far the code was spent; None = as far as the guard reaches."""
+    """How far the code was spent; None = the site wasn't asked."""
     face: FaceEvidence | None = None
     why: str = ""
     actor: str = ""
@@ -87,14 +87,19 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,
             step=authentic.step if authentic else None,
-            evidence=self._evidence(clock, guard),
+            evidence=self._evidence(clock, self._scope(accepted, guard)),
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
-        found = evidence_of(self.trust, self.now, clock, self.replay_scope or guard.scope,
-                            self.credential, self.policy)
+    def _scope(self, accepted: bool, guard: ReplayGuard) -> Literal["node", "site"]:
+        """Say how far the code was spent, or would be now; an accept claims what it asked for."""
+        if self.replay_scope is not None:
+            return self.replay_scope
+        return guard.scope if accepted or guard.site is None else guard.site.scope
+
+    def _evidence(self, clock: Clock, scope: Literal["node", "site"]) -> Evidence:
+        found = evidence_of(self.trust, self.now, clock, scope, self.credential, self.policy)
         if not self.carried:
             return found
         as_of_s = self.carried_as_of_s

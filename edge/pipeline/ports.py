@@ -155,6 +155,11 @@ class Gallery(Protocol):
 class SiteGuard(Protocol):
     """Remembers what is spent at all nodes of a site (edge.cache)."""
 
+    @property
+    def scope(self) -> Literal["node", "site"]:
+        """How far a code of this step would be spent."""
+        ...
+
     async def spend(
         self, credential_id: bytes, step: int, showing: bytes
     ) -> Literal["site", "node", "spent"]:
@@ -179,7 +184,7 @@ class ReplayGuard(Protocol):
 
     @property
     def scope(self) -> Literal["node", "site"]:
-        """How far the memory reaches now."""
+        """How far this memory alone reaches: whoever doesn't ask the site can't claim it."""
         ...
 
     def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:

@@ -8,9 +8,12 @@ import pytest
 from edge.cache.site.memory import MemoryOptions
 from edge.cache.site.place import LinkOptions
 from edge.cache.site.site import Site, SiteOptions
+from edge.hotpath.reasons import Reason
+from edge.hotpath.verdict import verdict
 from edge.pipeline.calls import RequestConflict
+from edge.pipeline.judgement import Judgement
 from edge.protocol.journal import decode_record
-from tests.pipeline.desk import NOW, OTHER_GATE, OWNER, STEP, Desk
+from tests.pipeline.desk import CODE, GATE, NOW, OTHER_GATE, OWNER, STEP, Desk
 from tests.site.nodes import DEADLINE_S, SECRET
 
 KEPT_S_MAX = 5.0
@@ -80,6 +83,24 @@ async def test_a_code_shown_at_both_desks_at_once_is_accepted_once(desks):
             desk.clock.now = NOW + 5 * (1 + number)
         answers = await asyncio.gather(*(desk.answer(code=code) for desk in desks))
         assert sorted(answer.reason for answer in answers) == ["ok", "presentation_replayed"]
+
+
+async def test_a_verdict_that_spends_nothing_says_how_far_it_would_be(desks, redis_server):
+    east, _ = desks
+    assert (await east.answer(code="nonsense")).evidence.replay_scope == "site"
+    redis_server.kill()
+    await east.answer()
+    assert (await east.answer(code="nonsense")).evidence.replay_scope == "node"
+
+
+async def test_an_accept_that_did_not_ask_the_site_does_not_claim_it(desks):
+    east, _ = desks
+    case = Judgement(
+        verification_id="0" * 32, gate=GATE, scene="code", request_digest=bytes(16),
+        body_digest=bytes(16), policy=CODE, trust=east.trust, now=NOW)
+    for reason, scope in ((Reason.OK, "node"), (Reason.MALFORMED, "site")):
+        record = case.record(verdict(reason), east.clock, east.guard)
+        assert record.evidence.replay_scope == scope
 
 
 async def test_a_verdict_without_redis_says_node(desks, redis_server):

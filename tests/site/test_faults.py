@@ -30,7 +30,7 @@ async def test_a_killed_server_leaves_each_node_its_own_guard(site, redis_server
     redis_server.kill()
     assert await here.spend(ANN, ONE) == "node"
     assert here.state == "unreachable"
-    assert here.guard.scope == "node"
+    assert here.memory.scope == "node"
     assert await here.spend(ANN, TWO) == "spent"
     assert await there.spend(ANN, TWO) == "node"
     assert here.memory.counts.spends["node"] == 1
@@ -113,11 +113,13 @@ async def test_a_wire_that_swallows_everything_is_noticed_at_the_deadline(relay,
 
 
 async def test_a_server_slower_than_the_deadline_is_not_asked(relay, open_node, site):
-    relay.lag_s = DEADLINE_S * 1.5
     far = open_node(relay.url)
-    await far.until("slow")
+    await far.until("shared")
+    relay.lag_s = DEADLINE_S * 1.5
     assert await far.spend(ANN, ONE) == "node"
     assert "250 ms" in far.site.shown()["why"]
+    await asyncio.sleep(1.5)
+    assert far.state == "slow"
     relay.lag_s = 0.0
     await far.until("shared")
     assert await far.spend(BOB, ONE) == "site"

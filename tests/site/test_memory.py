@@ -14,7 +14,7 @@ async def test_a_presentation_is_spent_once_at_all_nodes(site):
     assert await here.spend(ANN, ONE) == "site"
     assert await there.spend(ANN, TWO) == "spent"
     assert await there.spend(BOB, TWO) == "site"
-    assert here.guard.scope == "site"
+    assert here.memory.scope == "site"
 
 
 async def test_the_same_presentation_shown_at_both_at_once_is_accepted_once(site, steps):
@@ -42,7 +42,7 @@ async def test_the_first_node_says_node_until_its_memory_is_whole(redis_server, 
     node = open_node(redis_server.url)
     await node.until("began_anew")
     assert await node.spend(ANN, ONE) == "node"
-    assert node.guard.scope == "node"
+    assert node.memory.scope == "node"
     steps.pass_floor()
     assert await node.spend(ANN, TWO) == "site"
     assert node.state == "shared"
