@@ -1,6 +1,5 @@
 """A Redis of our own: the installed server, on loopback, in a folder of its own."""
 
-import contextlib
 import shutil
 import signal
 import socket
@@ -60,15 +59,15 @@ class RedisServer:
             stdout=(self.folder / "log").open("ab"), stderr=subprocess.STDOUT)
         deadline = time.monotonic() + READY_S_MAX
         while True:
-            with contextlib.suppress(redis.AuthenticationError):
-                try:
-                    self.client().ping()
-                except redis.ConnectionError:
-                    if time.monotonic() > deadline or self._process.poll() is not None:
-                        raise
-                    time.sleep(0.02)
-                    continue
-            return
+            try:
+                self.client().ping()
+                return
+            except redis.AuthenticationError:
+                return
+            except redis.ConnectionError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.02)
 
     def kill(self) -> None:
         process, self._process = self._process, None
