@@ -247,10 +247,11 @@ def _batch(tx: Transaction, *, log: str, cursor: int, head: BundleHead) -> Chang
     """Give the next batch, as of the head's time.
 
     That is no later than the truth, and the same for all, so that a bundle that was half brought
-    can be brought again.
+    can be brought again. Nothing in it is sealed by itself, since the file is: so it opens
+    whichever feed key the node holds.
     """
     return msgspec.structs.replace(
-        feed.batch(tx, log, cursor), issued_s=head.issued_s, expires_s=head.expires_s,
+        feed.batch(tx, log, cursor, sealed=False), issued_s=head.issued_s, expires_s=head.expires_s,
         carried_to=head.node_id)
 
 

@@ -1,8 +1,9 @@
 """The platform's key files: made at first start, readable by their owner only.
 
-- `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key` sign the
-  feed (the root's can be kept elsewhere); `witness.key` counter-signs journals; `cards.key` and
-  `status.key` sign cards and status lists; `admin.token` is the first administrator's.
+- `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key`,
+  `snapshot.key`, `timestamp.key` sign the feed (the root's can be kept elsewhere); `witness.key`
+  counter-signs journals; `cards.key` and `status.key` sign cards and status lists; `admin.token`
+  is the first administrator's.
 - No key is in a repr, a log or an error.
 """
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from edge.errors import KeyFileError
 
 SECRET_BYTES = 32
-ROLES = ("root", "changes", "keys", "cards", "status")
+ROLES = ("root", "changes", "keys", "snapshot", "timestamp", "cards", "status")
 
 
 class PlatformKeys:

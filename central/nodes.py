@@ -13,6 +13,7 @@ import secrets
 import msgspec
 from sqlalchemy import select
 
+from central import feed_keys
 from central.errors import Forbidden, Invalid, Unknown
 from central.schema import Code, Gate, Node
 from central.store import Transaction
@@ -158,7 +159,9 @@ def revoke_node(tx: Transaction, node_id: str, reason: str) -> None:
     node = tx.session.get(Node, node_id)
     if node is None:
         raise Unknown("there is no such node")
-    node.revoked_s = node.revoked_s or tx.now_s
+    if node.revoked_s is None:
+        node.revoked_s = tx.now_s
+        feed_keys.rotate(tx)
     tx.act("node.revoke", node_id, reason)
 
 

@@ -23,10 +23,12 @@ from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
 from central.reenrol import Job, Reenrolment
 from central.schema import Counter, Node
+from central.snapshots import Snapshots
 from central.store import Database, Transaction, forget_marks
 from edge.errors import KeyFileError, PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
+from edge.protocol.feed import Envelope, Root
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -78,6 +80,11 @@ class Platform:
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
         self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
+        roles = msgspec.msgpack.decode(
+            msgspec.msgpack.decode(self.root, type=Envelope).body, type=Root).roles
+        self.snapshots = Snapshots(
+            config.data_dir / "snapshots", self.database, self.keys, config.log,
+            lambda: {"snapshot", "timestamp"} <= roles.keys(), now)
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
         self._shared_at: tuple[asyncio.Event, int] | None = None
@@ -95,10 +102,12 @@ class Platform:
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
         self._task = asyncio.create_task(self._keep_epochs())
+        self.snapshots.start()
 
     async def stop(self) -> None:
         """Stop and close."""
         await self.references.stop()
+        await self.snapshots.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -40,7 +40,7 @@ from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal, Rule, open_envelope, parse_body
 from edge.sync.ports import JournalSource
 from edge.sync.rules import RootOfTrust, TrustedFeed
-from edge.sync.sealing import open_epochs
+from edge.sync.sealing import open_epochs, open_feed_keys
 
 
 class PackSink(Protocol):
@@ -90,6 +90,7 @@ class _Trial:
     def keys(self, data: bytes) -> KeyDelivery:
         feed, delivery = self._feed().keys(data, self._now, carried=True)
         open_epochs(delivery, self._seal)
+        open_feed_keys(delivery, self._seal)
         self.base = feed.base
         return delivery
 

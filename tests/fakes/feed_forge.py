@@ -41,11 +41,14 @@ class Keys:
         self.root = [Ed25519PrivateKey.generate() for _ in range(threshold)]
         self.changes = [Ed25519PrivateKey.generate()]
         self.keys = [Ed25519PrivateKey.generate()]
+        self.snapshot = [Ed25519PrivateKey.generate()]
+        self.timestamp = [Ed25519PrivateKey.generate()]
         self.cards = [Ed25519PrivateKey.generate()]
         self.status = [Ed25519PrivateKey.generate()]
 
     def roles(self) -> dict[str, list[Ed25519PrivateKey]]:
         return {"root": self.root, "changes": self.changes, "keys": self.keys,
+                "snapshot": self.snapshot, "timestamp": self.timestamp,
                 "cards": self.cards, "status": self.status}
 
 

@@ -9,7 +9,8 @@ from edge.hotpath.trust import Trust
 from edge.protocol.steps import DAY_S
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.state import Enrolment
 from tests.fakes.central_simulator import CentralSimulator
 from tests.fakes.memory_store import MemoryStore

@@ -1,0 +1,300 @@
+"""Snapshots: the feed's state, compacted into signed parts that are files.
+
+- Read page by page in short transactions, so that the platform goes on meanwhile. Its cursor is
+  the log's length *before* the first page: what changed later is in the log from there on, and
+  applying it again gives the same.
+- Written beside the last one and named in one step; the files of the last but one are removed.
+- Records with personal data are sealed under the feed key; status is signed only.
+- Not here: who may fetch them (central.web.snapshot_routes).
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from central import consents, feed, feed_keys, policies
+from central.errors import Conflict, Unknown
+from central.keys import PlatformKeys
+from central.registry import record_of
+from central.schema import Credential, Gate, Photograph
+from central.store import Database, Transaction
+from edge.errors import StoreError
+from edge.protocol.feed import (
+    FORMAT,
+    Change,
+    Envelope,
+    PutCredential,
+    PutGate,
+    PutPolicy,
+    PutReference,
+    PutStatus,
+)
+from edge.protocol.records import GateRecord, Status, StatusRecord
+from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
+
+_LOG = logging.getLogger(__name__)
+PAGE_ROWS = 2_000
+PART_CHANGES = 16_000
+SNAPSHOT_LIFE_S = 30 * 86_400
+TIMESTAMP_LIFE_S = 300
+EVERY_CHANGES = 50_000
+"""Changes since the last snapshot after which the next one is made."""
+LOOK_EVERY_S = 60.0
+ENVELOPE_FILE = "snapshot.envelope"
+PARTS_FOLDER = "parts"
+
+
+class SnapshotShown(msgspec.Struct, frozen=True):
+    """A snapshot as an administrator sees it."""
+
+    version: int
+    cursor: int
+    issued_s: int
+    parts: int
+    changes: int
+    length: int
+
+
+class Snapshots:
+    """Makes and keeps the snapshots of one platform. On the event loop."""
+
+    def __init__(
+        self, folder: Path, database: Database, keys: PlatformKeys, log: str,
+        named_in_root: Callable[[], bool], now: Callable[[], float],
+    ) -> None:
+        """Take up the newest one of a folder, if there is any.
+
+        Args:
+            folder: Of the files; made if it isn't there.
+            database: What is compacted.
+            keys: Sign and seal.
+            log: Name of the feed.
+            named_in_root: Whether the root names the keys that sign snapshots.
+            now: Gives Unix seconds.
+        """
+        self._folder, self._database, self._keys, self._log = folder, database, keys, log
+        self._named_in_root, self._now = named_in_root, now
+        self._making = False
+        self._task: asyncio.Task[None] | None = None
+        path = folder / ENVELOPE_FILE
+        self._envelope = path.read_bytes() if path.exists() else b""
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot, None before the first."""
+        if not self._envelope:
+            return None
+        body = msgspec.msgpack.decode(self._envelope, type=Envelope).body
+        return msgspec.msgpack.decode(body, type=Snapshot)
+
+    def start(self) -> None:
+        """Begin to make one whenever many changes came since the last."""
+        self._task = asyncio.create_task(self._keep(), name="kanhe-snapshots")
+
+    async def stop(self) -> None:
+        """Stop; half a snapshot is forgotten."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def envelope(self) -> bytes:
+        """Give the newest snapshot's envelope.
+
+        Raises:
+            Unknown: There is none yet.
+        """
+        if not self._envelope:
+            raise Unknown("there is no snapshot yet: follow the log")
+        return self._envelope
+
+    def timestamp(self) -> bytes:
+        """Give the signed name of the newest snapshot.
+
+        Raises:
+            Unknown: There is none yet.
+        """
+        data, newest, now_s = self.envelope(), self.newest, int(self._now())
+        assert newest is not None
+        return feed.sign(Timestamp(
+            format=FORMAT, log=self._log, issued_s=now_s, expires_s=now_s + TIMESTAMP_LIFE_S,
+            version=newest.version, length=len(data), digest=hashlib.sha256(data).digest(),
+        ), self._keys.signing["timestamp"])
+
+    def part(self, digest: str) -> Path:
+        """Give the file of a part.
+
+        Raises:
+            Unknown: There is none of that digest (any more).
+        """
+        path = self._folder / PARTS_FOLDER / digest
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef") or not path.is_file():
+            raise Unknown("there is no such part: ask for the newest snapshot")
+        return path
+
+    async def make(self) -> SnapshotShown:
+        """Make the next snapshot.
+
+        Raises:
+            Conflict: One is being made, or the root names no keys for it.
+            StoreError: The files can't be written.
+        """
+        if self._making:
+            raise Conflict("a snapshot is being made already")
+        if not self._named_in_root():
+            raise Conflict("the platform's root names no keys for snapshots")
+        self._making = True
+        try:
+            return await self._make()
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error.strerror}") from error
+        finally:
+            self._making = False
+
+    async def _make(self) -> SnapshotShown:
+        before = self.newest
+        head, version, secret = await self._database.run(_begin)
+        (self._folder / PARTS_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+        parts: list[SnapshotPart] = []
+        personal: list[Change] = []
+        statuses: list[Change] = []
+
+        async def write(changes: list[Change], *, sealed: bool) -> None:
+            key = (version, secret, os.urandom(NONCE_BYTES)) if sealed else None
+            parts.append(await asyncio.to_thread(self._write, list(changes), key))
+            changes.clear()
+
+        async for page in self._pages():
+            for change in page:
+                (statuses if isinstance(change, PutStatus) else personal).append(change)
+            if len(personal) >= PART_CHANGES:
+                await write(personal, sealed=True)
+            if len(statuses) >= PART_CHANGES:
+                await write(statuses, sealed=False)
+        if personal:
+            await write(personal, sealed=True)
+        if statuses:
+            await write(statuses, sealed=False)
+        now_s = int(self._now())
+        snapshot = Snapshot(
+            format=FORMAT, log=self._log, version=before.version + 1 if before else 1,
+            cursor=head, issued_s=now_s, expires_s=now_s + SNAPSHOT_LIFE_S, parts=tuple(parts))
+        await asyncio.to_thread(self._name, snapshot, before)
+        shown = SnapshotShown(
+            snapshot.version, head, now_s, len(parts), sum(p.changes for p in parts),
+            sum(p.length for p in parts))
+        _LOG.info("snapshot.made", extra=msgspec.structs.asdict(shown))
+        return shown
+
+    async def _pages(self) -> AsyncIterator[list[Change]]:
+        yield await self._database.run(_small)
+        after = b""
+        while True:
+            after, page = await self._database.run(partial(_credentials, after=after))
+            if not page:
+                break
+            yield page
+        place: tuple[bytes, str] | None = (b"", "")
+        while place is not None:
+            place, page = await self._database.run(partial(_references, after=place))
+            yield page
+
+    def _write(self, changes: list[Change], key: tuple[int, bytes, bytes] | None) -> SnapshotPart:
+        data, plain = pack_part(changes, self._log, key)
+        digest = hashlib.sha256(data)
+        _put(self._folder / PARTS_FOLDER / digest.hexdigest(), data)
+        return SnapshotPart(
+            digest=digest.digest(), length=len(data), plain_length=plain, changes=len(changes),
+            key=key[0] if key else 0)
+
+    def _name(self, snapshot: Snapshot, before: Snapshot | None) -> None:
+        envelope = feed.sign(snapshot, self._keys.signing["snapshot"])
+        _put(self._folder / ENVELOPE_FILE, envelope)
+        self._envelope = envelope
+        kept = {part.digest.hex() for item in (snapshot, before) if item for part in item.parts}
+        for path in (self._folder / PARTS_FOLDER).iterdir():
+            if path.name not in kept:
+                path.unlink()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                newest = self.newest
+                head = await self._database.run(lambda tx: tx.head())
+                key = await self._database.run(feed_keys.current)
+                old = newest is not None and (
+                    newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
+                    or any(0 < part.key <= key - feed_keys.KEPT // 2 for part in newest.parts))
+                if self._named_in_root() and (
+                        head - (newest.cursor if newest else 0) >= EVERY_CHANGES or old):
+                    await self.make()
+            except Exception:
+                _LOG.exception("snapshot.failed")
+
+
+def _begin(tx: Transaction) -> tuple[int, int, bytes]:
+    version = feed_keys.current(tx)
+    return tx.head(), version, feed_keys.secret(tx, version)
+
+
+def _small(tx: Transaction) -> list[Change]:
+    gates = tx.session.scalars(select(Gate.body).order_by(Gate.id))
+    return [
+        *(PutPolicy(policy) for policy in policies.list_policies(tx)),
+        *(PutGate(msgspec.msgpack.decode(body, type=GateRecord)) for body in gates),
+    ]
+
+
+def _credentials(tx: Transaction, after: bytes) -> tuple[bytes, list[Change]]:
+    page: list[Change] = []
+    for row in tx.session.scalars(
+        select(Credential).where(Credential.id > after).order_by(Credential.id).limit(PAGE_ROWS)
+    ):
+        page.append(PutCredential(record_of(tx, row)))
+        if row.status != Status.VALID:
+            page.append(PutStatus(StatusRecord(
+                credential_id=row.id, status=Status(row.status), changed_s=row.status_changed_s)))
+        after = row.id
+    return after, page
+
+
+def _references(
+    tx: Transaction, after: tuple[bytes, str]
+) -> tuple[tuple[bytes, str] | None, list[Change]]:
+    holder, pack = after
+    further: ColumnElement[bool] = or_(
+        Photograph.holder_id > holder,
+        and_(Photograph.holder_id == holder, Photograph.pack > pack))
+    rows = tx.session.execute(
+        select(Photograph.holder_id, Photograph.pack, Photograph.template, Photograph.created_s)
+        .where(further).order_by(Photograph.holder_id, Photograph.pack).limit(PAGE_ROWS)).all()
+    latest = consents.latest_of(tx, [row[0] for row in rows])
+    page: list[Change] = []
+    for holder_id, name, sealed, created_s in rows:
+        compared = latest.get((holder_id, consents.FACE_VERIFICATION))
+        if compared is None or not compared.given:
+            continue
+        template = tx.keys.open(f"photograph/{holder_id.hex()}/{name}", sealed)
+        page.append(PutReference(consents.reference_under(
+            latest.get((holder_id, consents.FACE_IDENTIFICATION)), compared, holder_id, name,
+            template, created_s)))
+    return ((rows[-1][0], rows[-1][1]) if rows else None), page
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
