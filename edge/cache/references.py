@@ -178,11 +178,7 @@ class References:
         changed = self._changed
         self.begin()
         for item in changed:
-            for sink, purpose in self._sinks:
-                if isinstance(item, ReferenceRecord) and admits(item.purpose, purpose):
-                    sink.put(item.holder_id, item.pack, np.frombuffer(item.template, np.int8))
-                else:
-                    sink.drop(item.holder_id, item.pack)
+            self._tell(item)
 
     def add_sink(self, sink: ReferenceSink, purpose: str) -> None:
         """Tell a sink from now on of the references that may be used for a purpose."""
@@ -190,16 +186,17 @@ class References:
 
     def take_sinks(self, before: "References") -> None:
         """Tell the sinks of the references held before what is held now, and go on with them."""
-        for sink, purpose in before._sinks:
-            self._sinks.append((sink, purpose))
-            for chunk in before._env.chunks(TABLE):
-                for key, sealed in chunk:
-                    if self._env.get(TABLE, key) is None:
-                        old = before._opened(key, sealed)
-                        sink.drop(old.holder_id, old.pack)
-            for pack in self.held:
-                for holder_id, record in self.each(pack, purpose):
-                    sink.put(holder_id, pack, np.frombuffer(record.template, np.int8))
+        self._sinks = list(before._sinks)
+        if not self._sinks:
+            return
+        for chunk in before._env.chunks(TABLE):
+            for key, sealed in chunk:
+                if self._env.get(TABLE, key) is None:
+                    gone = before._opened(key, sealed)
+                    self._tell(DropReference(gone.holder_id, gone.pack))
+        for chunk in self._env.chunks(TABLE):
+            for key, sealed in chunk:
+                self._tell(self._opened(key, sealed))
 
     def renew(self, progress: Progress) -> int:
         """Draw the next secret and bring every reference to it; give how many.
@@ -229,6 +226,14 @@ class References:
         done = self._env.write(work)
         self._protector = new
         return done
+
+    def _tell(self, item: ReferenceRecord | DropReference) -> None:
+        """Tell every sink of a reference; one that it may not use is dropped there."""
+        for sink, purpose in self._sinks:
+            if isinstance(item, ReferenceRecord) and admits(item.purpose, purpose):
+                sink.put(item.holder_id, item.pack, np.frombuffer(item.template, np.int8))
+            else:
+                sink.drop(item.holder_id, item.pack)
 
     def _count(self) -> None:
         """Count references by pack, and the holders that have any."""
