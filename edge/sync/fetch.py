@@ -86,15 +86,19 @@ async def _fetch_part(client: CentralClient, part: SnapshotPart, folder: Path) -
         if held > part.length:
             half.unlink()
             continue
+        failed: CentralError | None = None
         try:
             with half.open("ab") as file:
                 await client.part(name, held, part.length, file.write)
         except CentralRefused:
             raise
-        except CentralError:
-            tries = 0 if half.stat().st_size > held else tries + 1
-            if tries >= TRIES_MAX:
-                raise
+        except CentralError as error:
+            failed = error
+        # An answer may also end well and bring nothing.
+        tries = 0 if half.stat().st_size > held else tries + 1
+        if tries >= TRIES_MAX:
+            raise failed or CentralError(f"part {name[:8]}…: the answers hold nothing of it")
+        if failed is not None or tries:
             await asyncio.sleep(PAUSE_S)
     if hashlib.sha256(half.read_bytes()).digest() != part.digest:
         half.unlink()

@@ -32,15 +32,6 @@ def test_parts_swapped_within_a_snapshot_are_refused():
         snapshot.part(0, forged.parts[1], KEYS)
 
 
-def test_parts_of_the_next_snapshot_half_way_through_are_refused():
-    forge = Forge(NOW_S)
-    one, other = Forged(forge, [GRANTED], [GRANTED]), Forged(forge, [GRANTED], [GRANTED], version=2)
-    snapshot = believed(at(forge), one)
-    snapshot.part(0, one.parts[0], KEYS)
-    with refused(Rule.DIGEST):
-        snapshot.part(1, other.parts[1], KEYS)
-
-
 def test_part_sealed_for_another_log_is_refused():
     forge, theirs = Forge(NOW_S), Forge(NOW_S, log="elsewhere")
     other = Forged(theirs, [GRANTED])
