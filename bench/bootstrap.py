@@ -21,7 +21,7 @@ import uvloop
 from aiohttp import web
 
 from bench.harness import Result
-from bench.harness_city import FOLDER, Serving, child_pids, rss_anon_bytes, serving
+from bench.harness_city import FOLDER, Serving, child_pids, enrolled, rss_anon_bytes, serving
 from bench.harness_http import (
     GATE_SECRET,
     SCENE,
@@ -30,17 +30,12 @@ from bench.harness_http import (
     fill,
     node_surface,
 )
-from edge.bootstrap import SnapshotBuilder
 from edge.cache.store import LmdbStore
 from edge.hotpath.keys import DerivedKeys
 from edge.hotpath.wallet import WalletKeys, derive_wallet_keys, make_presentation
-from edge.node_key import NodeKey, load_or_create_node_key
+from edge.node_key import load_or_create_node_key
 from edge.protocol.kh1 import SUITE_COMPACT, key_epoch_of, step_at
-from edge.sync.believer import Believer
-from edge.sync.client import CentralClient
-from edge.sync.enrol import enrol
 from edge.sync.ports import BuildOrder
-from edge.sync.worker import Worker
 
 NAME = "bootstrap"
 HOLDERS, SMALL_HOLDERS = 100_000, 2_000
@@ -94,7 +89,7 @@ class _Gate:
 async def _measure(central: Serving, folder: Path, holders: int) -> Result:
     key = load_or_create_node_key(folder / "node.key")
     store = LmdbStore(folder / "cache", key.derive)
-    believer, client, builder = await _enrolled(central, folder, key, store)
+    believer, client, builder = await enrolled(central, folder, key, store)
     runner = web.AppRunner(node_surface(folder, store=store)[0], access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -132,24 +127,6 @@ async def _measure(central: Serving, folder: Path, holders: int) -> Result:
             "verdict_p99_ms": _p99_ms(gate.taken_s), "idle_p99_ms": _p99_ms(idle),
             "verdicts": len(gate.taken_s)},
     )
-
-
-async def _enrolled(
-    central: Serving, folder: Path, key: NodeKey, store: LmdbStore
-) -> tuple[Believer, CentralClient, SnapshotBuilder]:
-    asking = CentralClient(central.url)
-    enrolment = await enrol(asking, store, code=central.codes[0], name="bench",
-                            sign_public=key.sign_public, seal_public=key.seal_public)
-    await asking.close()
-    client = CentralClient(central.url, token=enrolment.token)
-    believer = Believer(
-        store=store, seal_private=key.sealing, publish=lambda _: None, now=time.time,
-        worker=Worker("bench"), epochs_back=1)
-    await believer.load()
-    await believer.keys(await client.keys())
-    return believer, client, SnapshotBuilder(
-        url=central.url, token=lambda: enrolment.token, authority=None, key=key, store=store,
-        folder=folder / "bootstrap")
 
 
 async def _watch() -> int:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,13 @@ from central import nodes
 from central.app import application
 from central.config import CentralConfig
 from central.platform import Platform
+from edge.bootstrap import SnapshotBuilder
+from edge.cache.store import LmdbStore
+from edge.node_key import NodeKey
+from edge.sync.believer import Believer
+from edge.sync.client import CentralClient
+from edge.sync.enrol import enrol
+from edge.sync.worker import Worker
 from kanhe.commands.city import generate_city
 from kanhe.progress import show_progress
 
@@ -82,6 +90,25 @@ def child_pids(module: str) -> list[int]:
                 if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(int(pid))
     return found
+
+
+async def enrolled(
+    central: Serving, folder: Path, key: NodeKey, store: LmdbStore
+) -> tuple[Believer, CentralClient, SnapshotBuilder]:
+    """Enrol a node there; give its belief, with keys, and what takes the snapshot in."""
+    asking = CentralClient(central.url)
+    enrolment = await enrol(asking, store, code=central.codes[0], name="bench",
+                            sign_public=key.sign_public, seal_public=key.seal_public)
+    await asking.close()
+    client = CentralClient(central.url, token=enrolment.token)
+    believer = Believer(
+        store=store, seal_private=key.sealing, publish=lambda _: None, now=time.time,
+        worker=Worker("bench"), epochs_back=1)
+    await believer.load()
+    await believer.keys(await client.keys())
+    return believer, client, SnapshotBuilder(
+        url=central.url, token=lambda: enrolment.token, authority=None, key=key, store=store,
+        folder=folder / "bootstrap")
 
 
 async def _serve(folder: Path, holders: int, codes: int) -> None:
