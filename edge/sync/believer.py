@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing, oldest_epoch_needed
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.statuslist import StatusList
 from edge.hotpath.trust import Mode, Trust
 from edge.protocol.feed import ROLE_CARDS, Change, ChangeBatch, KeyDelivery, PutStatus
@@ -43,7 +43,7 @@ class Believer:
         self,
         *,
         store: FeedStore,
-        seal_private: X25519PrivateKey,
+        seal_private: NodeSeal,
         publish: Callable[[Trust], None],
         now: Callable[[], float],
         worker: Worker,

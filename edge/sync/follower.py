@@ -19,9 +19,8 @@ import math
 import random
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from edge.errors import CentralError, FeedRefused, OperatingError
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.trust import Trust
 from edge.protocol.feed import WAIT_S_MAX
 from edge.protocol.steps import DAY_S
@@ -56,7 +55,7 @@ class Follower:
         *,
         central: Central,
         store: FeedStore,
-        seal_private: X25519PrivateKey,
+        seal_private: NodeSeal,
         publish: Callable[[Trust], None],
         now: Callable[[], float],
         options: FollowerOptions | None = None,

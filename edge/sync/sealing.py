@@ -1,7 +1,7 @@
 """Open the key epochs and feed keys that the central platform sealed to this node.
 
-- HPKE (RFC 9180) base mode: X25519, HKDF-SHA256, AES-128-GCM; `info` binds a sealed
-  epoch to the node, so one node's delivery is worth nothing to another.
+- HPKE (edge.hotpath.node_seal); `info` binds a sealed epoch to the node, so one node's delivery is
+  worth nothing to another.
 - All epochs of a delivery open, or none is believed.
 - Not here: signatures and versions of a delivery (edge.sync.rules); at-rest encryption.
 """
@@ -10,10 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import NodeSeal
 from edge.protocol.feed import (
     Change,
     ChangeBatch,
@@ -30,7 +29,7 @@ SECRET_BYTES = 32
 NONCE_BYTES = 12
 
 
-def open_epochs(delivery: KeyDelivery, private: X25519PrivateKey) -> tuple[EpochKeys, ...]:
+def open_epochs(delivery: KeyDelivery, private: NodeSeal) -> tuple[EpochKeys, ...]:
     """Open every sealed epoch of a believed delivery.
 
     Args:
@@ -50,7 +49,7 @@ def open_epochs(delivery: KeyDelivery, private: X25519PrivateKey) -> tuple[Epoch
     return tuple(sorted(opened, key=lambda keys: keys.key_epoch))
 
 
-def open_feed_keys(delivery: KeyDelivery, private: X25519PrivateKey) -> dict[int, bytes]:
+def open_feed_keys(delivery: KeyDelivery, private: NodeSeal) -> dict[int, bytes]:
     """Open every sealed feed key of a believed delivery, by version.
 
     Raises:
@@ -59,8 +58,7 @@ def open_feed_keys(delivery: KeyDelivery, private: X25519PrivateKey) -> dict[int
     opened = {}
     for item in delivery.feed_keys:
         try:
-            secret = SEAL_SUITE.decrypt(
-                item.sealed, private, info=feed_key_info(delivery.node_id, item.version))
+            secret = private.open(item.sealed, feed_key_info(delivery.node_id, item.version))
         except (InvalidTag, ValueError) as error:
             raise Refusal(
                 Rule.SEAL, f"feed key {item.version} isn't sealed to this node's key") from error
@@ -118,10 +116,10 @@ def open_change(change: SealedChange, keys: Mapping[int, bytes], bound: bytes) -
 
 
 def _open_epoch(
-    key_epoch: int, sealed: bytes, private: X25519PrivateKey, info: bytes
+    key_epoch: int, sealed: bytes, private: NodeSeal, info: bytes
 ) -> EpochKeys:
     try:
-        plain = SEAL_SUITE.decrypt(sealed, private, info=info)
+        plain = private.open(sealed, info)
     except (InvalidTag, ValueError) as error:
         raise Refusal(
             Rule.SEAL,

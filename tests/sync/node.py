@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.trust import Trust
 from edge.protocol.steps import DAY_S
 from edge.sync.client import CentralClient
@@ -43,7 +44,7 @@ class Node:
         self.clock = clock
         self.options = options
         self.store = MemoryStore()
-        self.seal = X25519PrivateKey.generate()
+        self.seal = NodeSeal(X25519PrivateKey.generate())
         self.trust: Trust | None = None
         self.seen: list[Trust] = []
         self.follower: Follower
@@ -56,7 +57,7 @@ class Node:
         try:
             self.enrolment = await enrol(
                 client, self.store, code=self.central.new_code(), name="test",
-                sign_public=bytes(32), seal_public=self.seal.public_key().public_bytes_raw())
+                sign_public=bytes(32), seal_public=self.seal.public)
         finally:
             await client.close()
         return self.enrolment
