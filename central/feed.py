@@ -1,7 +1,5 @@
-"""Signing and publishing: root, batches, key deliveries.
+"""Signing and publishing: batches, key deliveries.
 
-- The root names the keys of each role and is signed by the root's; made at the first start and
-  kept, for its fingerprint pins every node.
 - A batch says how many changes there are at the time it is signed, in one transaction with
   the changes it carries.
 - Changes with personal data are sealed under the feed key of the moment; what withdraws isn't, so
@@ -17,7 +15,7 @@ from sqlalchemy import select
 
 from central import feed_keys
 from central.errors import Gone
-from central.keys import ROLES, PlatformKeys
+from central.keys import public_of
 from central.schema import Counter, FeedChange
 from central.store import Transaction
 from edge.protocol.feed import (
@@ -28,8 +26,6 @@ from edge.protocol.feed import (
     Envelope,
     PutCredential,
     PutReference,
-    RoleKeys,
-    Root,
     SealedChange,
     Signature,
     change_bound,
@@ -37,7 +33,6 @@ from edge.protocol.feed import (
     signed_bytes,
 )
 
-ROOT_LIFE_S = 10 * 365 * 86_400
 BATCH_LIFE_S = 300
 NONCE_BYTES = 12
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -47,23 +42,12 @@ _ENCODER = msgspec.msgpack.Encoder()
 _CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
 
 
-def sign(body: msgspec.Struct, key: Ed25519PrivateKey) -> bytes:
-    """Give the envelope of a body signed by one key."""
+def sign(body: msgspec.Struct, *keys: Ed25519PrivateKey) -> bytes:
+    """Give the envelope of a body signed by a key, or by several."""
     data = _ENCODER.encode(body)
-    public = key.public_key().public_bytes_raw()
-    signature = Signature(key_id(public), key.sign(signed_bytes(data)))
-    return _ENCODER.encode(Envelope(data, (signature,)))
-
-
-def make_root(keys: PlatformKeys, log: str, now_s: int) -> bytes:
-    """Make version 1 of the root, signed."""
-    publics = {role: keys.signing[role].public_key().public_bytes_raw() for role in ROLES}
-    root = Root(
-        format=FORMAT, log=log, version=1, issued_s=now_s, expires_s=now_s + ROOT_LIFE_S,
-        keys={key_id(public): public for public in publics.values()},
-        roles={role: RoleKeys((key_id(public),)) for role, public in publics.items()},
-    )
-    return sign(root, keys.signing["root"])
+    covered = signed_bytes(data)
+    return _ENCODER.encode(Envelope(data, tuple(
+        Signature(key_id(public_of(key)), key.sign(covered)) for key in keys)))
 
 
 def batch(tx: Transaction, log: str, cursor: int, *, sealed: bool = True) -> ChangeBatch:

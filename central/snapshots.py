@@ -5,7 +5,8 @@
   applying it again gives the same.
 - Written beside the last one and named in one step; the files of the last but one are removed.
 - Records with personal data are sealed under the feed key; status is signed only.
-- Not here: who may fetch them (central.web.snapshot_routes).
+- One that was signed by a key that the root no longer names is none: the next is made soon.
+- Not here: the pages (central.compaction), who may fetch them (central.web.snapshot_routes).
 """
 
 import asyncio
@@ -13,35 +14,21 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, or_, select
 
-from central import consents, feed, feed_keys, policies
+from central import feed, feed_keys
+from central.compaction import pages
 from central.errors import Conflict, Unknown
 from central.keys import PlatformKeys
-from central.registry import record_of
-from central.schema import Credential, Gate, Photograph
 from central.store import Database, Transaction
 from edge.errors import StoreError
-from edge.protocol.feed import (
-    FORMAT,
-    Change,
-    Envelope,
-    PutCredential,
-    PutGate,
-    PutPolicy,
-    PutReference,
-    PutStatus,
-)
-from edge.protocol.records import GateRecord, Status, StatusRecord
+from edge.protocol.feed import FORMAT, Change, Envelope, PutStatus, Root
 from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
 
 _LOG = logging.getLogger(__name__)
-PAGE_ROWS = 2_000
 PART_CHANGES = 16_000
 SNAPSHOT_LIFE_S = 30 * 86_400
 TIMESTAMP_LIFE_S = 300
@@ -67,8 +54,8 @@ class Snapshots:
     """Makes and keeps the snapshots of one platform. On the event loop."""
 
     def __init__(
-        self, folder: Path, database: Database, keys: PlatformKeys, log: str,
-        named_in_root: Callable[[], bool], now: Callable[[], float],
+        self, folder: Path, database: Database, keys: PlatformKeys, root: Root,
+        now: Callable[[], float],
     ) -> None:
         """Take up the newest one of a folder, if there is any.
 
@@ -76,12 +63,11 @@ class Snapshots:
             folder: Of the files; made if it isn't there.
             database: What is compacted.
             keys: Sign and seal.
-            log: Name of the feed.
-            named_in_root: Whether the root names the keys that sign snapshots.
+            root: Names the feed, and the keys that nodes believe.
             now: Gives Unix seconds.
         """
-        self._folder, self._database, self._keys, self._log = folder, database, keys, log
-        self._named_in_root, self._now = named_in_root, now
+        self._folder, self._database, self._keys, self._now = folder, database, keys, now
+        self._log, self._roles = root.log, root.roles
         self._making = False
         self._task: asyncio.Task[None] | None = None
         path = folder / ENVELOPE_FILE
@@ -94,6 +80,18 @@ class Snapshots:
             return None
         body = msgspec.msgpack.decode(self._envelope, type=Envelope).body
         return msgspec.msgpack.decode(body, type=Snapshot)
+
+    @property
+    def _named_in_root(self) -> bool:
+        return {"snapshot", "timestamp"} <= self._roles.keys()
+
+    @property
+    def _stands(self) -> bool:
+        """Whether there is one, signed by a key that the root names now."""
+        if not self._envelope or not self._named_in_root:
+            return False
+        signatures = msgspec.msgpack.decode(self._envelope, type=Envelope).signatures
+        return any(item.key_id in self._roles["snapshot"].key_ids for item in signatures)
 
     def start(self) -> None:
         """Begin to make one whenever many changes came since the last."""
@@ -112,7 +110,7 @@ class Snapshots:
         Raises:
             Unknown: There is none yet.
         """
-        if not self._envelope:
+        if not self._stands:
             raise Unknown("there is no snapshot yet: follow the log")
         return self._envelope
 
@@ -149,7 +147,7 @@ class Snapshots:
         """
         if self._making:
             raise Conflict("a snapshot is being made already")
-        if not self._named_in_root():
+        if not self._named_in_root:
             raise Conflict("the platform's root names no keys for snapshots")
         self._making = True
         try:
@@ -172,7 +170,7 @@ class Snapshots:
             parts.append(await asyncio.to_thread(self._write, list(changes), key))
             changes.clear()
 
-        async for page in self._pages():
+        async for page in pages(self._database):
             for change in page:
                 (statuses if isinstance(change, PutStatus) else personal).append(change)
             if len(personal) >= PART_CHANGES:
@@ -193,19 +191,6 @@ class Snapshots:
             sum(p.length for p in parts))
         _LOG.info("snapshot.made", extra=msgspec.structs.asdict(shown))
         return shown
-
-    async def _pages(self) -> AsyncIterator[list[Change]]:
-        yield await self._database.run(_small)
-        after = b""
-        while True:
-            after, page = await self._database.run(partial(_credentials, after=after))
-            if not page:
-                break
-            yield page
-        place: tuple[bytes, str] | None = (b"", "")
-        while place is not None:
-            place, page = await self._database.run(partial(_references, after=place))
-            yield page
 
     def _write(self, changes: list[Change], key: tuple[int, bytes, bytes] | None) -> SnapshotPart:
         data, plain = pack_part(changes, self._log, key)
@@ -232,9 +217,9 @@ class Snapshots:
                 head = await self._database.run(lambda tx: tx.head())
                 key = await self._database.run(feed_keys.current)
                 old = newest is not None and (
-                    newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
+                    not self._stands or newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
                     or any(0 < part.key <= key - feed_keys.KEPT // 2 for part in newest.parts))
-                if self._named_in_root() and (
+                if self._named_in_root and (
                         head - (newest.cursor if newest else 0) >= EVERY_CHANGES or old):
                     await self.make()
             except Exception:
@@ -244,50 +229,6 @@ class Snapshots:
 def _begin(tx: Transaction) -> tuple[int, int, bytes]:
     version = feed_keys.current(tx)
     return tx.head(), version, feed_keys.secret(tx, version)
-
-
-def _small(tx: Transaction) -> list[Change]:
-    gates = tx.session.scalars(select(Gate.body).order_by(Gate.id))
-    return [
-        *(PutPolicy(policy) for policy in policies.list_policies(tx)),
-        *(PutGate(msgspec.msgpack.decode(body, type=GateRecord)) for body in gates),
-    ]
-
-
-def _credentials(tx: Transaction, after: bytes) -> tuple[bytes, list[Change]]:
-    page: list[Change] = []
-    for row in tx.session.scalars(
-        select(Credential).where(Credential.id > after).order_by(Credential.id).limit(PAGE_ROWS)
-    ):
-        page.append(PutCredential(record_of(tx, row)))
-        if row.status != Status.VALID:
-            page.append(PutStatus(StatusRecord(
-                credential_id=row.id, status=Status(row.status), changed_s=row.status_changed_s)))
-        after = row.id
-    return after, page
-
-
-def _references(
-    tx: Transaction, after: tuple[bytes, str]
-) -> tuple[tuple[bytes, str] | None, list[Change]]:
-    holder, pack = after
-    further: ColumnElement[bool] = or_(
-        Photograph.holder_id > holder,
-        and_(Photograph.holder_id == holder, Photograph.pack > pack))
-    rows = tx.session.execute(
-        select(Photograph.holder_id, Photograph.pack, Photograph.template, Photograph.created_s)
-        .where(further).order_by(Photograph.holder_id, Photograph.pack).limit(PAGE_ROWS)).all()
-    latest = consents.latest_of(tx, [row[0] for row in rows])
-    page: list[Change] = []
-    for holder_id, name, sealed, created_s in rows:
-        compared = latest.get((holder_id, consents.FACE_VERIFICATION))
-        if compared is None or not compared.given:
-            continue
-        template = tx.keys.open(f"photograph/{holder_id.hex()}/{name}", sealed)
-        page.append(PutReference(consents.reference_under(
-            latest.get((holder_id, consents.FACE_IDENTIFICATION)), compared, holder_id, name,
-            template, created_s)))
-    return ((rows[-1][0], rows[-1][1]) if rows else None), page
 
 
 def _put(path: Path, data: bytes) -> None:
