@@ -4,6 +4,7 @@
   the log's length *before* the first page: what changed later is in the log from there on, and
   applying it again gives the same.
 - Written beside the last one and named in one step; the files of the last but one are removed.
+- The folder is the truth: several processes may share it, and one at a time makes the next.
 - Records with personal data are sealed under the feed key; status is signed only.
 - One that was signed by a key that the root no longer names is none: the next is made soon.
 - Not here: the pages (central.compaction), who may fetch them (central.web.snapshot_routes).
@@ -11,10 +12,11 @@
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -35,7 +37,7 @@ TIMESTAMP_LIFE_S = 300
 EVERY_CHANGES = 50_000
 """Changes since the last snapshot after which the next one is made."""
 LOOK_EVERY_S = 60.0
-ENVELOPE_FILE = "snapshot.envelope"
+ENVELOPE_FILE, LOCK_FILE = "snapshot.envelope", "lock"
 PARTS_FOLDER = "parts"
 
 
@@ -57,7 +59,7 @@ class Snapshots:
         self, folder: Path, database: Database, keys: PlatformKeys, root: Root,
         now: Callable[[], float],
     ) -> None:
-        """Take up the newest one of a folder, if there is any.
+        """Serve the newest one of a folder, if there is any.
 
         Args:
             folder: Of the files; made if it isn't there.
@@ -68,29 +70,29 @@ class Snapshots:
         """
         self._folder, self._database, self._keys, self._now = folder, database, keys, now
         self._log, self._roles = root.log, root.roles
-        self._making = False
         self._task: asyncio.Task[None] | None = None
-        path = folder / ENVELOPE_FILE
-        self._envelope = path.read_bytes() if path.exists() else b""
 
     @property
     def newest(self) -> Snapshot | None:
         """The newest snapshot, None before the first."""
-        if not self._envelope:
-            return None
-        body = msgspec.msgpack.decode(self._envelope, type=Envelope).body
-        return msgspec.msgpack.decode(body, type=Snapshot)
+        data = self._read()
+        return _snapshot_of(data) if data else None
 
     @property
     def _named_in_root(self) -> bool:
         return {"snapshot", "timestamp"} <= self._roles.keys()
 
-    @property
-    def _stands(self) -> bool:
-        """Whether there is one, signed by a key that the root names now."""
-        if not self._envelope or not self._named_in_root:
+    def _read(self) -> bytes:
+        try:
+            return (self._folder / ENVELOPE_FILE).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _stands(self, data: bytes) -> bool:
+        """Say whether there is one, signed by a key that the root names now."""
+        if not data or not self._named_in_root:
             return False
-        signatures = msgspec.msgpack.decode(self._envelope, type=Envelope).signatures
+        signatures = msgspec.msgpack.decode(data, type=Envelope).signatures
         return any(item.key_id in self._roles["snapshot"].key_ids for item in signatures)
 
     def start(self) -> None:
@@ -110,9 +112,10 @@ class Snapshots:
         Raises:
             Unknown: There is none yet.
         """
-        if not self._stands:
+        data = self._read()
+        if not self._stands(data):
             raise Unknown("there is no snapshot yet: follow the log")
-        return self._envelope
+        return data
 
     def timestamp(self) -> bytes:
         """Give the signed name of the newest snapshot.
@@ -120,11 +123,11 @@ class Snapshots:
         Raises:
             Unknown: There is none yet.
         """
-        data, newest, now_s = self.envelope(), self.newest, int(self._now())
-        assert newest is not None
+        data, now_s = self.envelope(), int(self._now())
         return feed.sign(Timestamp(
             format=FORMAT, log=self._log, issued_s=now_s, expires_s=now_s + TIMESTAMP_LIFE_S,
-            version=newest.version, length=len(data), digest=hashlib.sha256(data).digest(),
+            version=_snapshot_of(data).version, length=len(data),
+            digest=hashlib.sha256(data).digest(),
         ), self._keys.signing["timestamp"])
 
     def part(self, digest: str) -> Path:
@@ -145,17 +148,13 @@ class Snapshots:
             Conflict: One is being made, or the root names no keys for it.
             StoreError: The files can't be written.
         """
-        if self._making:
-            raise Conflict("a snapshot is being made already")
         if not self._named_in_root:
             raise Conflict("the platform's root names no keys for snapshots")
-        self._making = True
         try:
-            return await self._make()
+            with _alone(self._folder):
+                return await self._make()
         except OSError as error:
             raise StoreError(f"{self._folder}: {error.strerror}") from error
-        finally:
-            self._making = False
 
     async def _make(self) -> SnapshotShown:
         before = self.newest
@@ -201,9 +200,8 @@ class Snapshots:
             key=key[0] if key else 0)
 
     def _name(self, snapshot: Snapshot, before: Snapshot | None) -> None:
-        envelope = feed.sign(snapshot, self._keys.signing["snapshot"])
-        _put(self._folder / ENVELOPE_FILE, envelope)
-        self._envelope = envelope
+        _put(self._folder / ENVELOPE_FILE,
+             feed.sign(snapshot, self._keys.signing["snapshot"]))
         kept = {part.digest.hex() for item in (snapshot, before) if item for part in item.parts}
         for path in (self._folder / PARTS_FOLDER).iterdir():
             if path.name not in kept:
@@ -217,7 +215,8 @@ class Snapshots:
                 head = await self._database.run(lambda tx: tx.head())
                 key = await self._database.run(feed_keys.current)
                 old = newest is not None and (
-                    not self._stands or newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
+                    not self._stands(self._read())
+                    or newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
                     or any(0 < part.key <= key - feed_keys.KEPT // 2 for part in newest.parts))
                 if self._named_in_root and (
                         head - (newest.cursor if newest else 0) >= EVERY_CHANGES or old):
@@ -229,6 +228,30 @@ class Snapshots:
 def _begin(tx: Transaction) -> tuple[int, int, bytes]:
     version = feed_keys.current(tx)
     return tx.head(), version, feed_keys.secret(tx, version)
+
+
+def _snapshot_of(envelope: bytes) -> Snapshot:
+    body = msgspec.msgpack.decode(envelope, type=Envelope).body
+    return msgspec.msgpack.decode(body, type=Snapshot)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only one that makes a snapshot in a folder; ends with the process.
+
+    Raises:
+        Conflict: Somebody else does.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("a snapshot is being made already") from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """Snapshots of the platform: made, kept over a restart, given up with the key that signed them."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -55,3 +57,18 @@ async def test_platform_whose_root_names_no_keys_for_snapshots_makes_none(tmp_pa
             await snapshots.make()
         with pytest.raises(Unknown):
             snapshots.timestamp()
+
+
+async def test_processes_that_share_the_folder_make_one_at_a_time_and_serve_the_same(tmp_path):
+    async with desk_of(tmp_path / "central") as desk:
+        platform = desk.platform
+        other = Snapshots(
+            tmp_path / "central" / "snapshots", platform.database, platform.keys,
+            root_of(platform.root), platform.now)
+        made, refused = await asyncio.gather(
+            platform.snapshots.make(), other.make(), return_exceptions=True)
+        assert made.version == 1
+        assert isinstance(refused, Conflict)
+        assert other.envelope() == platform.snapshots.envelope()
+        assert (await other.make()).version == 2
+        assert platform.snapshots.newest.version == 2
