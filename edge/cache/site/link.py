@@ -30,6 +30,7 @@ from edge.errors import ConfigError
 
 CALLS_MAX = 64
 """Calls, and so connections, at once; more wait within their time."""
+CLOSE_S_MAX = 1.0
 STALL_S = 0.002
 GRACE_S = 0.01
 _T = TypeVar("_T")
@@ -58,6 +59,7 @@ class RedisLink:
         self._tls = _context(options.authority) if self._place.tls else None
         self._room = asyncio.Semaphore(CALLS_MAX)
         self._client: Any = None
+        self._clients: list[Any] = []
 
     async def run(
         self, script: Script, names: Sequence[str], args: Sequence[bytes | int | str],
@@ -114,11 +116,11 @@ class RedisLink:
 
     async def renew(self) -> None:
         """Begin with new connections."""
-        before, self._client = self._client, None
-        if before is not None:
+        before, self._clients, self._client = self._clients, [], None
+        for client in before:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(1.0):
-                    await before.aclose()
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await client.aclose()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -156,6 +158,7 @@ class RedisLink:
     def _ready(self) -> Any:  # noqa: ANN401 - three classes of one manner
         if self._client is None:
             self._client = self._open()
+            self._clients.append(self._client)
         return self._client
 
     def _open(self) -> Redis | RedisCluster:
@@ -184,7 +187,7 @@ class RedisLink:
                     **tls, "protocol": 2, "retry": Retry(NoBackoff(), 0),
                     "password": options.sentinel_password or None})
             for sentinel in sentinels.sentinels:
-                self._secure(sentinel, SSLConnection)
+                self._clients.append(self._secure(sentinel, SSLConnection))
             return self._secure(
                 cast(Redis, sentinels.master_for(place.path)), SentinelManagedSSLConnection)
         host, port = place.hosts[0]
