@@ -33,10 +33,13 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_builder,
     open_central,
+    open_demand,
     open_face,
     open_guard,
     open_journal,
+    open_site,
     open_store,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
@@ -49,7 +52,8 @@ from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, deco
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend
@@ -90,8 +94,10 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
+        self._site = open_site(config, self._clock, self._guard, self._follower, self.trust)
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
                             days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
@@ -103,12 +109,10 @@ class Node:
     def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
-            trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, observer=self, answers=self.verifier.answers,
-            captures=self.verifier.open,
+            trust=self.trust, clock=self._clock, cache=self._store, journal=self._journal,
+            observer=self, answers=self.verifier.answers, captures=self.verifier.open,
         )
-        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
-                                    self._face)
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store, self._face)
         self._identifier = self._gallery.identifier(
             trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
             face_pool=self._face_pool, observer=self, new_id=RandomIds(),
@@ -123,7 +127,7 @@ class Node:
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
             verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir,
+            folder=self.config.data_dir, site=self._site,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -132,6 +136,8 @@ class Node:
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._demand = open_demand(
+            self.config, self._client, self._store, self._follower, self.trust)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -140,9 +146,8 @@ class Node:
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, reader=reader, face=self._face,
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
-            observer=self, new_id=RandomIds(),
-            monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s,
+            observer=self, new_id=RandomIds(), monotonic=time.monotonic, image_limits=image_limits,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
     def trust(self) -> Trust:
@@ -159,11 +164,10 @@ class Node:
     ) -> None:
         """Count answers and let their records be shipped."""
         self.metrics.observed_all(records, timings_ms)
-        offer, add, saw = self._decider.open.offer, self._shift.add, self._watching.saw
         for record in records:
-            offer(record)
-            add(record)
-            saw(record, timings_ms)
+            self._decider.open.offer(record)
+            self._shift.add(record)
+            self._watching.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -183,6 +187,9 @@ class Node:
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
+        if self._site is not None:
+            self.verifier.answers.shared = self._site.answers
+            self._site.start()
         await self._shipper.start()
         self._reporter.start()
         self._rates.start()
@@ -200,7 +207,11 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
+        if self._demand is not None:
+            await self._demand.stop()
         await self._follower.stop()
+        if self._site is not None:
+            await self._site.stop()
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
@@ -229,6 +240,8 @@ class Node:
         before, self._trust = self._trust, trust
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
+        if before is not None and self._site is not None and before.cursor != trust.cursor:
+            self._site.wakes.tell()
         self._faces.look()
         self._gallery.settle(trust.cursor)
 

@@ -9,13 +9,16 @@
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.sealing import Derive, IdHider
 from edge.errors import StoreError
+
+if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+    from edge.cache.site.memory import SiteMemory
 
 BUCKET_STEPS = 64
 STEPS_BACK_MAX = BUCKET_STEPS - 2
@@ -33,6 +36,8 @@ class LmdbReplayGuard:
 
     Attributes:
         forgot: What was spent before this start isn't remembered.
+        site: What the site's nodes share, None for a node on its own. It is asked after this
+            memory and never instead of it.
     """
 
     def __init__(
@@ -57,14 +62,16 @@ class LmdbReplayGuard:
         )
         self._buckets = [self._env.tables[name] for name in _TABLES[:2]]
         self._state = self._env.tables[_TABLES[2]]
-        self._hide = IdHider(derive).hide
+        hider = IdHider(derive)
+        self._hide, self._reveal = hider.hide, hider.reveal
+        self.site: SiteMemory | None = None
         self._boot_id = boot_id[:36].ljust(36, b"\0")
         self.forgot = False
         self._env.write(lambda txn: self._begin(txn, restart_floor))
 
     @property
     def scope(self) -> Literal["node", "site"]:
-        """How far the memory reaches."""
+        """How far this memory reaches; what the site's reaches is its own to say."""
         return "node"
 
     @property
@@ -86,6 +93,18 @@ class LmdbReplayGuard:
             StoreError: The memory can't be written; nothing is spent, nothing may be accepted.
         """
         return self._env.write(self._spend_all, spends, now_step)
+
+    def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
+        """Give credential id, step and showing of what was spent from that step on.
+
+        For a worker thread; what is spent meanwhile may be missing.
+        """
+        for name in _TABLES[:2]:
+            for chunk in self._env.chunks(name):
+                for key, entry in chunk:
+                    step, showing = _ENTRY.unpack(entry)
+                    if step >= step_min:
+                        yield self._reveal(key), step, showing
 
     def _spend_all(
         self, txn: Transaction, spends: Sequence[tuple[bytes, int, bytes]], now_step: int

@@ -12,7 +12,7 @@ from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.calls import SceneForbidden, SceneUnknown, VerificationCall
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.ports import ClockState, Scope
+from edge.pipeline.ports import ClockState, ReplayGuard, Scope
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
     CredentialRecord,
@@ -54,6 +54,8 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     """The credential is known by its card only."""
     carried_as_of_s: int | None = None
     """When the status that a carried credential rests on was true."""
+    replay_scope: Literal["node", "site"] | None = None
+    """How far the code was spent; None = the site wasn't asked."""
     face: FaceEvidence | None = None
     why: str = ""
     actor: str = ""
@@ -86,7 +88,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         found = check_presentation(self.text, self.now, self.trust.keys, window)
         self.expired = found if isinstance(found, AuthenticPresentation) else None
 
-    def record(self, verdict: Verdict, clock: ClockState, scope: Scope) -> VerificationRecord:
+    def record(self, verdict: Verdict, clock: ClockState, guard: ReplayGuard) -> VerificationRecord:
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
@@ -103,10 +105,16 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,
             step=authentic.step if authentic else None,
-            evidence=self._evidence(clock, scope),
+            evidence=self._evidence(clock, self._scope(accepted, guard)),
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
+
+    def _scope(self, accepted: bool, guard: ReplayGuard) -> Scope:
+        """Say how far the code was spent, or would be now; an accept claims what it asked for."""
+        if self.replay_scope is not None:
+            return self.replay_scope
+        return guard.scope if accepted or guard.site is None else guard.site.scope
 
     def _evidence(self, clock: ClockState, scope: Scope) -> Evidence:
         found = evidence_of(self.trust, self.now, clock, scope, self.credential, self.policy)

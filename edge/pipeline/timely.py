@@ -20,6 +20,8 @@ STEPS_ANY = 2**32
 
 def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
     """Judge the codes of cases; evidence is put into each, else the verdict."""
+    if not cases:
+        return
     state = clock.state
     policy, window = None, None
     for case in cases:
@@ -31,6 +33,7 @@ def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
             case.found = verdict(Reason.CLOCK_UNTRUSTED)
         else:
             _check_code(case, window, clock)
+    cases[0].end("authenticate")
 
 
 def _window(policy: ScenePolicy, state: ClockState) -> DriftWindow | None:

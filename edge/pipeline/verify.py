@@ -20,8 +20,9 @@ from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
-from edge.pipeline.carried import check_held_or_carried, read_card
+from edge.pipeline.carried import check_credentials
 from edge.pipeline.challenges import Challenges, ChallengeShown
+from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.facing import HolderCheck
 from edge.pipeline.judgement import Judgement, case_of, policy_of, undecided
@@ -34,6 +35,7 @@ from edge.pipeline.ports import (
     Journal,
     Observer,
     ReplayGuard,
+    SiteGuard,
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
@@ -65,12 +67,14 @@ class Verifier:
         monotonic: Callable[[], float],
         image_limits: ImageLimits,
         answers_kept_s: float,
+        demand: Demand | None = None,
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
         self._journal, self._reader = journal, reader
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
+        self._demand = demand
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self._together = Together(self, journal, observer, self.answers, monotonic)
         self.open = OpenVerifications()
@@ -121,6 +125,9 @@ class Verifier:
         policy = policy_of(trust, call.gate, call.scene)
         if call.presentation is None or call.face_images or policy.face != "off":
             return False
+        # Whoever else is to be asked on the way is waited for, which `verify` does.
+        if (self._guard.site, self._demand, self.answers.shared) != (None, None, None):
+            return False
         case = case_of(call, trust, policy, self._new_id())
         entry = self.answers.begin(case.request_digest, case.body_digest)
         if entry is None:
@@ -144,8 +151,10 @@ class Verifier:
         for case in cases:
             case.now = now
         cases[0].begin()
-        # 2. and 3.
-        self._check(cases)
+        # 2. The codes are genuine and in time.
+        check_codes(cases, self._clock)
+        # 3. The credentials stand and are accepted here.
+        check_credentials(undecided(cases), self._cache)
         # 4. The presentations are spent, once.
         self._spend(undecided(cases))
         for case in undecided(cases):
@@ -160,8 +169,12 @@ class Verifier:
         if call.code_image is not None:
             case.found = await self._read(call.code_image, call.deadline_s, case)
         case.now = self._clock.now_s()
-        # 2. and 3.
-        self._check(undecided([case]))
+        # 2. The code is genuine and in time.
+        check_codes(undecided([case]), self._clock)
+        # 3. The credential stands and is accepted here.
+        if case.authentic is not None:
+            await ask_for(self._demand, case.authentic)
+        check_credentials(undecided([case]), self._cache)
         case.insist()
         # 4. The presentation is spent, once.
         if case.found is None and case.policy.face != "off":
@@ -170,22 +183,12 @@ class Verifier:
                 self._face_pool.check(call.deadline_s, call.gate.gate_id)
         self._spend(undecided([case]))
         case.insist()
+        if case.found is None and self._guard.site is not None:
+            case.found = await self._spend_at_site(case, self._guard.site)
         if case.found is not None or case.policy.face == "off":
             return await self._conclude(case, case.found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
         return await self._with_face(case, call.face_images, call.deadline_s, None)
-
-    def _check(self, cases: Sequence[Judgement]) -> None:
-        if not cases:
-            return
-        # 2. The code is genuine and in time, by a clock that can be believed.
-        check_codes(cases, self._clock)
-        cases[0].end("authenticate")
-        # 3. The credential stands and is accepted here.
-        genuine = undecided(cases)
-        if genuine:
-            self._check_credentials(genuine)
-            genuine[0].end("cache")
 
     async def _capture(self, call: CaptureCall, key: bytes, digest: bytes) -> Outcome:
         self._holder.check_images(call.face_images)
@@ -197,11 +200,11 @@ class Verifier:
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
             policy=policy_of(trust, call.gate, item.scene), now=self._clock.now_s(),
             authentic=item.authentic, actor=call.actor, challenge_id=call.challenge_id,
+            replay_scope=item.replay_scope,
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
-        self._check_credentials([case])
-        case.end("cache")
+        check_credentials([case], self._cache)
         case.insist()
         if case.found is not None:
             self.open.close(call.verification_id)
@@ -224,6 +227,7 @@ class Verifier:
             self.open.open(case.verification_id, OpenVerification(
                 case.gate.gate_id, case.scene, case.authentic,
                 self._monotonic() + policy.capture_open_s, policy.capture_tries,
+                case.replay_scope,
             ))
         return await self._conclude(case, found)
 
@@ -238,19 +242,13 @@ class Verifier:
         case.text = picked
         return None
 
-    def _check_credentials(self, cases: Sequence[Judgement]) -> None:
-        """Judge the credentials of genuine codes; what can't be read of one fails its case."""
-        for case in cases:
-            case.found = read_card(case)
-        cases = undecided(cases)
-        held = self._cache.standings(
-            [case.authentic.credential_id for case in cases if case.authentic is not None])
-        for case, standing in zip(cases, held, strict=True):
-            if isinstance(standing, StoreError):
-                case.failed = standing
-            else:
-                case.credential, case.status = standing
-                case.found = check_held_or_carried(case)
+    async def _spend_at_site(self, case: Judgement, site: SiteGuard) -> Verdict | None:
+        authentic = case.authentic
+        assert authentic is not None
+        found = await site.spend(authentic.credential_id, authentic.step, case.request_digest)
+        case.end("site")
+        case.replay_scope = "node" if found == "node" else "site"
+        return verdict(Reason.PRESENTATION_REPLAYED) if found == "spent" else None
 
     def _spend(self, cases: Sequence[Judgement]) -> None:
         """Spend the presentations of cases with nothing against them."""
@@ -279,8 +277,8 @@ class Verifier:
 
     def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
         """Give the records of judged cases."""
-        clock, scope = self._clock.state, self._guard.scope
-        return [case.record(case.found, clock, scope) for case in cases if case.found is not None]
+        clock, guard = self._clock.state, self._guard
+        return [case.record(case.found, clock, guard) for case in cases if case.found is not None]
 
     def outcome(
         self, case: Judgement, record: VerificationRecord, receipt: Receipt
