@@ -129,7 +129,7 @@ class Stage:
         return await page.inner_text("#verdict .say")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(tmp_path_factory, face_pack_dir):
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")

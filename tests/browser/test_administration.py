@@ -9,7 +9,7 @@ from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.browser.test_console import SCAN, keys_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 REFUSED_WITHIN_S = 1.0
 
 

@@ -9,7 +9,7 @@ from tests.browser.test_console import SCAN, keys_of
 from tests.browser.test_wallet import paired
 
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(not os.environ.get("KANHE_SCREENSHOTS"),
                        reason="pictures are made by `make screenshots`"),
 ]

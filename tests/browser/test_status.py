@@ -11,7 +11,7 @@ import pytest
 from edge.protocol.kh1 import step_at
 from edge.trend import EVERY_S
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def verify(stage, text: str) -> str:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from edge.protocol.kh1 import step_at
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 READ = """() => new Promise((done) => document.querySelector("#codes canvas").toBlob(async (blob) =>
   done([...new Uint8Array(await blob.arrayBuffer())]), "image/png"))"""
 
