@@ -98,7 +98,7 @@ class Postgres:
         return self.url(name)
 
     def close(self) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)  # nothing is to be kept, so nothing need be written back
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
