@@ -16,6 +16,7 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
 from kanhe.demo.frames import FRAME_SIZE, face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.fakes.running_city import running_city
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
@@ -30,7 +31,7 @@ class Stage:
 
     def __init__(self, city: City, playwright, folder: Path) -> None:
         self.city, self._playwright, self._folder = city, playwright, folder
-        self._browsers = []
+        self._shared = None
         self._heads: dict[str, list[bytes]] = {}
 
     @property
@@ -81,14 +82,15 @@ class Stage:
     @asynccontextmanager
     async def browser(
         self, *, film: Path | None = None, locale: str = "zh-CN", flags=(), **options):
-        """Open a browser with a profile of its own; gives a page."""
-        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required",
-                     *flags]
+        """Open a profile of its own, with a film or flags in a browser of its own; gives a page."""
+        own = film is not None or bool(flags)
         if film is not None:
-            arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-                          f"--use-file-for-fake-video-capture={film}"]
-        browser = await self._playwright.chromium.launch(
-            executable_path=CHROMIUM, args=arguments)
+            flags = (*flags, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                     f"--use-file-for-fake-video-capture={film}")
+        if own:
+            browser = await self._launch(flags)
+        else:
+            browser = self._shared = self._shared or await self._launch(())
         context = await browser.new_context(locale=locale, **options)
         page = await context.new_page()
         page.set_default_timeout(20_000)
@@ -99,8 +101,12 @@ class Stage:
         try:
             yield page
         finally:
-            await browser.close()
+            await (browser if own else context).close()
         assert not page.errors, page.errors
+
+    async def _launch(self, flags):
+        return await self._playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", *flags])
 
     async def sign_in(self, page, address: str, name: str) -> None:
         await page.goto(address + "/signin")
@@ -136,14 +142,8 @@ async def stage(tmp_path_factory, face_pack_dir):
     from playwright.async_api import async_playwright
 
     folder = tmp_path_factory.mktemp("city")
-    city = City(folder, face_pack_dir.parent)
-    try:
-        await city.start_central()
-        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-        await city.found()
+    async with (running_city(folder, face_pack_dir.parent) as city,
+                async_playwright() as playwright):
         for name, role in (("yun", "operator"), ("wen", "supervisor"), ("admin", "administrator")):
             await city.add_account(name, role, PASSWORD)
-        async with async_playwright() as playwright:
-            yield Stage(city, playwright, folder)
-    finally:
-        city.stop()
+        yield Stage(city, playwright, folder)

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-import uuid
 
 import aiohttp
 import pytest
@@ -12,16 +11,13 @@ from aiohttp.test_utils import make_mocked_request
 from edge.protocol.kh1 import step_at
 from edge.trend import EVERY_S
 from edge.ui.pages import Pages
+from tests.fakes.running_city import verified
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def verify(stage, text: str) -> str:
-    body = {"scene": "office.gatehouse", "request_id": uuid.uuid4().hex, "presentation": text}
-    headers = {"Authorization": f"Bearer {stage.city.gate_credential}"}
-    async with (aiohttp.ClientSession(headers=headers) as session,
-                session.post(stage.node + "/v1/verifications", json=body) as response):
-        return (await response.json())["reason"]
+    return (await verified(stage.city, "office.gatehouse", {"presentation": text}))["reason"]
 
 
 async def look(page) -> None:
