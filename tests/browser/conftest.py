@@ -16,12 +16,19 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
 from kanhe.demo.frames import FRAME_SIZE, face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.browser.holder import camera
 from tests.fakes.running_city import running_city
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
 PASSWORD = "a long enough password"
 PEOPLE_BY_KEY = {person.key: person for person in PEOPLE}
+CHALLENGE_OPEN_S = 5
+CLINIC = {
+    "clinic.desk": {"challenge_actions": 1},
+    "clinic.vault": {"challenge_actions": 2},
+    "clinic.door": {"challenge_actions": 1, "challenge_open_s": CHALLENGE_OPEN_S},
+}
 FPS = 30
 """Chromium plays an MJPEG file as its fake camera at this rate, over and over."""
 
@@ -147,3 +154,14 @@ async def stage(tmp_path_factory, face_pack_dir):
         for name, role in (("yun", "operator"), ("wen", "supervisor"), ("admin", "administrator")):
             await city.add_account(name, role, PASSWORD)
         yield Stage(city, playwright, folder)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def clinic(stage, face_engine):
+    """Scenes that require a challenge, a gate for them, and a holder before the camera."""
+    like = await stage.city.admin("GET", "/v1/policies/hotel.checkin")
+    for scene, more in CLINIC.items():
+        await stage.city.admin("PUT", f"/v1/policies/{scene}?reason=trial",
+                               {**like, "challenge": "required", **more})
+    await stage.city.admin("POST", "/v1/gates", {"label": "clinic", "scenes": list(CLINIC)})
+    return camera(PEOPLE_BY_KEY["lin"], face_engine)

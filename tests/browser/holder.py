@@ -15,7 +15,7 @@ from kanhe.demo.people import load_portrait
 from tests.models.bursts import jpeg, moved
 
 MOVEMENTS = {
-    "turn_left": [{"yaw_deg": yaw} for yaw in (12, 24, 24)],
+    "turn_left": [{"yaw_deg": yaw} for yaw in (10, 20, 20)],
     "turn_right": [{"yaw_deg": yaw} for yaw in (-12, -24, -24)],
     "look_up": [{"pitch_deg": pitch} for pitch in (9, 18, 18)],
     "come_nearer": [{"nearer": nearer} for nearer in (1.15, 1.4, 1.4)],

@@ -3,33 +3,12 @@
 import asyncio
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.conftest import PEOPLE_BY_KEY
-from tests.browser.holder import camera
+from tests.browser.conftest import CHALLENGE_OPEN_S
 from tests.browser.test_console import SCAN, keys_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-OPEN_S = 5
-SCENES = {
-    "clinic.desk": {"challenge_actions": 1},
-    "clinic.vault": {"challenge_actions": 2},
-    "clinic.door": {"challenge_actions": 1, "challenge_open_s": OPEN_S},
-}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def clinic(stage, face_engine):
-    """Scenes that require a challenge, a gate for them, and a holder before the camera."""
-    like = await stage.city.admin("GET", "/v1/policies/hotel.checkin")
-    for scene, more in SCENES.items():
-        await stage.city.admin("PUT", f"/v1/policies/{scene}?reason=trial",
-                               {**like, "challenge": "required", **more})
-    await stage.city.admin("POST", "/v1/gates", {"label": "clinic", "scenes": list(SCENES)})
-    return camera(PEOPLE_BY_KEY["lin"], face_engine)
-
-
 async def shown(stage, page, script: str, scene: str) -> None:
     """Show a code whose scene asks for movements; the camera is on then."""
     await page.add_init_script(script)
@@ -91,7 +70,7 @@ async def test_the_opposite_movement_is_refused_and_says_what_may_be_done(stage,
 async def test_a_burst_that_comes_too_late_is_asked_for_again_by_keyboard_and_then_holds(
         stage, clinic):
     async def late(route):
-        await asyncio.sleep(OPEN_S)
+        await asyncio.sleep(CHALLENGE_OPEN_S / 2)  # the movement took the rest
         await route.continue_()
 
     async with stage.browser(locale="en-GB") as page:

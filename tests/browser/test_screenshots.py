@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.test_challenges import asked, shown
 from tests.browser.test_console import SCAN, keys_of
 from tests.browser.test_wallet import paired
 
@@ -79,3 +80,15 @@ async def test_pictures_of_the_administration(stage):
             await shoot(page, f"admin-{path.replace('/', '-') or 'overview'}", whole=True)
         await page.goto(f"{stage.central}/holders/{stage.city.holders['bao']}")
         await shoot(page, "admin-holder", whole=True)
+
+
+async def test_pictures_of_a_movement_that_is_asked_for(stage, clinic):
+    async with stage.browser(locale="en-GB", viewport=WIDE) as page:
+        await shown(stage, page, clinic, "clinic.desk")
+        await asked(page)
+        await page.wait_for_timeout(1_200)
+        await shoot(page, "console-challenge")
+    async with stage.browser(locale="zh-CN", viewport=TABLET, color_scheme="dark") as page:
+        await shown(stage, page, clinic + "window.holder = 'mirrors';", "clinic.desk")
+        await stage.verdict(page, "reject")
+        await shoot(page, "console-challenge-refused-dark")
