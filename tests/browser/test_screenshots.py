@@ -88,7 +88,3 @@ async def test_pictures_of_a_movement_that_is_asked_for(stage, clinic):
         await asked(page)
         await page.wait_for_timeout(1_200)
         await shoot(page, "console-challenge")
-    async with stage.browser(locale="zh-CN", viewport=TABLET, color_scheme="dark") as page:
-        await shown(stage, page, clinic + "window.holder = 'mirrors';", "clinic.desk")
-        await stage.verdict(page, "reject")
-        await shoot(page, "console-challenge-refused-dark")
