@@ -10,7 +10,7 @@ from central.config import CentralConfig
 from central.fleet import read_fleet
 from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
-from central.web import admin_routes, node_routes, reference_routes
+from central.web import admin_routes, check_routes, node_routes, reference_routes
 from central.web.common import METRICS, PLATFORM, guard_middleware
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
@@ -59,7 +59,8 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
         client_max_size=platform.config.body_bytes_max,
     )
     app[PLATFORM], app[METRICS] = platform, metrics
-    app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
+    for routes in (node_routes, admin_routes, reference_routes, check_routes):
+        app.add_routes(routes.routes())
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])

@@ -182,7 +182,7 @@ _NOUNS = {
     "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
     "policy": "scenes and their rules", "node": "enrol and revoke nodes",
     "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
-    "status": "what the platform holds",
+    "status": "what the platform holds", "code": "what the platform says of a code",
 }
 _REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
              "lat", "lon"}
@@ -221,6 +221,8 @@ _ADMIN: tuple[_Row, ...] = (
     ("gate", "revoke", ("id",), ("reason",), _revoke("gates")),
     ("wallet", "code", ("holder_id",), (),
      lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
+    ("code", "check", ("scene", "code"), (),
+     lambda a: _json("POST", "/v1/checks", scene=a.scene, presentation=a.code)),
     ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
     ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),
     ("status", "show", (), (), lambda _: _json("GET", "/v1/status")),
