@@ -32,9 +32,11 @@ from tests.parity.city import LATER, LOG, MADE, MIDNIGHT, SCENES, City, Person, 
 POINTS = (Point(fmr=1e-2, threshold=0.8, fnmr=0.01), Point(fmr=1e-3, threshold=0.9, fnmr=0.05))
 CLEAR = 0.02
 """No made-up face comes nearer to a threshold: rounding isn't what is tested here."""
-MOMENTS = (MIDNIGHT - 1_500.0, MIDNIGHT - 1_000.001, MIDNIGHT - 7.5, MIDNIGHT - 0.001,
-           float(MIDNIGHT), MIDNIGHT + 2.5, MIDNIGHT + 5.0, MIDNIGHT + 9.999, MIDNIGHT + 600.0)
-OFFSETS = (*[0] * 9, -1, -1, -1, 1, 1, 1, -2, 2, -3, 3, -40, 40)
+QUIET = tuple(MIDNIGHT - 1_700.0 + 89.3 * n for n in range(18))
+EDGES = (MIDNIGHT - 7.5, MIDNIGHT - 5.0, MIDNIGHT - 0.001, float(MIDNIGHT), MIDNIGHT + 2.5,
+         MIDNIGHT + 5.0, MIDNIGHT + 9.999, MIDNIGHT + 600.0)
+MOMENTS = QUIET + EDGES
+OFFSETS = (*[0] * 14, -1, -1, -1, 1, 1, 1, -2, 2, -3, 3, -40, 40)
 STEPS_A_DAY, FAR_DAYS = 17_280, 9
 
 Clock = Literal["trusted", "degraded", "untrusted"]
@@ -74,7 +76,7 @@ class Case:
 
 
 def _clock(rng: random.Random) -> Clock:
-    return rng.choice(("trusted",) * 6 + ("degraded", "degraded", "untrusted"))
+    return rng.choice(("trusted",) * 9 + ("degraded", "degraded", "untrusted"))
 
 
 class Generator:
@@ -99,25 +101,35 @@ class Generator:
 
     def _case(self, watch: Watch, number: int, person: int) -> Case:
         rng = self.rng
-        made: Made = rng.choice(("genuine",) * 26 + (
+        made: Made = rng.choice(("genuine",) * 44 + (
             "altered", "altered", "cut", "prefix", "noise", "foreign", "far", "nobody", "day"))
-        suite = SUITE_SEALED if made == "day" else rng.choice((*SUITES, SUITE_SEALED))
+        late = self.city.people[person].cut.record is None
+        suite = SUITE_SEALED if made == "day" or late else rng.choice(SUITES)
         step = step_at(watch.now) + rng.choice(OFFSETS)
-        card: CardKind = "none"
-        if suite == SUITE_SEALED and made == "genuine" and rng.random() < 0.7:
-            card = rng.choice(("honest",) * 6 + (
-                "faceless", "unlisted", "unlisted", "key", "person", "day", "noise"))
         scene = f"scene.n{rng.randrange(SCENES)}"
+        card: CardKind = "none"
+        if suite == SUITE_SEALED and made == "genuine" and rng.random() < 0.6:
+            card = rng.choice(("honest",) * 8 + (
+                "faceless", "unlisted", "unlisted", "key", "person", "day", "noise"))
+            if card == "honest" and not self._looked_at(scene, person):
+                card = "faceless"  # a reference takes long to rotate
         gate = "other" if rng.random() < 0.03 else "mine"
         if rng.random() < 0.02:
             scene, gate = "scene.gone", "mine"
         case = Case(
             number=number, watch=watch, scene=scene, gate=gate, person=person, made=made,
             suite=suite, step=step, card=card, text="", face=None,
-            shown_before=rng.choice(((),) * 12 + (("online",), ("offline",), ("online", "offline"))))
+            shown_before=rng.choice((
+                *[()] * 12, ("online",), ("offline",), ("online", "offline"))))
         text = self._text(case)
         face = None if rng.random() < 0.1 else self._face(self.city.people[person])
         return replace(case, text=text, face=face, person=None if made == "nobody" else person)
+
+    def _looked_at(self, scene: str, person: int) -> bool:
+        """Whether some node would compare with a card's reference."""
+        policy = self.city.policies.get(scene)
+        return (policy is not None and policy.face == "required"
+                and self.city.people[person].cut.record is None)
 
     def _text(self, case: Case) -> str:
         rng, person = self.rng, case.person
@@ -179,7 +191,7 @@ class Generator:
         named = bytes(16) if case.card == "person" else credential_id
         said = Card(
             credential=msgspec.structs.replace(issued.record, credential_id=named),
-            reference=None if case.card == "faceless" else issued.reference,
+            reference=issued.reference if case.card == "honest" else None,
             status=None if case.card == "unlisted" else person.entry)
         signing = self.city.keys.signing["changes" if case.card == "key" else "cards"]
         return make_card(said, issuer=LOG, epoch=self.days[day], key=signing,

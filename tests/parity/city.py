@@ -91,23 +91,36 @@ def draw_face(rng: random.Random) -> np.ndarray:
     return np.rint(drawn * (127 / np.abs(drawn).max())).astype(np.int8)
 
 
+SCENES_WANTED: dict[int, dict[str, object]] = {
+    0: {"face": "off"}, 1: {"face": "required"}, 2: {"face": "off"},
+    3: {"face": "required", "pad": "required", "challenge": "if_available", "accepts": TYPES,
+        "suites": SUITES, "trust_age_max_s": None, "fmr_max": 1e-3},
+    4: {"face": "required", "fmr_max": 1e-5, "pack_override": "", "accepts": TYPES,
+        "suites": SUITES},
+    5: {"face": "off", "cards": "with_status", "trust_age_max_s": None, "accepts": TYPES},
+    6: {"face": "required", "cards": "without_status", "trust_age_max_s": None, "accepts": TYPES},
+}
+"""What chance might leave out, by the scene's number."""
+
+
 def _policy(rng: random.Random, number: int) -> dict[str, object]:
-    face = "off" if number in (0, 2) or rng.random() < 0.4 else "required"
     return {
-        "title": {"zh": "", "en": ""}, "accepts": rng.sample(TYPES, rng.randint(2, len(TYPES))),
-        "suites": SUITES if rng.random() < 0.6 else rng.sample(SUITES, 2),
+        "title": {"zh": "", "en": ""}, "accepts": rng.sample(TYPES, rng.randint(3, len(TYPES))),
+        "suites": SUITES if rng.random() < 0.8 else rng.sample(SUITES, 2),
         "steps_back": rng.choice((0, 1, 1, 2, 3)), "steps_ahead": rng.choice((0, 1, 1, 2)),
-        "face": "required" if number == 1 else face, "fmr_max": rng.choice((1e-2, 1e-3, 1e-5)),
+        "face": rng.choice(("required", "required", "off")),
+        "fmr_max": rng.choice((1e-2, 1e-3, 1e-3, 1e-5)),
         "pack_override": rng.choice(("", "a trial")), "no_match": rng.choice(("reject", "refer")),
         "attack": rng.choice(("reject", "refer")),
-        "pad": rng.choice(("required", "if_available", "if_available", "off")),
+        "pad": rng.choice(("required", *["if_available"] * 3, "off")),
         "challenge": rng.choice(("off", "if_available")),
-        "purpose": rng.choice(("verification", "verification", "identification")),
+        "purpose": rng.choice((*["verification"] * 3, "identification")),
         "reference_age_max_days": rng.choice((None, None, 30)),
         "trust_age_max_s": rng.choice((None, None, 7_200, 600)),
         "trust_stale": rng.choice(("refer", "reject")),
         "clock_degraded": rng.choice(("judge", "narrow", "refer")),
         "cards": rng.choice(("off", "with_status", "with_status", "without_status")),
+        **SCENES_WANTED.get(number, {}),
     }
 
 
@@ -140,14 +153,14 @@ def _begin(tx: Transaction, city: City, rng: random.Random) -> None:
         policies.set_policy(
             tx, f"scene.n{number}", msgspec.json.encode(_policy(rng, number)), "made")
     for number in range(PEOPLE):
-        city.people.append(_person(tx, rng, number, late=number % 8 == 7))
+        city.people.append(_person(tx, rng, number, late=number % 5 == 4))
 
 
 def _person(tx: Transaction, rng: random.Random, number: int, *, late: bool) -> Person:
     credential_id, holder = rng.randbytes(16), rng.randbytes(16)
     valid_from, valid_until = rng.choice((
-        (0, None), (0, None), (0, None), (0, MIDNIGHT + 40 * DAY_S), (0, MIDNIGHT),
-        (0, CUT - 5), (MIDNIGHT, None)))
+        *[(0, None)] * 8, *[(0, MIDNIGHT + 40 * DAY_S)] * 4, (0, MIDNIGHT), (0, CUT - 5),
+        (MIDNIGHT, None)))
     record = CredentialRecord(
         credential_id=credential_id, holder_id=holder, type=TYPES[number % len(TYPES)],
         valid_from_s=valid_from, valid_until_s=valid_until, fields={"name": "马可波"},
@@ -156,8 +169,8 @@ def _person(tx: Transaction, rng: random.Random, number: int, *, late: bool) -> 
     person = Person(credential_id, face, Known(None), Known(record))
     person.now.reference = None if rng.random() < 0.1 else ReferenceRecord(
         holder_id=holder, pack=PACK if rng.random() < 0.95 else "another", template=face.tobytes(),
-        created_s=MADE - rng.choice((1, 10, 60)) * DAY_S,
-        expires_s=rng.choice((None, None, None, CUT)),
+        created_s=MADE - rng.choice((1, 1, 10, 60)) * DAY_S,
+        expires_s=rng.choice((None, None, None, None, None, CUT)),
         purpose=rng.choice(("verification", "identification")))
     if late:
         return person
@@ -208,9 +221,9 @@ def _go_on(tx: Transaction, city: City, rng: random.Random) -> None:
             set_status(tx, person, Status.SUSPENDED)
         elif drawn < 0.6 and held.status is Status.SUSPENDED:
             set_status(tx, person, Status.VALID)
-        elif drawn < 0.3:
+        elif drawn < 0.26:
             _extend(tx, person)
-        elif drawn < 0.4 and held.reference is not None:
+        elif drawn < 0.5 and held.reference is not None:
             _look_otherwise(tx, person, rng)
 
 

@@ -1,9 +1,9 @@
 """The table of what one judge can't know and another does: the only differences there may be.
 
-- Each row names a fact in which two judges' knowledge differs, the reasons that tell of it, and what
-  must be so for a judge who gives such a reason.
-- A difference is explained if a row's fact differs between the two and one of them gives one of its
-  reasons rightly. Anything else is a rule that was written twice.
+- Each row names a fact in which two judges' knowledge differs, the reasons that tell of it, and
+  what must be so for a judge who gives such a reason.
+- A difference is explained if a row's fact differs between the two and one of them gives one of
+  its reasons rightly. Anything else is a rule that was written twice.
 """
 
 from collections.abc import Callable
@@ -140,5 +140,5 @@ def _node(
         if not view.holds:
             issued = issued_as(person)
             view.by_card, view.record, view.status = True, issued.record, listed
-            view.reference = None if case.card == "faceless" else issued.reference
+            view.reference = issued.reference if case.card == "honest" else None
     return view

@@ -1,12 +1,11 @@
 """One rule set: online, offline and at the platform the same, but for what can't be known there.
 
-- `KANHE_PARITY_CASES` (default 3,000) and `KANHE_PARITY_SEED` make it longer, or another.
+- `KANHE_PARITY_CASES` (default 2,400) and `KANHE_PARITY_SEED` make it longer, or another.
 """
 
 import asyncio
 import itertools
 import os
-import random
 from collections import Counter
 
 import msgspec
@@ -18,12 +17,12 @@ from tests.parity.city import build_city
 from tests.parity.explain import TABLE, explain, views
 from tests.parity.judges import Judges, Said
 
-CASES = int(os.environ.get("KANHE_PARITY_CASES", "3000"))
+CASES = int(os.environ.get("KANHE_PARITY_CASES", "2400"))
 SEED = int(os.environ.get("KANHE_PARITY_SEED", "11"))
 A_WATCH = 75
 SHOWN_MAX = 5
 REACHED = set(Reason) - {
-    # No frame is read, no challenge is asked for, nobody is identified, no operator decides here.
+    # No frame is read, no challenge is given, nobody is identified, no operator decides here.
     Reason.CODE_UNREADABLE, Reason.CODES_MULTIPLE, Reason.CHALLENGE_FAILED, Reason.NOBODY,
     Reason.OPERATOR_ACCEPTED, Reason.OPERATOR_REJECTED,
 }
@@ -61,7 +60,7 @@ class Findings:
                     f"  {known[one]}\n  {known[other]}")
 
 
-async def run(city, judges: Judges, count: int) -> Findings:
+async def run(city, judges: Judges, count: int, *, to_first: bool = False) -> Findings:
     generator, findings = Generator(city, SEED), Findings()
     for number, watch in enumerate(generator.watches(-(-count // A_WATCH))):
         judges.watch(watch)
@@ -73,6 +72,8 @@ async def run(city, judges: Judges, count: int) -> Findings:
         said["platform"] = await judges.platform.judge(cases)
         for place, case in enumerate(cases):
             findings.add(case, known[place], {name: said[name][place] for name in said})
+        if to_first and findings.unexplained:
+            break
     return findings
 
 
@@ -125,7 +126,7 @@ def generous_threshold(node) -> None:
 async def test_a_node_with_a_rule_of_its_own_is_found_out(city, tmp_path, tamper):
     judges = Judges(tmp_path, city, tamper)
     try:
-        findings = await run(city, judges, 600)
+        findings = await run(city, judges, CASES, to_first=True)
     finally:
         judges.close()
-    assert findings.unexplained, f"{random.Random(SEED)} didn't show {tamper.__name__}"
+    assert findings.unexplained
