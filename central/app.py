@@ -12,6 +12,7 @@ from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
 from central.web import admin_routes, check_routes, node_routes, reference_routes
 from central.web.common import METRICS, PLATFORM, guard_middleware
+from central.web.dryrun_pages import DryRunPages
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
 from central.web.record_pages import RecordPages
@@ -64,7 +65,9 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])
-    for part in (site, HolderPages(site), FleetPages(site), RecordPages(site), WalletPages(site)):
+    records = RecordPages(site)
+    for part in (site, HolderPages(site), FleetPages(site), records, DryRunPages(site, records),
+                 WalletPages(site)):
         app.add_routes(part.routes())
     return app
 

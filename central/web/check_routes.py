@@ -5,8 +5,11 @@ from aiohttp import web
 
 from central.cards import role_key
 from central.checking import Checked, check_code
+from central.dryrun import ANSWERS_MAX
+from central.policies import get_policy
 from central.store import Transaction
-from central.web.common import answer, platform_for_admin, read_json
+from central.web.common import answer, number, platform_for_admin, read_json
+from central.web.dryrun_pages import draft_of, judge, read_answers
 from edge.protocol.feed import ROLE_CARDS
 from edge.protocol.kh1 import TEXT_CHARS_MAX
 
@@ -33,6 +36,16 @@ async def check(request: web.Request) -> web.Response:
     return answer(await platform.database.run(work))
 
 
+async def dry_run(request: web.Request) -> web.Response:
+    """`POST /v1/policies/{scene}/dry-run?answers=N`: the last answers under a draft policy."""
+    platform, scene = platform_for_admin(request), request.match_info["scene"]
+    body = await read_json(request, dict[str, object])
+    count = number(request, "answers", 1_000, ANSWERS_MAX)
+    current, answers = await platform.database.run(lambda tx: (
+        get_policy(tx, scene), read_answers(tx, scene, count)))
+    return answer(await judge(draft_of(current, body), answers, platform.config))
+
+
 def routes() -> list[web.RouteDef]:
     """Give the routes."""
-    return [web.post("/v1/checks", check)]
+    return [web.post("/v1/checks", check), web.post("/v1/policies/{scene}/dry-run", dry_run)]

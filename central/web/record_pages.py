@@ -65,7 +65,7 @@ class RecordPages:
         scene = request.match_info["scene"]
         policy, versions = await self._site.run(session, lambda tx: (
             policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
-        return self._page(request, session, policy, versions, "")
+        return self.show(request, session, policy, versions, "")
 
     async def set_scene(self, request: web.Request, session: Session) -> web.Response:
         """`POST /scenes/{scene}`: first shows what would change, then puts it in force."""
@@ -75,7 +75,7 @@ class RecordPages:
         try:
             current = await self._site.run(session, lambda tx: policies.get_policy(tx, scene))
             # Over the policy in force, so that what the form doesn't show stays as it is.
-            body = msgspec.to_builtins(current) | _policy_of(fields)
+            body = msgspec.to_builtins(current) | form_policy(fields)
             if fields.get("act") == ["preview"]:
                 return await self._preview(request, session, scene, body)
             reason = fields.get("reason", [""])[0]
@@ -86,7 +86,7 @@ class RecordPages:
         except Invalid as error:
             policy, versions = await self._site.run(session, lambda tx: (
                 policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
-            return self._page(request, session, policy, versions, str(error), code=422)
+            return self.show(request, session, policy, versions, str(error), code=422)
         return go(f"/scenes/{scene}")
 
     async def _preview(
@@ -101,16 +101,18 @@ class RecordPages:
             raise Invalid(str(error)) from error
         changes = policies.policy_diff(
             msgspec.to_builtins(policy), msgspec.to_builtins(draft))
-        return self._page(request, session, draft, versions, "", changes=changes)
+        return self.show(request, session, draft, versions, "", changes=changes)
 
-    def _page(
+    def show(
         self, request: web.Request, session: Session, policy: ScenePolicy,
         versions: list[policies.PolicyVersion], problem: str, *, code: int = 200,
-        changes: list[policies.PolicyChange] | None = None,
+        changes: list[policies.PolicyChange] | None = None, **more: object,
     ) -> web.Response:
+        """Show a policy, in force or a draft, as a form; `more` is for the page's other parts."""
         return self._site.render(
             request, session, "scene.html", code=code, policy=policy, versions=versions,
-            problem=problem, changes=changes, types=CREDENTIAL_TYPES, suites=SUITES, masks=MASKS)
+            problem=problem, changes=changes, types=CREDENTIAL_TYPES, suites=SUITES, masks=MASKS,
+            **more)
 
     async def journal(self, request: web.Request, session: Session) -> web.Response:
         """`GET /journal?decision=…&before=…`."""
@@ -150,7 +152,7 @@ class RecordPages:
             request, "receipt.html", witness=self._site.platform.keys.witness_public)
 
 
-def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:
+def form_policy(fields: dict[str, list[str]]) -> dict[str, object]:
     """Make a policy's JSON of a form.
 
     Raises:

@@ -8,7 +8,7 @@
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from edge.hotpath.past import Missing, Past, Points
 from edge.hotpath.reasons import REASONS, Reason, Stage
 from edge.hotpath.rejudge import rejudge
 from edge.hotpath.verdict import Verdict, verdict
-from edge.protocol.journal import JournalRecord, VerificationRecord
+from edge.protocol.journal import JournalRecord, VerificationRecord, decode_record
 from edge.protocol.records import ScenePolicy
 
 _K = TypeVar("_K")
@@ -68,7 +68,7 @@ class DryRunReport(msgspec.Struct, kw_only=True):
 
     Attributes:
         answers: How many were judged anew.
-        other: Answers of scenes for which no policy was given, and unknown reasons of newer nodes.
+        other: Answers of scenes for which no policy was given, and what newer nodes recorded.
         events: Records that are no answers.
     """
 
@@ -123,6 +123,18 @@ class DryRun:
         found = self._judge(Past(record, policy, before, self._points))
         self._count(record, found)
         return found
+
+    def run(self, rows: Iterable[tuple[str, bytes]], since_ms: int = 0) -> DryRunReport:
+        """Judge the records of (log, bytes) that are not older than a time, and report."""
+        for log, data in rows:
+            try:
+                record = decode_record(data)
+            except msgspec.MsgspecError:
+                self._report.other += 1  # of a newer node
+                continue
+            if record.at_ms >= since_ms:
+                self.add(log, record)
+        return self.report()
 
     def report(self) -> DryRunReport:
         """Give what was found so far, the most frequent change of a scene first."""
