@@ -65,6 +65,9 @@ def draft_of(current: ScenePolicy, body: dict[str, object]) -> ScenePolicy:
         Invalid: What is wrong with it.
     """
     whole = msgspec.to_builtins(current) | body
+    unknown = set(body) - {field.name for field in msgspec.structs.fields(ScenePolicy)}
+    if unknown:
+        raise Invalid(f"a policy has no {', '.join(sorted(unknown))}")
     try:
         return msgspec.convert(
             whole | {"scene": current.scene, "version": current.version}, ScenePolicy)
