@@ -2,6 +2,8 @@
 
 - Records come in the order of their log, one log after the other; memory is bounded however many.
 - Codes are spent anew: what would have been accepted first makes the next showing a replay.
+- A code of which nothing is recorded (it was malformed then, or too early) may have been spent or
+  not: what it would have made of a later showing isn't seen.
 - What follows an answer that would have been another (a capture, a person's decision) can't be
   known: the conversation would have gone otherwise.
 - Only verification ids are kept, a few for each kind of change.
@@ -103,6 +105,7 @@ class DryRun:
         self._unknown: dict[tuple[str, ...], Unknown] = {}
         self._log = ""
         self._spent: OrderedDict[bytes, int] = OrderedDict()
+        self._perhaps: OrderedDict[bytes, int] = OrderedDict()
         self._freed: OrderedDict[bytes, int] = OrderedDict()
         self._otherwise: OrderedDict[str, None] = OrderedDict()
 
@@ -110,7 +113,7 @@ class DryRun:
         """Judge the next record of a log; None if it isn't judged."""
         if log != self._log:
             self._log = log
-            for kept in (self._spent, self._freed, self._otherwise):
+            for kept in (self._spent, self._perhaps, self._freed, self._otherwise):
                 kept.clear()
         if not isinstance(record, VerificationRecord):
             self._report.events += 1
@@ -168,8 +171,13 @@ class DryRun:
         if spends:
             if self._spent.get(credential_id, -1) >= step:
                 return verdict(Reason.PRESENTATION_REPLAYED)
+            if self._perhaps.get(credential_id, -1) >= step:
+                return Missing.REPLAY
             _remember(self._spent, credential_id, step)
-        elif _is_after_guard(Reason(record.reason)):
+            return found
+        if isinstance(found, Missing):
+            _remember(self._perhaps, credential_id, step)
+        if _is_after_guard(Reason(record.reason)):
             _remember(self._freed, credential_id, step)
         return found
 
