@@ -18,7 +18,7 @@ from tests.parity.city import TYPES, build_city
 from tests.parity.judges import Judges
 from tests.parity.test_parity import A_WATCH, SEED
 
-CASES = int(os.environ.get("KANHE_PARITY_CASES", "1500"))
+CASES = int(os.environ.get("KANHE_PARITY_CASES", "1200"))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def city(tmp_path_factory):
 
 
 def otherwise(rng: random.Random, policy):
-    """Another policy for the scene: one to three fields of it."""
+    """Another policy for the scene: one to four fields of it."""
     every = {
         "accepts": tuple(rng.sample(TYPES, 3)), "suites": rng.choice((SUITES, SUITES[:2])),
         "steps_back": rng.choice((0, 1, 4)), "steps_ahead": rng.choice((0, 1, 3)),
@@ -44,7 +44,7 @@ def otherwise(rng: random.Random, policy):
         "clock_degraded": rng.choice(("judge", "narrow", "refer")),
         "cards": rng.choice(("off", "with_status", "without_status")),
     }
-    chosen = rng.sample(sorted(every), rng.randint(1, 3))
+    chosen = rng.sample(sorted(every), rng.randint(1, 4))
     return msgspec.structs.replace(policy, version=policy.version + 1,
                                    **{name: every[name] for name in chosen})
 
@@ -104,7 +104,8 @@ async def test_what_a_dry_run_says_a_node_with_that_policy_says(city, tmp_path, 
             foretold["after a code that isn't recorded"] += 1
         elif (found.decision, found.reason) == (really.decision, really.reason):
             foretold["right"] += 1
-            foretold["changed"] += really.reason != record.reason
+            foretold["changed"] += (really.decision, really.reason) != (
+                record.decision, record.reason)
         else:
             wrong.append(f"{found} but {really.decision} {really.reason}\n  {record}\n"
                          f"  {rerun.before[record.scene]}\n  {rerun.after[record.scene]}")
@@ -112,7 +113,7 @@ async def test_what_a_dry_run_says_a_node_with_that_policy_says(city, tmp_path, 
     report = dry.report()
     assert report.answers == report.same + report.changed + report.unknown == len(then)
     # Enough is foretold, and enough is left open, for the two of them to be tried.
-    assert foretold["changed"] > len(then) // 50
+    assert foretold["changed"] > len(then) // 100
     assert foretold["right"] > len(then) // 2
     assert len(set(foretold) & set(Missing)) >= 5
 
