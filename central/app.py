@@ -10,7 +10,14 @@ from central.config import CentralConfig
 from central.fleet import read_fleet
 from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
-from central.web import admin_routes, check_routes, node_routes, reference_routes
+from central.web import (
+    admin_routes,
+    check_routes,
+    lookup_routes,
+    node_routes,
+    reference_routes,
+    snapshot_routes,
+)
 from central.web.common import METRICS, PLATFORM, guard_middleware
 from central.web.dryrun_pages import DryRunPages
 from central.web.fleet_pages import FleetPages
@@ -60,7 +67,8 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
         client_max_size=platform.config.body_bytes_max,
     )
     app[PLATFORM], app[METRICS] = platform, metrics
-    for routes in (node_routes, admin_routes, reference_routes, check_routes):
+    for routes in (node_routes, admin_routes, reference_routes, snapshot_routes, lookup_routes,
+                   check_routes):
         app.add_routes(routes.routes())
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
