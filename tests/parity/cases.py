@@ -215,7 +215,7 @@ class Generator:
         stored = [person.face] + [
             np.frombuffer(known.reference.template, np.int8)
             for known in (person.cut, person.now) if known.reference]
-        like = rng.choice((*[0.1] * 6, 0.6, 5.0))
+        like = rng.choice((*[0.1] * 5, 0.6, 0.6, 5.0))
         while True:
             mixed = person.face.astype(np.float32) + like * draw_face(rng)
             made = np.rint(mixed * (127 / np.abs(mixed).max())).astype(np.int8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from central import epochs, feed, policies, registry, statuslists
+from central import epochs, feed, feed_keys, policies, registry, statuslists
 from central.config import CentralConfig
 from central.keys import PlatformKeys
 from central.schema import Credential
@@ -35,6 +35,7 @@ from edge.protocol.records import (
     Status,
 )
 from edge.protocol.steps import DAY_S
+from edge.sync.sealing import open_changes
 from tests.fakes.ports import PACK
 
 DAY = 21_100
@@ -253,8 +254,10 @@ def _look_otherwise(tx: Transaction, person: Person, rng: random.Random) -> None
 def _read(tx: Transaction, city: City, cursor: int) -> tuple[list[Change], StatusList]:
     """Read the feed from a place on, and the status list, as a node gets them."""
     changes: list[Change] = []
+    version = feed_keys.current(tx)
+    opening = {version: feed_keys.secret(tx, version)}
     while True:
-        batch = feed.batch(tx, LOG, cursor + len(changes))
+        batch = open_changes(feed.batch(tx, LOG, cursor + len(changes)), opening)
         if not batch.changes:
             break
         changes += batch.changes

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ class NodeJudge:
 
     def __init__(self, folder: Path, city: City, changes: Sequence[Change], as_of_s: int,
                  days: Sequence[int]) -> None:
-        key = NodeKey(bytes([9] * 32))
+        self._folder, key = folder, NodeKey(bytes([9] * 32))
         self.city, self.clock, self._face = city, FakeClock(float(as_of_s)), MadeUpFace()
         self.store = LmdbStore(folder / "cache", key.derive, map_bytes=1 << 22)
         self.guard = LmdbReplayGuard(
@@ -124,6 +125,8 @@ class NodeJudge:
         self.journal.close()
         self.guard.close()
         self.store.close()
+        # Its table takes its whole size on the disk.
+        shutil.rmtree(self._folder / "guard")
 
 
 class PlatformJudge:

@@ -18,7 +18,7 @@ from tests.parity.city import TYPES, build_city
 from tests.parity.judges import Judges
 from tests.parity.test_parity import A_WATCH, SEED
 
-CASES = int(os.environ.get("KANHE_PARITY_CASES", "1200"))
+CASES = int(os.environ.get("KANHE_PARITY_CASES", "900"))
 
 
 @pytest.fixture(scope="module")
