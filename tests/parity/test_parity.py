@@ -103,8 +103,7 @@ def wider_window(node) -> None:
 
 def forgiving_guard(node) -> None:
     """Never sees a code twice."""
-    node.verifier._guard = type("Forgiving", (), {
-        "scope": "node", "spend": lambda *_: True})()
+    node.guard.spend = lambda *_: True
 
 
 def blind_to_status(node) -> None:
