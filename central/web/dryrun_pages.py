@@ -10,7 +10,8 @@ from central.config import CentralConfig
 from central.errors import Invalid
 from central.store import Transaction
 from central.web.common import whole_number
-from central.web.record_pages import RecordPages, form_policy
+from central.web.policy_form import read_filled
+from central.web.record_pages import RecordPages
 from central.web.site import Site
 from edge.access.accounts import Role
 from edge.access.sessions import Session
@@ -40,17 +41,21 @@ class DryRunPages:
         current, versions = await self._site.run(session, lambda tx: (
             policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
         try:
-            draft = draft_of(current, form_policy(fields))
+            filled = read_filled(fields, current)
             count = whole_number(
                 fields.get("answers", ["1000"])[0], "answers", dryrun.ANSWERS_MAX)
         except Invalid as error:
             return self._records.show(
-                request, session, current, versions, str(error), code=422)
+                request, session, current, versions, problem=str(error), code=422)
+        draft = filled.policy
+        if filled.wrong or draft is None:
+            return self._records.show(
+                request, session, filled.shown, versions, wrong=filled.wrong, code=422)
         report = await self._site.run(
             session, lambda tx: read_answers(tx, scene, count))
         judged = await judge(draft, report, self._site.platform.config)
         return self._records.show(
-            request, session, draft, versions, "", dryrun=judged, missing_words=MISSING_WORDS,
+            request, session, filled.shown, versions, dryrun=judged, missing_words=MISSING_WORDS,
             changes=policies.policy_diff(
                 msgspec.to_builtins(current), msgspec.to_builtins(draft)))
 
