@@ -20,6 +20,8 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.collector import calm_collector
 from edge.config import EdgeConfig
+from edge.crew.crew import Crew
+from edge.crew.lines import KeeperParts
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
@@ -42,6 +44,7 @@ from edge.parts import (
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
+from edge.pipeline.settling import Settler
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import open_pools
@@ -82,6 +85,7 @@ class Node:
         self._clock = SystemClock(folder=config.data_dir)
         self._guard = open_guard(config, self._key, self._store, self._journal, self._clock)
         self._trust: Trust | None = None
+        self._crew: Crew | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
@@ -123,7 +127,7 @@ class Node:
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
             verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir,
+            folder=self.config.data_dir, crew=lambda: self._crew,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -202,8 +206,10 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
-        """Build the HTTP surface, and what makes its connections."""
+    def surface(
+        self, wire: Wire, *, insecure: bool
+    ) -> tuple[web.Application, Connections, Crew | None]:
+        """Build the HTTP surface, what makes its connections, and the processes beside."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status,
@@ -215,12 +221,22 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        return server.application(front.pages, front.routes), server.connections()
+        if self.config.workers.processes > 1:
+            settler = Settler(
+                answers=self.verifier.answers, guard=self._guard, journal=self._journal,
+                observer=self, pace=server.pace.take)
+            parts = KeeperParts(
+                settler=settler, call=server.passed, clock=self._clock,
+                scope=lambda: self._guard.scope, problem=self.metrics.problem)
+            self._crew = Crew(self.config, parts, self.trust, self._store, insecure=insecure)
+        return server.application(front.pages, front.routes), server.connections(), self._crew
 
     def _publish(self, trust: Trust) -> None:
         before, self._trust = self._trust, trust
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
+        if self._crew is not None:
+            self._crew.lines.publish(trust)
         self._faces.look()
         self._gallery.settle(trust.cursor)
 
@@ -270,10 +286,11 @@ async def run_node(
     node = Node(config, progress)
     await node.start()
     try:
-        listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        app, connections = node.surface(wire)
+        listening = bind(config.listen.host, config.listen.port, config.listen.port_tries,
+                         shared=config.workers.processes > 1)
+        app, connections, crew = node.surface(wire, insecure=insecure)
         calm_collector()
         await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
-                    connections=connections)
+                    connections=connections, beside=crew)
     finally:
         await node.stop()

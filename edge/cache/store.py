@@ -242,6 +242,10 @@ class LmdbStore:
 
         self._env.write(work)
 
+    def forget_dead_readers(self) -> None:
+        """Let go of what a process that was killed while it read holds of the file."""
+        self._env.forget_dead_readers()
+
     def close(self) -> None:
         """Close the store."""
         self._env.close()

@@ -10,7 +10,7 @@ from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.calls import SceneForbidden, SceneUnknown
-from edge.pipeline.ports import Clock, ReplayGuard
+from edge.pipeline.ports import Clock, Reach
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
     CredentialRecord,
@@ -68,7 +68,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         found = check_presentation(text, self.now, self.trust.keys, window)
         self.expired = found if isinstance(found, AuthenticPresentation) else None
 
-    def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
+    def record(self, verdict: Verdict, clock: Clock, guard: Reach) -> VerificationRecord:
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
@@ -90,7 +90,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
+    def _evidence(self, clock: Clock, guard: Reach) -> Evidence:
         found = evidence_of(self.trust, self.now, clock, guard, self.credential, self.policy)
         if not self.carried:
             return found
@@ -114,7 +114,7 @@ def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
 
 
 def evidence_of(
-    trust: Trust, now: float, clock: Clock, guard: ReplayGuard,
+    trust: Trust, now: float, clock: Clock, guard: Reach,
     credential: CredentialRecord | None, policy: ScenePolicy,
 ) -> Evidence:
     """Say how fresh what a verdict at `now` (Unix seconds) rests on is."""

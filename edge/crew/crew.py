@@ -1,0 +1,153 @@
+"""Starts the workers of a node, starts one that died again, and ends them.
+
+- A worker is a program of its own (`edge.crew.worker`), so that nothing of the keeper's memory, its
+  threads or its LMDB environments is in it.
+- One that dies is started again at once, then after pauses that double up to a bound.
+- Stopping: they take no new connections and answer what they have, then the keeper does the same,
+  then they end.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from edge.access.listening import Wire
+from edge.config import EdgeConfig
+from edge.crew.desk import Desk
+from edge.crew.lines import KeeperParts, Lines
+from edge.crew.words import Welcome
+from edge.errors import OperatingError
+from edge.hotpath.trust import Trust
+from edge.sync.backoff import Backoff
+
+RESTART_FIRST_S, RESTART_S_MAX = 0.1, 30.0
+STEADY_S = 60.0
+"""A worker that lived so long isn't one that can't start."""
+END_S = 2.0
+_LOG = logging.getLogger(__name__)
+
+
+class Readers(Protocol):
+    """What is to be done for the store when a process that read it is gone."""
+
+    def forget_dead_readers(self) -> None:
+        """Free the places of readers whose process is gone."""
+        ...
+
+
+class Crew:
+    """The workers beside a keeper. Implements `edge.access.listening.Beside`."""
+
+    def __init__(
+        self, config: EdgeConfig, parts: KeeperParts, trust: Callable[[], Trust], store: Readers,
+        *, insecure: bool = False,
+    ) -> None:
+        """Take the node's configuration and parts; nothing is started."""
+        self._config, self._insecure, self._store = config, insecure, store
+        self.lines = Lines(parts, trust)
+        self._desk: Desk | None = None
+        self._slots: list[asyncio.Task[None]] = []
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._ending = False
+        self.restarts = 0
+
+    @property
+    def wanted(self) -> int:
+        """How many processes there are to be, the keeper among them."""
+        return self._config.workers.processes
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that run."""
+        return [process.pid for process in self._processes.values()]
+
+    def reopen_store(self) -> None:
+        """Have all workers open the store anew: call it when another one took its folder."""
+        self.lines.reopen_store()
+
+    async def start(
+        self, made: Callable[[], asyncio.Protocol], port: int, wire: Wire
+    ) -> None:
+        """Open the socket and start the workers.
+
+        Args:
+            made: Makes a client's connection.
+            port: That all share.
+            wire: What this process serves with.
+
+        Raises:
+            OperatingError: The socket can't be made.
+        """
+        config = msgspec.json.encode(self._config, enc_hook=_shown_path)
+        self.lines.start(Welcome(config, port, self._insecure))
+        self._desk = Desk(self._config.data_dir, self.lines, made, wire.context)
+        await self._desk.open()
+        self._slots = [
+            asyncio.create_task(self._keep(slot), name=f"kanhe-worker-{slot}")
+            for slot in range(1, self._config.workers.processes)
+        ]
+
+    async def drain(self, within_s: float) -> None:
+        """Have the workers take nothing new and answer what they have."""
+        self._ending = True
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        await self.lines.drain(within_s)
+
+    async def stop(self) -> None:
+        """End the workers."""
+        self._ending = True
+        if self._desk is not None:
+            self._desk.close()
+        self.lines.close()
+        if self._slots:
+            _, late = await asyncio.wait(self._slots, timeout=END_S)
+            for process in self._processes.values():
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _stopping(self) -> bool:
+        return self._ending
+
+    async def _keep(self, slot: int) -> None:
+        """Keep one worker running."""
+        loop, backoff = asyncio.get_running_loop(), Backoff(RESTART_FIRST_S, random.random)
+        while not self._stopping():
+            begun = loop.time()
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "edge.crew.worker", str(self._config.data_dir),
+                    str(slot), stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL)
+                self._processes[slot] = process
+                code: int | None = await process.wait()
+                self._processes.pop(slot)
+                self._store.forget_dead_readers()
+            except (OSError, OperatingError) as error:
+                code = None
+                _LOG.error("worker.not_started", extra={"slot": slot, "why": str(error)})
+            if self._stopping():
+                return
+            self.restarts += 1
+            if loop.time() - begun > STEADY_S:
+                backoff.reset()
+            backoff.failed()
+            _LOG.warning("worker.ended", extra={"slot": slot, "code": code})
+            await backoff.pause(RESTART_S_MAX)
+
+
+def _shown_path(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a configuration holds no {type(value).__name__}")

@@ -1,0 +1,198 @@
+"""Settling what another process of this node judged: spent, journalled and remembered in one step.
+
+- The order is that of edge.pipeline.verify: the gate's pace, the same request again, room in the
+  journal, spent, durable, observed. It runs without a pause up to the journal, so two processes
+  that ask for the same presentation or the same request are one after the other.
+- An accept is never journalled unspent, whatever a process asks for.
+- The answer's bytes come back from the process that rendered them; until then the same request
+  waits, and if that process dies the answer is made again from the record.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from edge.hotpath.reasons import Decision, Reason
+from edge.hotpath.verdict import verdict
+from edge.pipeline.answer import Outcome
+from edge.pipeline.answers import RecentAnswers
+from edge.pipeline.calls import CallError, DeadlineMissed
+from edge.pipeline.ports import Observer, ReplayGuard
+from edge.protocol.journal import (
+    JournalRecord,
+    Receipt,
+    VerificationRecord,
+    decode_record,
+    encode_record,
+)
+from edge.protocol.kh1 import step_at
+
+_LOG = logging.getLogger(__name__)
+_REPLAYED = verdict(Reason.PRESENTATION_REPLAYED)
+
+
+class EncodedJournal(Protocol):
+    """The journal, for records that are encoded already; see the pipeline's port."""
+
+    def check(self) -> None:
+        """Insist that a record could be promised now."""
+        ...
+
+    def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
+        """Append; the receipt is there when the record is durable."""
+        ...
+
+
+class Asker(Protocol):
+    """Who asked: one line to another process. Its calls raise nothing."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody hears an answer any more."""
+        ...
+
+    def kept(self, number: int, receipt: Receipt, record: bytes) -> None:
+        """Say that the record is durable; `record` is empty if it is as it was asked."""
+        ...
+
+    def given(self, number: int, answer: bytes) -> None:
+        """Say the answer that the same request got before."""
+        ...
+
+    def refused(self, number: int, error: Exception) -> None:
+        """Say what it came to instead."""
+        ...
+
+
+class Unanswered(msgspec.Struct, frozen=True, gc=False):
+    """A settled judgement whose answer's bytes are still to come."""
+
+    record: VerificationRecord
+    receipt: Receipt
+
+
+class Settler:
+    """Settles judgements; lives at the keeper."""
+
+    def __init__(
+        self, *, answers: RecentAnswers, guard: ReplayGuard, journal: EncodedJournal,
+        observer: Observer, pace: Callable[[str], None],
+    ) -> None:
+        """Take the node's parts; `pace` counts a call of a gate or raises."""
+        self._answers, self._guard, self._journal = answers, guard, journal
+        self._observer, self._pace = observer, pace
+        self._unanswered: dict[tuple[Asker, int], Unanswered] = {}
+
+    def settle(
+        self, asker: Asker, number: int, data: bytes, timings_ms: Mapping[str, float]
+    ) -> None:
+        """Settle one judgement; `asker` hears what came of it."""
+        try:
+            record = _verification(decode_record(data))
+            self._pace(record.gate_id)
+            found = self._answers.claim(record.request_digest, record.body_digest)
+            if isinstance(found, bytes):
+                asker.given(number, found)
+            elif found is not None:
+                found.add_done_callback(lambda done: _pass_on(done, asker, number))
+            else:
+                self._begin(asker, number, record, data, timings_ms)
+        except Exception as error:
+            _told(asker, number, error)
+
+    def answered(self, asker: Asker, number: int, answer: bytes) -> None:
+        """Remember the answer of a settled judgement."""
+        item = self._unanswered.pop((asker, number), None)
+        if item is not None:
+            self._answers.settle(item.record.request_digest, answer)
+
+    def forget(self, asker: Asker) -> None:
+        """Make what a process that is gone has left answerable from the records."""
+        for key in [key for key in self._unanswered if key[0] is asker]:
+            item = self._unanswered.pop(key)
+            self._answers.settle(item.record.request_digest, (item.record, item.receipt))
+
+    def _begin(
+        self, asker: Asker, number: int, record: VerificationRecord, data: bytes,
+        timings_ms: Mapping[str, float],
+    ) -> None:
+        begun = time.perf_counter()
+        try:
+            # Nothing is spent that couldn't be recorded.
+            self._journal.check()
+            settled = self._spent(record)
+            changed = b"" if settled is record else encode_record(settled)
+            durable = self._journal.append_encoded(changed or data)
+        except BaseException as error:
+            self._answers.fail(record.request_digest, error)
+            raise
+
+        def done(durable: "asyncio.Future[Receipt]") -> None:
+            error = _error_of(durable)
+            if error is not None:
+                self._answers.fail(record.request_digest, error)
+                _told(asker, number, error)
+                return
+            receipt = durable.result()
+            self._observer.observed(
+                settled, {**timings_ms, "journal": (time.perf_counter() - begun) * 1e3})
+            if asker.lost:
+                self._answers.settle(record.request_digest, (settled, receipt))
+            else:
+                self._unanswered[asker, number] = Unanswered(settled, receipt)
+                asker.kept(number, receipt, changed)
+
+        durable.add_done_callback(done)
+
+    def _spent(self, record: VerificationRecord) -> VerificationRecord:
+        """Spend the presentation of an accept; give the record as it is to be journalled."""
+        if record.decision == Decision.ACCEPT._value_:
+            if record.reason != Reason.OK._value_ or record.face is not None:
+                raise RuntimeError("only a code alone is accepted beside the keeper")
+            assert record.credential_id is not None
+            assert record.step is not None
+            fresh = self._guard.spend(
+                record.credential_id, record.step, record.request_digest,
+                step_at(record.at_ms / 1e3))
+            if not fresh:
+                record = msgspec.structs.replace(
+                    record, decision=_REPLAYED.decision._value_,
+                    reason=_REPLAYED.reason._value_, disclosed=())
+        if record.evidence.replay_scope != self._guard.scope:
+            record = msgspec.structs.replace(record, evidence=msgspec.structs.replace(
+                record.evidence, replay_scope=self._guard.scope))
+        return record
+
+
+def _verification(record: JournalRecord) -> VerificationRecord:
+    if not isinstance(record, VerificationRecord):
+        raise RuntimeError("only verifications are settled")
+    return record
+
+
+def _pass_on(done: "asyncio.Future[Outcome]", asker: Asker, number: int) -> None:
+    """Tell the answer that another process was working on."""
+    error = _error_of(done)
+    if error is None:
+        asker.given(number, done.result().body)
+    else:
+        _told(asker, number, error)
+
+
+def _error_of(done: "asyncio.Future[Outcome] | asyncio.Future[Receipt]") -> Exception | None:
+    if done.cancelled():
+        return DeadlineMissed("the answer was given up on: ask again with the same request_id")
+    error = done.exception()
+    if error is None or isinstance(error, Exception):
+        return error
+    return RuntimeError("the node is ending")
+
+
+def _told(asker: Asker, number: int, error: Exception) -> None:
+    if not isinstance(error, CallError):
+        _LOG.warning("settling.failed", extra={"kind": type(error).__name__})
+    asker.refused(number, error)
