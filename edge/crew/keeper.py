@@ -124,7 +124,8 @@ class KeeperLine(asyncio.Protocol):
 
     def say(self, message: ToKeeper) -> None:
         """Say one message at once."""
-        self._transport.write(framed(message))
+        if not self.lost.is_set() and not self._transport.is_closing():
+            self._transport.write(framed(message))
 
     def serving(self) -> None:
         """Say that connections are taken."""

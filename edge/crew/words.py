@@ -147,7 +147,7 @@ class Reopen(msgspec.Struct, frozen=True, array_like=True, tag=9):
     store: int
 
 
-class TrustTold(msgspec.Struct, frozen=True, kw_only=True, tag=10):
+class TrustTold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=10):
     """A trust, without what the worker holds already.
 
     Attributes:
