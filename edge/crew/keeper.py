@@ -1,6 +1,7 @@
 """The keeper as a worker sees it: one line to it, and what was heard over it.
 
-- What comes up in one turn of the worker's loop goes out as one frame.
+- What comes up in one turn of the worker's loop goes out as one frame; while judgements are being
+  settled the next ones gather, for a moment at most, as records do at the journal.
 - Nothing is judged unless the keeper was heard a moment ago and the wall clock has gone on evenly
   since: a worker has no clock, no guard and no trust of its own.
 - The line's end is the worker's end: it can't promise anything without the keeper.
@@ -43,8 +44,10 @@ from edge.pipeline.codes import SettledRecord
 from edge.protocol.journal import VerificationRecord, decode_record, encode_record
 from edge.protocol.records import EpochKeys
 
-FRESH_S = 2.0
-"""How long what was heard of the keeper holds: four of its beats."""
+FRESH_S = 3.0
+"""How long what was heard of the keeper holds: six of its beats."""
+GATHER_S = 0.002
+"""How long judgements gather at most while others are being settled."""
 WAITING_MAX = 10_000
 """Calls that wait for the keeper at once."""
 _LOG = logging.getLogger(__name__)
@@ -91,7 +94,8 @@ class KeeperLine(asyncio.Protocol):
         self._saw: list[tuple[bytes, int]] = []
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
-        self._due = False
+        self._due: asyncio.Handle | None = None
+        self._settling = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say which worker this is."""
@@ -216,12 +220,15 @@ class KeeperLine(asyncio.Protocol):
         return number, future
 
     def _flush_soon(self) -> None:
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._flush)
+        if self._due is None:
+            self._due = (self._loop.call_later(GATHER_S, self._flush) if self._settling
+                         else self._loop.call_soon(self._flush))
 
     def _flush(self) -> None:
-        self._due = False
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        self._settling = self._settling or bool(self._asked)
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
                       self._problems))
         self._asked, self._answered, self._saw = [], [], []
@@ -248,6 +255,11 @@ class KeeperLine(asyncio.Protocol):
             self.welcome.set_result(message)
 
     def _take_settled(self, settled: Settled) -> None:
+        self._settling = False
+        if self._due is not None:
+            # Behind what these answers bring: their own bytes, and the next requests' judgements.
+            self._due.cancel()
+            self._due = self._loop.call_soon(self._flush)
         for kept in settled.kept:
             future, record = self._waiting.pop(kept.number)
             if kept.record:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections import Counter
 
@@ -21,7 +22,11 @@ PROCESSES = 3
 
 
 @pytest.fixture
-async def site(tmp_path, face_pack_dir):
+async def site(tmp_path, face_pack_dir, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(probe.getsockname()[1]))
+    monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT_TRIES", "1")
     site = Site(tmp_path, face_pack_dir.parent)
     try:
         yield await site.begin(PROCESSES)
@@ -113,9 +118,9 @@ async def test_metrics_and_the_shift_show_what_all_processes_did(site):
     assert after["reject"] - before["reject"] == 180
     assert after["404"] - before["404"] == 3
     for gate in gates.values():
-        status, _, body = await gate.call("GET", "/v1/verifications?limit=200")
+        status, _, body = await gate.call("GET", "/v1/verifications?limit=100")
         assert status == 200
-        assert len(json.loads(body)["entries"]) >= 100
+        assert len(json.loads(body)["verifications"]) == 100
 
 
 async def counts(credential, site):
@@ -328,7 +333,7 @@ async def test_a_worker_that_cant_hear_its_keeper_refuses(site):
     code = site.crowd[0].code(await site.fresh_step())
     os.kill(site.node.pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(2.6)
+        await asyncio.sleep(3.6)
         async with asyncio.timeout(2.0):
             status, headers, body = await gates[worker].show(code)
         assert status == 503, body
