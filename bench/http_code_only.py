@@ -110,23 +110,23 @@ def one_round(
 ) -> Round:
     """Start one server, load it, stop it."""
     with served(side, folder, cores[0]) as (port, pid):
+        # Each round has steps of its own, so that nothing in it was spent before.
+        time.sleep(STEP_S - time.time() % STEP_S + 0.05)
+        first = step_at(time.time()) + (1 if count > SMALL_CREDENTIALS else 0)
+        _write_codes(folder / "codes", count, first)
+        time.sleep(max(0.0, first * STEP_S - time.time()))
         expected = '"decision":"accept"' if side == "ours" else '"filler"'
-        return loaded(port, [pid], folder, count, seconds, f"{side}{turn}", expected, cores[1:2])
+        return loaded(port, [pid], folder, seconds, f"{side}{turn}", expected, cores[1:2])
 
 
 def loaded(
-    port: int, pids: list[int], folder: Path, count: int, seconds: int, name: str, expected: str,
+    port: int, pids: list[int], folder: Path, seconds: int, name: str, expected: str,
     cores: list[int],
 ) -> Round:
-    """Load a server of some processes from some cores with codes that were never shown."""
-    # Each round has steps of its own, so that nothing in it was spent before.
-    time.sleep(STEP_S - time.time() % STEP_S + 0.05)
-    first = step_at(time.time()) + (1 if count > SMALL_CREDENTIALS else 0)
-    _write_codes(folder / "codes", count, first)
+    """Load a server of some processes from some cores with the codes of a folder's file `codes`."""
     script = folder / "load.lua"
     script.write_text(_LUA % (folder / "codes", f"{name}-{time.time_ns()}-", f"bench.{TOKEN}",
                               SCENE, expected))
-    time.sleep(max(0.0, first * STEP_S - time.time()))
     before, start = sum(map(cpu_s, pids)), time.perf_counter()
     out = subprocess.run(
         ["taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{CONNECTIONS}",

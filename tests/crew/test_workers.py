@@ -11,11 +11,12 @@ from collections import Counter
 import aiohttp
 import pytest
 
+from edge.access.tls import client_context
 from edge.audit.verify import verify_journal
 from edge.protocol.kh1 import step_at
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
-from tests.crew.site import SCENE, Gate, Site, children, gone, until
+from tests.crew.site import SCENE, Gate, Site, children, gone, owner_of, until
 from tests.torture.__main__ import requests_recorded
 
 PROCESSES = 3
@@ -368,3 +369,41 @@ async def test_a_scene_is_one_more_thing_all_processes_learn_of(site):
         return await known() == {401}
 
     await until(none_knows)
+
+
+async def test_workers_serve_with_the_keepers_certificate_and_pass_on_what_came_by_it(site):
+    port = site.node_url.rpartition(":")[2]
+    site.node.stop()
+    config = site.folder / "edge.toml"
+    config.write_text(config.read_text() + '[tls]\nmode = "local"\n')
+    site.run_node()
+    context = client_context(site._authority("edge"))
+    url = f"https://127.0.0.1:{port}"
+
+    async def serving():
+        gate = await Gate(url, site.gate_credential, context).open()
+        found = json.loads((await gate.call("GET", "/v1/status"))[2])["processes"]["serving"]
+        gate.close()
+        return found == PROCESSES
+
+    await until(serving)
+    met, gates = {}, []
+    pids = site.pids
+    for _ in range(100):
+        gate = await Gate(url, site.gate_credential, context).open()
+        gates.append(gate)
+        assert (await gate.show("KH1:BB8"))[0] == 200
+        met.setdefault(owner_of(gate.client_port, gate.port, pids), gate)
+        if len(met) == PROCESSES:
+            break
+    assert set(met) == set(pids)
+    step = await site.fresh_step()
+    for wallet in site.crowd[:20]:
+        code = wallet.code(step)
+        assert verdicts(await asyncio.gather(*(gate.show(code) for gate in met.values()))) == [
+            "ok", "presentation_replayed", "presentation_replayed"]
+    for gate in met.values():
+        status, _, body = await gate.call("GET", "/authority")
+        assert status == 200
+        # The page tells where it is: by TLS, though it came in clear from the worker.
+        assert b"https://gate/authority" in body
