@@ -10,13 +10,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, cast
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.clock.judge import LEAP_S
 from edge.clock.kernel import anchor_s
+from edge.crew.telling import heard
 from edge.crew.words import (
     Asked,
     Beat,
@@ -38,7 +37,6 @@ from edge.crew.words import (
     framed,
 )
 from edge.errors import CapacityError
-from edge.hotpath.keys import KeyRing
 from edge.hotpath.trust import Trust
 from edge.pipeline.codes import SettledRecord
 from edge.protocol.journal import VerificationRecord, decode_record, encode_record
@@ -275,27 +273,3 @@ class KeeperLine(asyncio.Protocol):
             future, _ = self._waiting.pop(refused.number)
             if not future.done():
                 future.set_exception(error_of(refused))
-
-
-def heard(
-    said: TrustTold, held: Trust | None, epochs: Callable[[], list[EpochKeys]]
-) -> Trust:
-    """Give the trust that was told, with what is held already and the keys of the store."""
-    keys = held.keys if held is not None else KeyRing()
-    if said.days is not None:
-        keys = KeyRing.derive(item for item in epochs() if item.key_epoch in said.days)
-    policies, gates = (held.policies, held.gates) if held is not None else ({}, {})
-    if said.policies is not None:
-        policies = {policy.scene: policy for policy in said.policies}
-    if said.gates is not None:
-        gates = {gate.gate_id: gate for gate in said.gates}
-    lists = {**(held.lists if held is not None else {}), **{item.uri: item for item in said.lists}}
-    return Trust(
-        node_id=said.node_id, log=said.log, keys=keys, policies=policies, gates=gates,
-        cursor=said.cursor, mode=said.mode, keys_as_of_s=said.keys_as_of_s,
-        status_as_of_s=said.status_as_of_s, keys_pending=said.keys_pending,
-        central_clock_skew_s=said.central_clock_skew_s,
-        central_clock_as_of_s=said.central_clock_as_of_s,
-        card_keys=tuple(Ed25519PublicKey.from_public_bytes(key) for key in said.card_keys),
-        lists={uri: lists[uri] for uri in said.held},
-    )

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from edge.clock.kernel import anchor_s
+from edge.crew.telling import told
 from edge.crew.words import (
     Beat,
     Drained,
@@ -27,7 +28,6 @@ from edge.crew.words import (
     Settled,
     State,
     ToWorker,
-    TrustTold,
     Turn,
     Welcome,
     decode_to_keeper,
@@ -265,21 +265,3 @@ class Lines:
     def _now(self) -> Beat:
         clock = self.parts.clock
         return Beat(clock.state, clock.now_s() - anchor_s(), self.parts.scope())
-
-
-def told(trust: Trust, held: Trust | None) -> TrustTold:
-    """Say a trust to whoever holds another one, or none."""
-    lists = held.lists if held is not None else {}
-    return TrustTold(
-        node_id=trust.node_id, log=trust.log, cursor=trust.cursor, mode=trust.mode,
-        keys_as_of_s=trust.keys_as_of_s, status_as_of_s=trust.status_as_of_s,
-        keys_pending=trust.keys_pending, central_clock_skew_s=trust.central_clock_skew_s,
-        central_clock_as_of_s=trust.central_clock_as_of_s,
-        card_keys=tuple(key.public_bytes_raw() for key in trust.card_keys),
-        held=tuple(trust.lists),
-        lists=tuple(item for uri, item in trust.lists.items() if lists.get(uri) is not item),
-        policies=tuple(trust.policies.values())
-        if held is None or held.policies != trust.policies else None,
-        gates=tuple(trust.gates.values()) if held is None or held.gates != trust.gates else None,
-        days=trust.keys.key_epochs if held is None or held.keys is not trust.keys else None,
-    )

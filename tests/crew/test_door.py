@@ -112,7 +112,8 @@ async def test_anything_else_is_carried_from_that_request_on_and_answers_come_ba
 
 @pytest.mark.parametrize("first", [
     request(b"{}", token="g1." + "B" * 43), request(b"{}", path="/v1/frames"),
-    b"\x16\x03\x01" + bytes(200) + b"\r\n\r\n", request(b"{}").replace(b"\r\n", b"\n") + b"\r\n\r\n",
+    b"\x16\x03\x01" + bytes(200) + b"\r\n\r\n",
+    request(b"{}").replace(b"\r\n", b"\n") + b"\r\n\r\n",
     b"POST /v1/verifications HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 ], ids=["stranger", "another path", "no HTTP", "bare line feeds", "chunked"])
 async def test_what_isnt_plainly_a_gates_call_is_the_keepers_byte_for_byte(house, first):

@@ -25,8 +25,11 @@ class Beside(Desk):
         self.pace = GatePace(1e6, 1_000)
         self.settler = Settler(
             answers=self.verifier.answers, guard=self.guard, journal=self.journal,
-            observer=self.seen, pace=lambda gate: self.pace.take(gate))
+            observer=self.seen, pace=self.take)
         self.line, self.beside = self.another()
+
+    def take(self, gate: str) -> None:
+        self.pace.take(gate)
 
     def another(self) -> tuple[FakeLine, CodeVerifier]:
         line = FakeLine(self.settler)
@@ -183,7 +186,8 @@ async def test_an_accept_is_never_journalled_unspent(beside):
     honest = records(beside)[0]
     for altered in (
         msgspec.structs.replace(honest, request_digest=bytes(16)),
-        msgspec.structs.replace(honest, request_digest=bytes(15) + b"1", reason="operator_accepted"),
+        msgspec.structs.replace(
+            honest, request_digest=bytes(15) + b"1", reason="operator_accepted"),
         msgspec.structs.replace(honest, request_digest=bytes(15) + b"2", credential_id=None),
     ):
         future = beside.line.settle(altered, {})
