@@ -1,7 +1,7 @@
 """The store as another process of the same node reads it; it writes nothing.
 
 - Each lookup sees what the last commit left: a revocation holds here when it holds at the keeper.
-- When the store is replaced by another, `reopen` takes that one up in one assignment.
+- When another store took the folder, `reopen` takes that one up; calls come from one thread.
 """
 
 from pathlib import Path
@@ -51,10 +51,14 @@ class StoreReader:
         return self._tables.every(EPOCHS, msgspec.msgpack.Decoder(EpochKeys))
 
     def reopen(self) -> None:
-        """Take up the store that is in the folder now."""
-        before = self._env
+        """Take up the store that is in the folder now.
+
+        Raises:
+            StoreError: It can't be read; nothing may be looked up then.
+        """
+        # First closed: one process doesn't open the same place twice.
+        self._env.close()
         self._env, self._tables = self._opened()
-        before.close()
 
     def close(self) -> None:
         """Let go of the store."""

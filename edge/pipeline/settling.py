@@ -11,8 +11,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -33,6 +34,11 @@ from edge.protocol.kh1 import step_at
 
 _LOG = logging.getLogger(__name__)
 _REPLAYED = verdict(Reason.PRESENTATION_REPLAYED)
+
+
+Beyond = Callable[[VerificationRecord], Awaitable[VerificationRecord]]
+"""Asks of an accept that the node's own guard has just spent whether it was spent elsewhere; gives
+the record as it is to be journalled."""
 
 
 class EncodedJournal(Protocol):
@@ -75,14 +81,36 @@ class Unanswered(msgspec.Struct, frozen=True, gc=False):
     receipt: Receipt
 
 
+class _Case(NamedTuple):
+    """One judgement on its way: who asked, what, and since when."""
+
+    asker: Asker
+    number: int
+    record: VerificationRecord
+    data: bytes
+    timings_ms: Mapping[str, float]
+    begun: float
+
+
 class Settler:
     """Settles judgements; lives at the keeper."""
 
     def __init__(
         self, *, answers: RecentAnswers, guard: ReplayGuard, journal: EncodedJournal,
-        observer: Observer, pace: Callable[[str], None],
+        observer: Observer, pace: Callable[[str], None], beyond: Beyond | None = None,
     ) -> None:
-        """Take the node's parts; `pace` counts a call of a gate or raises."""
+        """Take the node's parts.
+
+        Args:
+            answers: Of the node.
+            guard: The node's own.
+            journal: The node's.
+            observer: Is told of every answer that is durable.
+            pace: Counts a call of a gate, or raises.
+            beyond: Where a presentation counts further than at this node.
+        """
+        self._beyond = beyond
+        self._asking: set[asyncio.Task[None]] = set()
         self._answers, self._guard, self._journal = answers, guard, journal
         self._observer, self._pace = observer, pace
         self._unanswered: dict[tuple[Asker, int], Unanswered] = {}
@@ -100,7 +128,8 @@ class Settler:
             elif found is not None:
                 found.add_done_callback(lambda done: _pass_on(done, asker, number))
             else:
-                self._begin(asker, number, record, data, timings_ms)
+                self._begin(
+                    _Case(asker, number, record, data, timings_ms, time.perf_counter()))
         except Exception as error:
             _told(asker, number, error)
 
@@ -116,37 +145,55 @@ class Settler:
             item = self._unanswered.pop(key)
             self._answers.settle(item.record.request_digest, (item.record, item.receipt))
 
-    def _begin(
-        self, asker: Asker, number: int, record: VerificationRecord, data: bytes,
-        timings_ms: Mapping[str, float],
-    ) -> None:
-        begun = time.perf_counter()
+    def _begin(self, case: "_Case") -> None:
         try:
             # Nothing is spent that couldn't be recorded.
             self._journal.check()
-            settled = self._spent(record)
-            changed = b"" if settled is record else encode_record(settled)
-            durable = self._journal.append_encoded(changed or data)
-        except BaseException as error:
-            self._answers.fail(record.request_digest, error)
-            raise
-
-        def done(durable: "asyncio.Future[Receipt]") -> None:
-            error = _error_of(durable)
-            if error is not None:
-                self._answers.fail(record.request_digest, error)
-                _told(asker, number, error)
+            settled = self._spent(case.record)
+            if self._beyond is None or settled.decision != Decision.ACCEPT._value_:
+                self._append(case, settled)
                 return
-            receipt = durable.result()
-            self._observer.observed(
-                settled, {**timings_ms, "journal": (time.perf_counter() - begun) * 1e3})
-            if asker.lost:
-                self._answers.settle(record.request_digest, (settled, receipt))
-            else:
-                self._unanswered[asker, number] = Unanswered(settled, receipt)
-                asker.kept(number, receipt, changed)
+            task = asyncio.get_running_loop().create_task(
+                self._ask_beyond(self._beyond, case, settled))
+        except BaseException as error:
+            self._answers.fail(case.record.request_digest, error)
+            raise
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
-        durable.add_done_callback(done)
+    async def _ask_beyond(
+        self, beyond: Beyond, case: "_Case", settled: VerificationRecord
+    ) -> None:
+        try:
+            self._append(case, await beyond(settled))
+        except BaseException as error:
+            self._answers.fail(case.record.request_digest, error)
+            if not isinstance(error, Exception):
+                raise
+            _told(case.asker, case.number, error)
+
+    def _append(self, case: "_Case", settled: VerificationRecord) -> None:
+        changed = b"" if settled is case.record else encode_record(settled)
+        durable = self._journal.append_encoded(changed or case.data)
+        durable.add_done_callback(partial(self._durable, case, settled, changed))
+
+    def _durable(
+        self, case: "_Case", settled: VerificationRecord, changed: bytes,
+        durable: "asyncio.Future[Receipt]",
+    ) -> None:
+        error = _error_of(durable)
+        if error is not None:
+            self._answers.fail(settled.request_digest, error)
+            _told(case.asker, case.number, error)
+            return
+        receipt = durable.result()
+        took_ms = (time.perf_counter() - case.begun) * 1e3
+        self._observer.observed(settled, {**case.timings_ms, "journal": took_ms})
+        if case.asker.lost:
+            self._answers.settle(settled.request_digest, (settled, receipt))
+        else:
+            self._unanswered[case.asker, case.number] = Unanswered(settled, receipt)
+            case.asker.kept(case.number, receipt, changed)
 
     def _spent(self, record: VerificationRecord) -> VerificationRecord:
         """Spend the presentation of an accept; give the record as it is to be journalled."""

@@ -207,3 +207,52 @@ async def test_what_isnt_known_beside_the_keeper_is_left_to_it(beside):
     assert beside.beside.takes(GATE, "code")
     for scene in (FACE.scene, "gone", "none"):
         assert not beside.beside.takes(GATE, scene)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_an_accept_asks_beyond_the_node_before_it_is_journalled(beside, elsewhere):
+    asked = []
+
+    async def beyond(record):
+        asked.append(record.request_digest)
+        await asyncio.sleep(0.01)
+        assert records(beside) == []
+        found = {"decision": "reject", "reason": "presentation_replayed"} if elsewhere else {}
+        return msgspec.structs.replace(record, **found, evidence=msgspec.structs.replace(
+            record.evidence, replay_scope="site"))
+
+    beside.settler = Settler(
+        answers=beside.verifier.answers, guard=beside.guard, journal=beside.journal,
+        observer=beside.seen, pace=beside.take, beyond=beyond)
+    _, verifier = beside.another()
+    call = beside.call()
+    calls = await asyncio.gather(verifier.verify(call), beside.another()[1].verify(call))
+    assert len(asked) == 1
+    assert calls[0].body == calls[1].body
+    answer = calls[0].answer
+    assert answer.reason == ("presentation_replayed" if elsewhere else "ok")
+    assert answer.evidence.replay_scope == "site"
+    assert (answer.disclosed is None) is elsewhere
+    # A refusal asks nobody.
+    assert (await verifier.verify(beside.call(code="KH1:BB8"))).answer.reason == "malformed"
+    assert len(asked) == 1
+
+
+async def test_beyond_the_node_may_fail_and_the_request_may_try_again(beside):
+    broken = [True]
+
+    async def beyond(record):
+        if broken:
+            broken.clear()
+            raise JournalFull("no room there")
+        return record
+
+    beside.settler = Settler(
+        answers=beside.verifier.answers, guard=beside.guard, journal=beside.journal,
+        observer=beside.seen, pace=beside.take, beyond=beyond)
+    _, verifier = beside.another()
+    call = beside.call()
+    with pytest.raises(JournalFull):
+        await verifier.verify(call)
+    # The same request's presentation is still its own.
+    assert (await verifier.verify(call)).answer.reason == "ok"
