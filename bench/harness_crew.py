@@ -17,10 +17,8 @@ from edge.access.listening import Wire, bind, serve
 from edge.access.tls import Tls
 from edge.collector import calm_collector
 from edge.config import EdgeConfig, Workers
-from edge.crew.crew import Crew
-from edge.crew.lines import KeeperParts
+from edge.crew.crew import open_crew
 from edge.front import NODE_NAME
-from edge.pipeline.settling import Settler
 from edge.ui.pages import Pages
 
 LOOPBACK = "127.0.0.1"
@@ -31,14 +29,11 @@ async def serve_crew(folder: Path, processes: int) -> None:
     parts = node_parts(folder)
     # Workers read their keys from the store.
     parts.store.put_epochs([epoch_keys(day) for day in parts.trust.keys.key_epochs], {})
-    settler = Settler(
-        answers=parts.verifier.answers, guard=parts.guard, journal=parts.journal,
-        observer=parts.metrics, pace=parts.server.pace.take)
-    crew = Crew(
+    crew = open_crew(
         EdgeConfig(data_dir=folder, workers=Workers(processes=processes), limits=parts.limits),
-        KeeperParts(settler=settler, call=parts.server.passed, clock=BelievedClock(),
-                    scope=lambda: parts.guard.scope, problem=parts.metrics.problem),
-        lambda: parts.trust, parts.store)
+        verifier=parts.verifier, guard=parts.guard, journal=parts.journal,
+        observer=parts.metrics, server=parts.server, clock=BelievedClock(), store=parts.store,
+        trust=lambda: parts.trust, problem=parts.metrics.problem, insecure=False)
     stop, ready = asyncio.Event(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

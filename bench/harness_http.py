@@ -152,14 +152,18 @@ class NodeParts(NamedTuple):
     limits: Limits
 
 
-def node_surface(folder: Path, *, faces: bool = False) -> Surface:
-    """Build the node's HTTP surface on a filled folder."""
-    server = node_parts(folder, faces=faces).server
+def node_surface(
+    folder: Path, *, faces: bool = False, store: LmdbStore | None = None
+) -> Surface:
+    """Build the node's HTTP surface on a filled folder, or on its store that is open already."""
+    server = node_parts(folder, faces=faces, store=store).server
     return server.application(Pages(("edge.web",), NODE_NAME)), server.connections()
 
 
-def node_parts(folder: Path, *, faces: bool = False) -> NodeParts:
-    """Build the parts of a node on a filled folder."""
+def node_parts(
+    folder: Path, *, faces: bool = False, store: LmdbStore | None = None
+) -> NodeParts:
+    """Build the parts of a node; see `node_surface`."""
     key = load_or_create_node_key(folder / "node.key")
     day = key_epoch_of(step_at(time.time()))
     policy = ScenePolicy(
@@ -180,7 +184,7 @@ def node_parts(folder: Path, *, faces: bool = False) -> NodeParts:
         keys=KeyRing.derive(epoch_keys(d) for d in (day - 1, day, day + 1)), mode="online",
         keys_as_of_s=now, status_as_of_s=now,
     )
-    store = LmdbStore(folder / "cache", key.derive)
+    store = store or LmdbStore(folder / "cache", key.derive)
     # As the node does before it is ready: compile, and load what a first call loads.
     check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
     metrics = NodeMetrics("bench")
@@ -188,8 +192,7 @@ def node_parts(folder: Path, *, faces: bool = False) -> NodeParts:
     face_pool = WorkerPool("bench-face", 2, 32, FACE_NICENESS)
     unused: Any = None  # a scene without a face never asks the engine
     engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
-    guard = LmdbReplayGuard(
-        folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
+    guard = LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
     journal = FileJournal(folder / "journal", key.signing)
     verifier = Verifier(
         trust=lambda: trust, clock=BelievedClock(), cache=store, guard=guard, journal=journal,

@@ -20,8 +20,7 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.collector import calm_collector
 from edge.config import EdgeConfig
-from edge.crew.crew import Crew
-from edge.crew.lines import KeeperParts
+from edge.crew.crew import Crew, open_crew
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
@@ -35,7 +34,9 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_builder,
     open_central,
+    open_demand,
     open_face,
     open_guard,
     open_journal,
@@ -44,7 +45,6 @@ from edge.parts import (
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.looks import Looker
-from edge.pipeline.settling import Settler
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import open_pools
@@ -52,7 +52,8 @@ from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, deco
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend
@@ -94,6 +95,7 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
@@ -136,6 +138,8 @@ class Node:
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._demand = open_demand(
+            self.config, self._client, self._store, self._follower, self.trust)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -146,7 +150,7 @@ class Node:
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
     def trust(self) -> Trust:
@@ -196,6 +200,8 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
+        if self._demand is not None:
+            await self._demand.stop()
         await self._follower.stop()
         await self._client.close()
         self._code_pool.close()
@@ -222,13 +228,10 @@ class Node:
             identifier=self._identifier,
         )
         if self.config.workers.processes > 1:
-            settler = Settler(
-                answers=self.verifier.answers, guard=self._guard, journal=self._journal,
-                observer=self, pace=server.pace.take)
-            parts = KeeperParts(
-                settler=settler, call=server.passed, clock=self._clock,
-                scope=lambda: self._guard.scope, problem=self.metrics.problem)
-            self._crew = Crew(self.config, parts, self.trust, self._store, insecure=insecure)
+            self._crew = open_crew(
+                self.config, verifier=self.verifier, guard=self._guard, journal=self._journal,
+                observer=self, server=server, clock=self._clock, store=self._store,
+                trust=self.trust, problem=self.metrics.problem, insecure=insecure)
         return server.application(front.pages, front.routes), server.connections(), self._crew
 
     def _publish(self, trust: Trust) -> None:
@@ -236,7 +239,7 @@ class Node:
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
         if self._crew is not None:
-            self._crew.lines.publish(trust)
+            self._crew.publish(trust)
         self._faces.look()
         self._gallery.settle(trust.cursor)
 

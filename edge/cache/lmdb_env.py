@@ -55,14 +55,8 @@ class Environment:
     """One LMDB environment in a folder of its own."""
 
     def __init__(
-        self,
-        path: Path,
-        tables: tuple[bytes, ...],
-        *,
-        map_bytes: int,
-        map_bytes_max: int,
-        durable: bool,
-        beside: bool = False,
+        self, path: Path, tables: tuple[bytes, ...], *, map_bytes: int, map_bytes_max: int,
+        durable: bool, beside: bool = False,
     ) -> None:
         """Open or make it.
 
@@ -234,6 +228,10 @@ class Environment:
             shutil.rmtree(part)
         except (lmdb.Error, OSError) as error:
             raise self._translate(error, "rewritten without what was replaced") from error
+
+    def moved(self, path: Path) -> None:
+        """Take note that its folder was renamed; what is open stays open."""
+        self._path = path
 
     def close(self) -> None:
         """Close the environment; nobody may be inside it."""

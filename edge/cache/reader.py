@@ -68,4 +68,4 @@ class StoreReader:
         env = Environment(
             self._folder, _TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX, durable=True,
             beside=True)
-        return env, SealedTables(env, _TABLES, self._derive)
+        return env, SealedTables(lambda: env, _TABLES, self._derive)

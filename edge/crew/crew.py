@@ -21,10 +21,14 @@ import msgspec
 from edge.access.listening import Wire
 from edge.config import EdgeConfig
 from edge.crew.desk import Desk
-from edge.crew.lines import KeeperParts, Lines
+from edge.crew.lines import KeeperClock, KeeperParts, Lines
 from edge.crew.words import Welcome
 from edge.errors import OperatingError
 from edge.hotpath.trust import Trust
+from edge.pipeline.pace import GatePace
+from edge.pipeline.ports import Observer, ReplayGuard
+from edge.pipeline.settling import EncodedJournal, Settler
+from edge.pipeline.verify import Verifier
 from edge.sync.backoff import Backoff
 
 RESTART_FIRST_S, RESTART_S_MAX = 0.1, 30.0
@@ -34,8 +38,13 @@ END_S = 2.0
 _LOG = logging.getLogger(__name__)
 
 
-class Readers(Protocol):
-    """What is to be done for the store when a process that read it is gone."""
+class SharedStore(Protocol):
+    """What the keeper's store is to those who read it beside."""
+
+    @property
+    def replaced(self) -> int:
+        """How often it was replaced by another one."""
+        ...
 
     def forget_dead_readers(self) -> None:
         """Free the places of readers whose process is gone."""
@@ -46,12 +55,13 @@ class Crew:
     """The workers beside a keeper. Implements `edge.access.listening.Beside`."""
 
     def __init__(
-        self, config: EdgeConfig, parts: KeeperParts, trust: Callable[[], Trust], store: Readers,
-        *, insecure: bool = False,
+        self, config: EdgeConfig, parts: KeeperParts, trust: Callable[[], Trust],
+        store: SharedStore, *, insecure: bool = False,
     ) -> None:
         """Take the node's configuration and parts; nothing is started."""
         self._config, self._insecure, self._store = config, insecure, store
         self.lines = Lines(parts, trust)
+        self.lines.store = store.replaced
         self._desk: Desk | None = None
         self._slots: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
@@ -68,9 +78,11 @@ class Crew:
         """The process ids of the workers that run."""
         return [process.pid for process in self._processes.values()]
 
-    def reopen_store(self) -> None:
-        """Have all workers open the store anew: call it when another one took its folder."""
-        self.lines.reopen_store()
+    def publish(self, trust: Trust) -> None:
+        """Tell all workers a new trust, and first of a store that was replaced since the last."""
+        if self.lines.store != self._store.replaced:
+            self.lines.reopen_store(self._store.replaced)
+        self.lines.publish(trust)
 
     async def start(
         self, made: Callable[[], asyncio.Protocol], port: int, wire: Wire
@@ -145,6 +157,32 @@ class Crew:
             backoff.failed()
             _LOG.warning("worker.ended", extra={"slot": slot, "code": code})
             await backoff.pause(RESTART_S_MAX)
+
+
+class Serves(Protocol):
+    """What the keeper's handlers are to its workers."""
+
+    @property
+    def pace(self) -> GatePace:
+        """How often each gate may call."""
+        ...
+
+    async def passed(self, gate_id: str, body: bytes) -> bytes:
+        """Answer a whole call of a gate."""
+        ...
+
+
+def open_crew(
+    config: EdgeConfig, *, verifier: Verifier, guard: ReplayGuard, journal: EncodedJournal,
+    observer: Observer, server: Serves, clock: KeeperClock, store: SharedStore,
+    trust: Callable[[], Trust], problem: Callable[[int], None], insecure: bool,
+) -> Crew:
+    """Give the workers of a node, not started."""
+    settler = Settler(answers=verifier.answers, guard=guard, journal=journal, observer=observer,
+                      pace=server.pace.take)
+    parts = KeeperParts(settler=settler, call=server.passed, clock=clock,
+                        scope=lambda: guard.scope, problem=problem)
+    return Crew(config, parts, trust, store, insecure=insecure)
 
 
 def _shown_path(value: object) -> str:

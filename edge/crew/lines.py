@@ -234,9 +234,9 @@ class Lines:
         for line in self._all:
             line.tell(trust)
 
-    def reopen_store(self) -> None:
+    def reopen_store(self, store: int) -> None:
         """Have all workers open the store anew: it is another one now."""
-        self.store += 1
+        self.store = store
         for line in self._all:
             line.say(Reopen(self.store))
 

@@ -104,7 +104,7 @@ async def work(folder: Path, slot: int, stop: asyncio.Event) -> None:
     await keeper.ready.wait()
     verifier = CodeVerifier(
         trust=lambda: keeper.trust, clock=keeper, cache=reader, keeper=keeper,
-        new_id=RandomIds(), monotonic=time.monotonic)
+        new_id=RandomIds(), monotonic=time.monotonic, asks=bool(config.central.lookup_ms))
     answering = Answering(verifier, keeper, config.limits)
     doors = Doors(answering.quick, Heads(lambda: keeper.trust.gates), connect)
     wire = wire_beside(config, folder, insecure=welcome.insecure)

@@ -71,9 +71,20 @@ class CodeVerifier:
 
     def __init__(
         self, *, trust: Callable[[], Trust], clock: Clock, cache: Standings, keeper: Keeper,
-        new_id: Callable[[], str], monotonic: Callable[[], float],
+        new_id: Callable[[], str], monotonic: Callable[[], float], asks: bool = False,
     ) -> None:
-        """Take every port; `new_id` gives 32 hex characters."""
+        """Take every port.
+
+        Args:
+            trust: Gives what the node trusts now.
+            clock: The node's.
+            cache: What the node holds.
+            keeper: Settles.
+            new_id: Gives 32 hex characters.
+            monotonic: Gives seconds.
+            asks: The keeper asks the platform for what isn't held, also where a card would do.
+        """
+        self._asks = asks
         self._trust, self._clock, self._cache, self._keeper = trust, clock, cache, keeper
         self._new_id, self._monotonic = new_id, monotonic
 
@@ -106,7 +117,8 @@ class CodeVerifier:
         if found is None:
             found = check_standing(case, self._cache)
             case.end("cache")
-            if found is not None and found.reason is Reason.CREDENTIAL_UNKNOWN:
+            unknown = found is not None and found.reason is Reason.CREDENTIAL_UNKNOWN
+            if unknown or (case.carried and self._asks):
                 return None
         record = case.record(found or verdict(Reason.OK), self._clock, self._keeper)
         settled = await self._keeper.settle(record, case.timings_ms)
