@@ -93,7 +93,7 @@ class KeeperLine(asyncio.Protocol):
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
         self._due: asyncio.Handle | None = None
-        self._settling = False
+        self._at_once = self._settling = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say which worker this is."""
@@ -161,7 +161,7 @@ class KeeperLine(asyncio.Protocol):
     def saw(self, credential_id: bytes, step: int) -> None:
         """Have the node's clock hear a genuine code."""
         self._saw.append((credential_id, step))
-        self._flush_soon()
+        self._flush_later()
 
     def check(self) -> None:
         """Insist that the keeper was heard just now, by a wall clock that nobody set since.
@@ -187,7 +187,7 @@ class KeeperLine(asyncio.Protocol):
     def answered(self, number: int, answer: bytes) -> None:
         """Say the answer of a settled judgement."""
         self._answered.append((number, answer))
-        self._flush_soon()
+        self._flush_later()
 
     async def call(self, gate_id: str, body: bytes) -> bytes:
         """Have the keeper answer a whole call; gives the bytes of the response.
@@ -206,7 +206,7 @@ class KeeperLine(asyncio.Protocol):
     def problem(self, status: int) -> None:
         """Have a call without a verdict counted."""
         self._problems.append(status)
-        self._flush_soon()
+        self._flush_later()
 
     def _wait_for(
         self, record: VerificationRecord | None
@@ -217,15 +217,25 @@ class KeeperLine(asyncio.Protocol):
         self._flush_soon()
         return number, future
 
-    def _flush_soon(self) -> None:
+    def _flush_later(self) -> None:
         if self._due is None:
-            self._due = (self._loop.call_later(GATHER_S, self._flush) if self._settling
-                         else self._loop.call_soon(self._flush))
+            self._due = self._loop.call_later(GATHER_S, self._flush)
+
+    def _flush_soon(self) -> None:
+        """Flush behind what this turn of the loop still brings; behind others' settling, if any."""
+        if self._settling:
+            self._flush_later()
+        elif not self._at_once:
+            self._at_once = True
+            if self._due is not None:
+                self._due.cancel()
+            self._due = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._due is not None:
             self._due.cancel()
             self._due = None
+        self._at_once = False
         self._settling = self._settling or bool(self._asked)
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
                       self._problems))
@@ -253,11 +263,6 @@ class KeeperLine(asyncio.Protocol):
             self.welcome.set_result(message)
 
     def _take_settled(self, settled: Settled) -> None:
-        self._settling = False
-        if self._due is not None:
-            # Behind what these answers bring: their own bytes, and the next requests' judgements.
-            self._due.cancel()
-            self._due = self._loop.call_soon(self._flush)
         for kept in settled.kept:
             future, record = self._waiting.pop(kept.number)
             if kept.record:
@@ -273,3 +278,7 @@ class KeeperLine(asyncio.Protocol):
             future, _ = self._waiting.pop(refused.number)
             if not future.done():
                 future.set_exception(error_of(refused))
+        self._settling = False
+        if self._asked:
+            # Behind those who have just been woken: what they answered goes in the same frame.
+            self._flush_soon()
