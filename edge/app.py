@@ -25,7 +25,6 @@ from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
 from edge.hotpath.keys import KeyRing
-from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.identifying import NodeGallery
@@ -40,7 +39,9 @@ from edge.parts import (
     open_face,
     open_guard,
     open_journal,
+    open_site,
     open_store,
+    recent_answers,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
@@ -48,7 +49,7 @@ from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import open_pools
-from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
+from edge.protocol.journal import EventRecord, VerificationRecord
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
@@ -63,6 +64,7 @@ from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
 SHUTDOWN_S = 10.0
+Surface = tuple[web.Application, Connections, Crew | None]
 
 
 class Node:
@@ -98,6 +100,7 @@ class Node:
             builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
+        self._site = open_site(config, self._clock, self._guard, self._follower, self.trust)
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
                             days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
@@ -109,10 +112,8 @@ class Node:
     def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
-            trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, observer=self, answers=self.verifier.answers,
-            captures=self.verifier.open,
-        )
+            trust=self.trust, clock=self._clock, cache=self._store, journal=self._journal,
+            observer=self, answers=self.verifier.answers, captures=self.verifier.open)
         self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
                                     self._face)
         self._identifier = self._gallery.identifier(
@@ -129,7 +130,7 @@ class Node:
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
             verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir, crew=lambda: self._crew,
+            folder=self.config.data_dir, crew=lambda: self._crew, site=self._site,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -148,8 +149,7 @@ class Node:
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, reader=reader, face=self._face,
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
-            observer=self, new_id=RandomIds(),
-            monotonic=time.monotonic, image_limits=image_limits,
+            observer=self, new_id=RandomIds(), monotonic=time.monotonic, image_limits=image_limits,
             answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
@@ -183,6 +183,9 @@ class Node:
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
+        if self._site is not None:
+            self.verifier.answers.shared = self._site.answers
+            self._site.start()
         await self._shipper.start()
         self._reporter.start()
         self._rates.start()
@@ -203,6 +206,8 @@ class Node:
         if self._demand is not None:
             await self._demand.stop()
         await self._follower.stop()
+        if self._site is not None:
+            await self._site.stop()
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
@@ -212,9 +217,7 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def surface(
-        self, wire: Wire, *, insecure: bool
-    ) -> tuple[web.Application, Connections, Crew | None]:
+    def surface(self, wire: Wire, *, insecure: bool) -> Surface:
         """Build the HTTP surface, what makes its connections, and the processes beside."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
@@ -240,6 +243,8 @@ class Node:
             self._clock.heard_central(trust.central_clock_skew_s)
         if self._crew is not None:
             self._crew.publish(trust)
+        if before is not None and self._site is not None and before.cursor != trust.cursor:
+            self._site.wakes.tell()
         self._faces.look()
         self._gallery.settle(trust.cursor)
 
@@ -255,14 +260,10 @@ class Node:
         """Take up the answers of the last minutes from the journal."""
         now = self._clock.now_s()
         kept_s = max(self.config.journal.answers_kept_s, DECISION_OPEN_S)
-        first = self._journal.first_since(now - kept_s)
-        for index, data in self._journal.recent(first):
-            record = decode_record(data)
-            if isinstance(record, VerificationRecord):
-                self._decider.open.offer(record)
-                self._shift.add(record)
-                receipt = Receipt(self._journal.log, index, hash_leaf(data).hex())
-                self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
+        for record, receipt in recent_answers(self._journal, now - kept_s):
+            self._decider.open.offer(record)
+            self._shift.add(record)
+            self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
 
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,

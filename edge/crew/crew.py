@@ -181,7 +181,7 @@ def open_crew(
     settler = Settler(answers=verifier.answers, guard=guard, journal=journal, observer=observer,
                       pace=server.pace.take)
     parts = KeeperParts(settler=settler, call=server.passed, clock=clock,
-                        scope=lambda: guard.scope, problem=problem)
+                        scope=lambda: (guard.site or guard).scope, problem=problem)
     return Crew(config, parts, trust, store, insecure=insecure)
 
 

@@ -150,6 +150,11 @@ class KeeperLine(asyncio.Protocol):
         return self._beat.scope
 
     @property
+    def site(self) -> None:
+        """Nothing: only the keeper asks the site."""
+        return None
+
+    @property
     def state(self) -> State:
         """How far the node's clock can be believed."""
         return self._beat.clock

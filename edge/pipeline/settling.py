@@ -11,17 +11,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.verdict import verdict
 from edge.pipeline.answer import Outcome
-from edge.pipeline.answers import RecentAnswers
-from edge.pipeline.calls import CallError, DeadlineMissed
+from edge.pipeline.answers import CONFLICT, RecentAnswers
+from edge.pipeline.calls import CallError, DeadlineMissed, RequestConflict
 from edge.pipeline.ports import Observer, ReplayGuard
 from edge.protocol.journal import (
     JournalRecord,
@@ -34,11 +34,6 @@ from edge.protocol.kh1 import step_at
 
 _LOG = logging.getLogger(__name__)
 _REPLAYED = verdict(Reason.PRESENTATION_REPLAYED)
-
-
-Beyond = Callable[[VerificationRecord], Awaitable[VerificationRecord]]
-"""Asks of an accept that the node's own guard has just spent whether it was spent elsewhere; gives
-the record as it is to be journalled."""
 
 
 class EncodedJournal(Protocol):
@@ -97,7 +92,7 @@ class Settler:
 
     def __init__(
         self, *, answers: RecentAnswers, guard: ReplayGuard, journal: EncodedJournal,
-        observer: Observer, pace: Callable[[str], None], beyond: Beyond | None = None,
+        observer: Observer, pace: Callable[[str], None]
     ) -> None:
         """Take the node's parts.
 
@@ -107,9 +102,7 @@ class Settler:
             journal: The node's.
             observer: Is told of every answer that is durable.
             pace: Counts a call of a gate, or raises.
-            beyond: Where a presentation counts further than at this node.
         """
-        self._beyond = beyond
         self._asking: set[asyncio.Task[None]] = set()
         self._answers, self._guard, self._journal = answers, guard, journal
         self._observer, self._pace = observer, pace
@@ -138,6 +131,9 @@ class Settler:
         item = self._unanswered.pop((asker, number), None)
         if item is not None:
             self._answers.settle(item.record.request_digest, answer)
+            if self._answers.shared is not None:
+                self._answers.shared.keep(
+                    item.record.request_digest, item.record.body_digest + answer)
 
     def forget(self, asker: Asker) -> None:
         """Make what a process that is gone has left answerable from the records."""
@@ -147,30 +143,44 @@ class Settler:
 
     def _begin(self, case: "_Case") -> None:
         try:
-            # Nothing is spent that couldn't be recorded.
-            self._journal.check()
-            settled = self._spent(case.record)
-            if self._beyond is None or settled.decision != Decision.ACCEPT._value_:
-                self._append(case, settled)
+            if self._answers.shared is None and self._guard.site is None:
+                self._append(case, self._spent(case.record))
                 return
-            task = asyncio.get_running_loop().create_task(
-                self._ask_beyond(self._beyond, case, settled))
+            task = asyncio.get_running_loop().create_task(self._begin_at_site(case))
         except BaseException as error:
             self._answers.fail(case.record.request_digest, error)
             raise
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _ask_beyond(
-        self, beyond: Beyond, case: "_Case", settled: VerificationRecord
-    ) -> None:
+    async def _begin_at_site(self, case: "_Case") -> None:
+        """As a node on its own, but the site is asked for the answer, and about the spend."""
+        record, shared = case.record, self._answers.shared
         try:
-            self._append(case, await beyond(settled))
+            found = None if shared is None else await shared.find(record.request_digest)
+            if found is None:
+                self._append(case, await self._spent_at_site(self._spent(record)))
+                return
+            digest, answer = found[: len(record.body_digest)], found[len(record.body_digest) :]
+            if digest != record.body_digest:
+                raise RequestConflict(CONFLICT)
+            self._answers.settle(record.request_digest, answer)
+            case.asker.given(case.number, answer)
         except BaseException as error:
-            self._answers.fail(case.record.request_digest, error)
+            self._answers.fail(record.request_digest, error)
             if not isinstance(error, Exception):
                 raise
             _told(case.asker, case.number, error)
+
+    async def _spent_at_site(self, record: VerificationRecord) -> VerificationRecord:
+        site = self._guard.site
+        if site is None or record.decision != Decision.ACCEPT._value_:
+            return record
+        assert record.credential_id is not None
+        assert record.step is not None
+        found = await site.spend(record.credential_id, record.step, record.request_digest)
+        record = _with_scope(record, "node" if found == "node" else "site")
+        return _replayed(record) if found == "spent" else record
 
     def _append(self, case: "_Case", settled: VerificationRecord) -> None:
         changed = b"" if settled is case.record else encode_record(settled)
@@ -197,6 +207,8 @@ class Settler:
 
     def _spent(self, record: VerificationRecord) -> VerificationRecord:
         """Spend the presentation of an accept; give the record as it is to be journalled."""
+        # Nothing is spent that couldn't be recorded.
+        self._journal.check()
         if record.decision == Decision.ACCEPT._value_:
             if record.reason != Reason.OK._value_ or record.face is not None:
                 raise RuntimeError("only a code alone is accepted beside the keeper")
@@ -205,14 +217,22 @@ class Settler:
             fresh = self._guard.spend(
                 record.credential_id, record.step, record.request_digest,
                 step_at(record.at_ms / 1e3))
-            if not fresh:
-                record = msgspec.structs.replace(
-                    record, decision=_REPLAYED.decision._value_,
-                    reason=_REPLAYED.reason._value_, disclosed=())
-        if record.evidence.replay_scope != self._guard.scope:
-            record = msgspec.structs.replace(record, evidence=msgspec.structs.replace(
-                record.evidence, replay_scope=self._guard.scope))
+            return _with_scope(record if fresh else _replayed(record), self._guard.scope)
+        site = self._guard.site
+        return _with_scope(record, self._guard.scope if site is None else site.scope)
+
+
+def _replayed(record: VerificationRecord) -> VerificationRecord:
+    return msgspec.structs.replace(
+        record, decision=_REPLAYED.decision._value_, reason=_REPLAYED.reason._value_, disclosed=())
+
+
+def _with_scope(record: VerificationRecord, scope: Literal["node", "site"]) -> VerificationRecord:
+    """Say how far the code was spent, which the process that judged it can't know."""
+    if record.evidence.replay_scope == scope:
         return record
+    return msgspec.structs.replace(
+        record, evidence=msgspec.structs.replace(record.evidence, replay_scope=scope))
 
 
 def _verification(record: JournalRecord) -> VerificationRecord:

@@ -22,7 +22,7 @@ from edge.protocol.journal import Receipt, VerificationRecord, decode_record, en
 class FakeLine:
     """Implements the keeper for a `CodeVerifier`, and the asker for a `Settler`."""
 
-    scope = "node"
+    scope, site = "node", None
 
     def __init__(self, settler: Settler) -> None:
         self.settler, self.lost, self.deaf = settler, False, False

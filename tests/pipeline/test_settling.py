@@ -209,50 +209,54 @@ async def test_what_isnt_known_beside_the_keeper_is_left_to_it(beside):
         assert not beside.beside.takes(GATE, scene)
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-async def test_an_accept_asks_beyond_the_node_before_it_is_journalled(beside, elsewhere):
-    asked = []
+class FakeSite:
+    """The guard and the answers of a site."""
 
-    async def beyond(record):
-        asked.append(record.request_digest)
+    scope = "site"
+
+    def __init__(self, said):
+        self.said, self.asked, self.kept = said, [], {}
+
+    async def spend(self, credential_id, step, showing):
+        self.asked.append((credential_id, step, showing))
         await asyncio.sleep(0.01)
-        assert records(beside) == []
-        found = {"decision": "reject", "reason": "presentation_replayed"} if elsewhere else {}
-        return msgspec.structs.replace(record, **found, evidence=msgspec.structs.replace(
-            record.evidence, replay_scope="site"))
+        return self.said
 
-    beside.settler = Settler(
-        answers=beside.verifier.answers, guard=beside.guard, journal=beside.journal,
-        observer=beside.seen, pace=beside.take, beyond=beyond)
-    _, verifier = beside.another()
+    async def find(self, id_):
+        return self.kept.get(id_)
+
+    def keep(self, id_, value):
+        self.kept[id_] = value
+
+
+@pytest.mark.parametrize(("said", "reason", "scope"), [
+    ("site", "ok", "site"), ("node", "ok", "node"), ("spent", "presentation_replayed", "site")])
+async def test_an_accept_asks_the_site_before_it_is_journalled(beside, said, reason, scope):
+    site = FakeSite(said)
+    beside.guard.site = beside.verifier.answers.shared = site
+    verifier, call = beside.beside, beside.call()
+    outcomes = await asyncio.gather(verifier.verify(call), beside.another()[1].verify(call))
+    assert len(site.asked) == 1
+    assert outcomes[0].body == outcomes[1].body
+    answer = outcomes[0].answer
+    assert (answer.reason, answer.evidence.replay_scope) == (reason, scope)
+    assert (answer.disclosed is None) is (reason != "ok")
+    # A refusal asks nobody, and says how far the site reaches now.
+    refused = (await verifier.verify(beside.call(code="KH1:BB8"))).answer
+    assert (refused.reason, refused.evidence.replay_scope) == ("malformed", "site")
+    assert len(site.asked) == 1
+    assert len(site.kept) == 2
+
+
+async def test_another_nodes_answer_to_the_same_request_counts(beside):
+    site = FakeSite("site")
+    beside.guard.site = beside.verifier.answers.shared = site
     call = beside.call()
-    calls = await asyncio.gather(verifier.verify(call), beside.another()[1].verify(call))
-    assert len(asked) == 1
-    assert calls[0].body == calls[1].body
-    answer = calls[0].answer
-    assert answer.reason == ("presentation_replayed" if elsewhere else "ok")
-    assert answer.evidence.replay_scope == "site"
-    assert (answer.disclosed is None) is elsewhere
-    # A refusal asks nobody.
-    assert (await verifier.verify(beside.call(code="KH1:BB8"))).answer.reason == "malformed"
-    assert len(asked) == 1
-
-
-async def test_beyond_the_node_may_fail_and_the_request_may_try_again(beside):
-    broken = [True]
-
-    async def beyond(record):
-        if broken:
-            broken.clear()
-            raise JournalFull("no room there")
-        return record
-
-    beside.settler = Settler(
-        answers=beside.verifier.answers, guard=beside.guard, journal=beside.journal,
-        observer=beside.seen, pace=beside.take, beyond=beyond)
-    _, verifier = beside.another()
-    call = beside.call()
-    with pytest.raises(JournalFull):
-        await verifier.verify(call)
-    # The same request's presentation is still its own.
-    assert (await verifier.verify(call)).answer.reason == "ok"
+    first = await beside.beside.verify(call)
+    # The other node has a table of its own, and the same site.
+    beside.verifier.answers._entries.clear()
+    assert (await beside.beside.verify(call)).body == first.body
+    beside.verifier.answers._entries.clear()
+    with pytest.raises(RequestConflict):
+        await beside.beside.verify(beside.call(code="KH1:BB8", request=call.request_id))
+    assert len(records(beside)) == 1
