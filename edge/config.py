@@ -67,13 +67,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Threads and queues of blocking work.
+    """Processes, and threads and queues of blocking work.
 
     Attributes:
+        processes: Processes that share the port; the further ones answer codes, in scenes without a
+            face.
         code_threads, face_threads: Frames read and faces judged at once.
         code_waiting_max, face_waiting_max: How many more may wait.
     """
 
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     code_threads: Annotated[int, Meta(ge=1, le=64)] = 1
     face_threads: Annotated[int, Meta(ge=1, le=64)] = 2
     code_waiting_max: _Waiting = 64

@@ -8,7 +8,7 @@ import math
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
@@ -29,7 +30,7 @@ from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key, read_secret
 from edge.pipeline.demand import Demand
-from edge.protocol.journal import VerificationRecord, decode_record
+from edge.protocol.journal import Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
@@ -238,6 +239,16 @@ def _password(path: Path | None, variable: str) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read as a password: {type(error).__name__}") from error
+
+
+def recent_answers(
+    journal: FileJournal, since_s: float
+) -> Iterator[tuple[VerificationRecord, Receipt]]:
+    """Give the answers that were journalled since a time (Unix seconds), and some before it."""
+    for index, data in journal.recent(journal.first_since(since_s)):
+        record = decode_record(data)
+        if isinstance(record, VerificationRecord):
+            yield record, Receipt(journal.log, index, hash_leaf(data).hex())
 
 
 def judged_before(journal: FileJournal) -> bool:

@@ -44,6 +44,11 @@ def _of_node(report: Report) -> list[Reading]:
         reading("kanhe_ready", "1 if the node verifies.", lambda: report.ready),
         reading("kanhe_uptime_seconds", "Since the node was started.",
                 lambda: time.monotonic() - report.started_s),
+        Reading("kanhe_processes", "Processes of the node that are to serve, and that do.",
+                ("state",), lambda: [((state,), float(report.processes[state]))
+                                     for state in ("wanted", "serving")]),
+        reading("kanhe_process_restarts", "How often one of them was started again.",
+                lambda: report.processes["restarts"]),
         reading("kanhe_disk_free_bytes", "Free on the disk of the data folder.",
                 lambda: shutil.disk_usage(report.folder).free),
         Reading("kanhe_face_pack_info", "The face pack in use.", ("pack", "embedder"), pack),

@@ -16,6 +16,7 @@ from edge.cache.guard import LmdbReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.crew.crew import Crew
 from edge.faces import judge_faces, pack_change
 from edge.hotpath.trust import Trust
 from edge.models.engine import FaceEngine
@@ -58,7 +59,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     zbar: ZbarChild
     started_s: float
     folder: Path
+    crew: Callable[[], Crew | None]
     site: "Site | None"
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Count the processes that serve, and how often one was started again."""
+        crew = self.crew()
+        return {
+            "wanted": crew.wanted if crew else 1,
+            "serving": 1 + (crew.lines.serving if crew else 0),
+            "restarts": crew.restarts if crew else 0,
+        }
 
     @property
     def ready(self) -> bool:
@@ -144,6 +156,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                   "snapshot": sync.snapshot,
                   "last_contact_s": sync.last_contact_s,
                   "central_clock_skew_s": sync.central_clock_skew_s},
+            processes=self.processes,
             last_rung="zbar" if self.zbar.available else "off: libzbar0 isn't installed",
             uptime_s=int(time.monotonic() - self.started_s),
         )

@@ -170,7 +170,10 @@ class FileJournal:
             JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
-        data = encode_record(record)
+        return self.append_encoded(encode_record(record))
+
+    def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
+        """Append a record that is encoded already; see `append`."""
         if len(data) > RECORD_BYTES_MAX:
             raise JournalError(f"a record of {len(data)} bytes is larger than the bound")
         if self._closing:

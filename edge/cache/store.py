@@ -248,6 +248,10 @@ class LmdbStore(Replaceable):
 
         self._env.write(work)
 
+    def forget_dead_readers(self) -> None:
+        """Let go of what a process that was killed while it read holds of the file."""
+        self._env.forget_dead_readers()
+
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)

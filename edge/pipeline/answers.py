@@ -3,6 +3,7 @@
 - Kept for a bounded time and number, as the bytes that were sent; while the first is under way,
   others wait for it.
 - A failure isn't an answer: after one the same request may try again.
+- One table a node: what other processes of it work on is claimed here before it is settled.
 - Where the nodes of a site share answers, one that another node gave counts too.
 - After a restart the table is rebuilt from the journal: an entry then holds the record, from
   which the answer is made when it is asked for.
@@ -108,6 +109,39 @@ class RecentAnswers:
         entry.outcome = outcome.body
         return outcome
 
+    def claim(self, key: Key, body_digest: bytes) -> "bytes | asyncio.Future[Outcome] | None":
+        """Ask for the answer of a request that another process works on.
+
+        Returns:
+            The answer; what gives it while it is under way; or None: it is the caller's now, until
+            `settle` or `fail`.
+
+        Raises:
+            RequestConflict: The same request_id came with another body.
+        """
+        now = time.monotonic()
+        self._forget(now)
+        entry = self._entries.get(key)
+        if entry is not None:
+            return self._found(entry, body_digest)
+        self._entries[key] = _Entry(body_digest, now + self._kept_s, None)
+        return None
+
+    def settle(self, key: Key, outcome: bytes | tuple[VerificationRecord, Receipt]) -> None:
+        """Give the answer of a claimed request, or what it can be made of."""
+        entry = self._entries[key]
+        waited_for, entry.outcome = entry.outcome, outcome
+        if isinstance(waited_for, asyncio.Future):
+            found = self._found(entry, entry.body_digest)
+            assert isinstance(found, bytes)
+            waited_for.set_result(Outcome(found))
+
+    def fail(self, key: Key, error: BaseException) -> None:
+        """Let go of a claimed request that came to nothing."""
+        entry = self._entries.pop(key)
+        if isinstance(entry.outcome, asyncio.Future):
+            _fail(entry.outcome, error)
+
     async def _at_site(
         self, shared: SharedAnswers, key: Key, body_digest: bytes,
         work: Callable[[], Awaitable[Outcome]],
@@ -123,15 +157,17 @@ class RecentAnswers:
         return Outcome(found[len(body_digest):])
 
     async def _again(self, entry: _Entry, body_digest: bytes) -> Outcome:
+        found = self._found(entry, body_digest)
+        return Outcome(found) if isinstance(found, bytes) else await asyncio.shield(found)
+
+    def _found(self, entry: _Entry, body_digest: bytes) -> "bytes | asyncio.Future[Outcome]":
         if entry.body_digest != body_digest:
             raise RequestConflict(CONFLICT)
         if isinstance(entry.outcome, tuple):
             entry.outcome = self._remake(*entry.outcome).body
-        if isinstance(entry.outcome, bytes):
-            return Outcome(entry.outcome)
         if entry.outcome is None:
             entry.outcome = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(entry.outcome)
+        return entry.outcome
 
     def _forget(self, now: float) -> None:
         """Drop what is too old or too much; entries are in order of age."""

@@ -17,7 +17,7 @@ from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.statuslist import newest_status
 from edge.hotpath.verdict import Verdict, verdict
 from edge.pipeline.judgement import Judgement
-from edge.pipeline.ports import CredentialCache, FaceEngine
+from edge.pipeline.ports import CredentialCache, FaceEngine, Standings
 from edge.protocol.records import ReferenceRecord, Status, StatusRecord
 
 
@@ -32,6 +32,17 @@ def read_card(case: Judgement) -> Verdict | None:
         return found
     case.card = found
     return None
+
+
+def check_standing(case: Judgement, cache: Standings) -> Verdict | None:
+    """Judge the credential of a genuine code, by what is held of it or what the code carries."""
+    authentic = case.authentic
+    assert authentic is not None
+    found = read_card(case)
+    if found is None:
+        case.credential, case.status = cache.standing(authentic.credential_id)
+        found = check_held_or_carried(case)
+    return found
 
 
 def check_held_or_carried(case: Judgement) -> Verdict | None:

@@ -10,7 +10,7 @@ from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.calls import SceneForbidden, SceneUnknown
-from edge.pipeline.ports import Clock, ReplayGuard
+from edge.pipeline.ports import Clock, Reach
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
     CredentialRecord,
@@ -70,7 +70,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         found = check_presentation(text, self.now, self.trust.keys, window)
         self.expired = found if isinstance(found, AuthenticPresentation) else None
 
-    def record(self, verdict: Verdict, clock: Clock, guard: ReplayGuard) -> VerificationRecord:
+    def record(self, verdict: Verdict, clock: Clock, guard: Reach) -> VerificationRecord:
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
@@ -92,7 +92,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _scope(self, accepted: bool, guard: ReplayGuard) -> Literal["node", "site"]:
+    def _scope(self, accepted: bool, guard: Reach) -> Literal["node", "site"]:
         """Say how far the code was spent, or would be now; an accept claims what it asked for."""
         if self.replay_scope is not None:
             return self.replay_scope

@@ -78,16 +78,8 @@ class Observer(Protocol):
         ...
 
 
-class CredentialCache(Protocol):
-    """What the node holds of the city (edge.cache). Each call takes microseconds."""
-
-    def credential(self, credential_id: bytes) -> CredentialRecord | None:
-        """Look a credential up."""
-        ...
-
-    def status(self, credential_id: bytes) -> StatusRecord | None:
-        """Give its status if it is anything but valid since it was issued."""
-        ...
+class Standings(Protocol):
+    """What a code alone is held against. Takes microseconds."""
 
     def standing(
         self, credential_id: bytes
@@ -96,6 +88,18 @@ class CredentialCache(Protocol):
 
         Both are of one moment.
         """
+        ...
+
+
+class CredentialCache(Standings, Protocol):
+    """What the node holds of the city (edge.cache). Each call takes microseconds."""
+
+    def credential(self, credential_id: bytes) -> CredentialRecord | None:
+        """Look a credential up."""
+        ...
+
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give its status if it is anything but valid since it was issued."""
         ...
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
@@ -174,8 +178,8 @@ class SiteGuard(Protocol):
         ...
 
 
-class ReplayGuard(Protocol):
-    """Remembers what is spent (edge.cache). Takes microseconds."""
+class Reach(Protocol):
+    """How far what is spent is known of."""
 
     @property
     def site(self) -> SiteGuard | None:
@@ -186,6 +190,10 @@ class ReplayGuard(Protocol):
     def scope(self) -> Literal["node", "site"]:
         """How far this memory alone reaches: whoever doesn't ask the site can't claim it."""
         ...
+
+
+class ReplayGuard(Reach, Protocol):
+    """Remembers what is spent (edge.cache). Takes microseconds."""
 
     def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:
         """Spend a presentation once, by one atomic check-and-set.

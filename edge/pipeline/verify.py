@@ -21,7 +21,7 @@ from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
-from edge.pipeline.carried import check_held_or_carried, read_card, see, to_compare
+from edge.pipeline.carried import check_standing, see, to_compare
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
 from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
@@ -146,7 +146,7 @@ class Verifier:
             return await self._conclude(case, found)
         # 3. The credential stands and is accepted here.
         await ask_for(self._demand, case.authentic)
-        found = self._check_credential(case)
+        found = check_standing(case, self._cache)
         case.end("cache")
         if found is not None:
             return await self._conclude(case, found)
@@ -177,7 +177,7 @@ class Verifier:
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
-        found = self._check_credential(case)
+        found = check_standing(case, self._cache)
         case.end("cache")
         if found is not None:
             self.open.close(call.verification_id)
@@ -212,15 +212,6 @@ class Verifier:
         case.end("decode")
         case.why = reading.why
         return pick_presentation(reading)
-
-    def _check_credential(self, case: Judgement) -> Verdict | None:
-        authentic = case.authentic
-        assert authentic is not None
-        found = read_card(case)
-        if found is None:
-            case.credential, case.status = self._cache.standing(authentic.credential_id)
-            found = check_held_or_carried(case)
-        return found
 
     def _spend(self, case: Judgement, showing: bytes) -> Verdict | None:
         authentic = case.authentic

@@ -107,6 +107,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     references: Mapping[str, int]
     status_lists: Mapping[str, int | str | None]
     waiting: Mapping[str, int]
+    processes: Mapping[str, int]
     journal: Mapping[str, int | str]
     feed: Mapping[str, int | float | str | None]
     last_rung: str
