@@ -51,7 +51,8 @@ def find_truth(rows: Rows, probes: Rows) -> Truth:
 
 def count_losses(rows: Rows, probes: Rows, truth: Truth) -> dict[str, Any]:
     """Give how many probes could lose their best at each credit, and the most that one needs."""
-    norms = np.linalg.norm(rows.astype(np.float32), axis=1)
+    norms = np.concatenate([np.linalg.norm(rows[at : at + BLOCK].astype(np.float32), axis=1)
+                            for at in range(0, len(rows), BLOCK)])
     mean = mean_row(rows, (1.0 / norms).astype(np.float32), np.arange(len(rows)))
     picked = np.ascontiguousarray(rows[truth.slots])
     codes = np.zeros((rows.shape[1] // 64, len(picked)), np.uint64)

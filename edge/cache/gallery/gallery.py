@@ -14,6 +14,7 @@ import logging
 import os
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,12 @@ Scored = tuple[float, int]
 
 
 class Gallery:
-    """Implements `ReferenceSink` and the pipeline's `Gallery` for one pack."""
+    """Implements `ReferenceSink` and the pipeline's `Gallery` for one pack.
+
+    Attributes:
+        recode: Takes the mean anew and codes every row by it, aside: searches and changes go on.
+        searches, search_s: How many there were since it was opened, and their seconds together.
+    """
 
     def __init__(
         self, path: Path, pack: str, dimensions: int, derive: Derive, *,
@@ -77,9 +83,11 @@ class Gallery:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="kanhe-gallery")
         self._lock = threading.Lock()
         self._coder = Coder(self._file, self._lock)
+        self.recode = self._coder.recode
         self._changed: deque[int] = deque(maxlen=CHANGES_MAX)
         self._changes = 0
         self._behind = False
+        self.searches, self.search_s = 0, 0.0
         self._boot_id = boot_id[:36]
         if self._file.mark.startswith(_CLOSED):
             self._file.mark = self._boot_id + self._file.mark.removeprefix(_CLOSED)
@@ -91,6 +99,11 @@ class Gallery:
     def __len__(self) -> int:
         """Count the references."""
         return self._index.count
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that it takes on the disk and, once searched, of memory that can be paged out."""
+        return self._file.bytes_used
 
     def is_of(self, mark: bytes) -> bool:
         """Tell whether every change up to this mark of the store is in, and none was cut off."""
@@ -163,10 +176,7 @@ class Gallery:
         self.settle(mark)
 
     def search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
-        """Find the two references most like a probe.
-
-        Args:
-            template: int8, (d,), in stored space.
+        """Find the two references most like a probe, int8, (d,), in stored space.
 
         Returns:
             Up to two (holder id, cosine), descending, and how many references were searched.
@@ -176,6 +186,14 @@ class Gallery:
         """
         if template.shape != (self._file.dimensions,):
             raise ValueError("a probe of another length than the gallery's")
+        start = time.perf_counter()
+        found = self._search(template)
+        with self._lock:
+            self.searches += 1
+            self.search_s += time.perf_counter() - start
+        return found
+
+    def _search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
         for _ in range(TRIES):
             with self._lock:
                 bank = self._coder.begin()
@@ -196,15 +214,11 @@ class Gallery:
         assert found is not None
         return found
 
-    def recode(self) -> None:
-        """Take the mean anew and code every row by it, aside: searches and changes go on."""
-        self._coder.recode()
-
     def warm(self) -> None:
         """Compile what the first change and the first search would wait for."""
         self._coder.warm()
         self._file.promise_ahead()
-        self.search(np.ones(self._file.dimensions, np.int8))
+        self._search(np.ones(self._file.dimensions, np.int8))
 
     def close(self) -> None:
         """Bring it to the disk and let go of it."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edge.cache.gallery.kernels import PLANES, Floats, Rows, Words
 
-SIGMAS = 2.5
+SIGMAS = 2.75
 """Deviations of the estimate that a row is given credit for. The error is near to normal under a
 random transform and smaller for a row that resembles the probe (by √(1 − cos²) of the rests), so
 that for a row near the best this is over three and a half. Of a thousand probes of 128
