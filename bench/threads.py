@@ -31,8 +31,8 @@ from edge.models.landmarks import Landmarks
 
 NAME = "threads"
 PACKS = Path("var/packs")
-ROUNDS, SMALL_ROUNDS = 15, 1
-FACES, SMALL_FACES = 16, 2
+ROUNDS, SMALL_ROUNDS = 9, 1
+FACES, SMALL_FACES = 8, 2
 """Of one worker in one round."""
 
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from bench.harness_gallery import People, Population
+from bench.harness_people import People, Population
 from edge.cache.gallery import kernels, layout
 from edge.cache.gallery.gallery import Gallery
 from edge.cache.gallery.index import SlotIndex
