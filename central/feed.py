@@ -1,76 +1,96 @@
-"""Signing and publishing: root, batches, key deliveries.
+"""Signing and publishing: batches, key deliveries.
 
-- The root names the keys of each role and is signed by the root's; made at the first start and
-  kept, for its fingerprint pins every node.
 - A batch says how many changes there are at the time it is signed, in one transaction with
   the changes it carries.
+- Changes with personal data are sealed under the feed key of the moment; what withdraws isn't, so
+  that it is read whatever keys a node has.
 """
+
+import os
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 
-from central.keys import ROLES, PlatformKeys
-from central.schema import FeedChange
+from central import feed_keys
+from central.errors import Gone
+from central.keys import public_of
+from central.schema import Counter, FeedChange
 from central.store import Transaction
-from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import (
     CHANGES_MAX,
     FORMAT,
-    Body,
     Change,
     ChangeBatch,
     Envelope,
-    RoleKeys,
-    Root,
+    PutCredential,
+    PutReference,
+    SealedChange,
     Signature,
+    change_bound,
     key_id,
     signed_bytes,
 )
 
-ROOT_LIFE_S = 10 * 365 * 86_400
 BATCH_LIFE_S = 300
+NONCE_BYTES = 12
 BATCH_BYTES_MAX = 4 * 1024 * 1024
+BEGINS = "changes_from"
+"""Counter: number of the oldest change kept; none = 0."""
 _ENCODER = msgspec.msgpack.Encoder()
 _CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
 
 
-def sign(body: Body | BundleHead, key: Ed25519PrivateKey) -> bytes:
-    """Give the envelope of a body signed by one key."""
+def sign(body: msgspec.Struct, *keys: Ed25519PrivateKey) -> bytes:
+    """Give the envelope of a body signed by a key, or by several."""
     data = _ENCODER.encode(body)
-    public = key.public_key().public_bytes_raw()
-    signature = Signature(key_id(public), key.sign(signed_bytes(data)))
-    return _ENCODER.encode(Envelope(data, (signature,)))
+    covered = signed_bytes(data)
+    return _ENCODER.encode(Envelope(data, tuple(
+        Signature(key_id(public_of(key)), key.sign(covered)) for key in keys)))
 
 
-def make_root(keys: PlatformKeys, log: str, now_s: int) -> bytes:
-    """Make version 1 of the root, signed."""
-    publics = {role: keys.signing[role].public_key().public_bytes_raw() for role in ROLES}
-    root = Root(
-        format=FORMAT, log=log, version=1, issued_s=now_s, expires_s=now_s + ROOT_LIFE_S,
-        keys={key_id(public): public for public in publics.values()},
-        roles={role: RoleKeys((key_id(public),)) for role, public in publics.items()},
-    )
-    return sign(root, keys.signing["root"])
+def batch(tx: Transaction, log: str, cursor: int, *, sealed: bool = True) -> ChangeBatch:
+    """Give the changes from a cursor on, within the bounds of one batch.
 
+    Args:
+        tx: A transaction.
+        log: Name of the feed.
+        cursor: Number of the first change.
+        sealed: Whether those with personal data are, under the feed key; a file that is sealed
+            as a whole has no need of it.
 
-def batch(tx: Transaction, log: str, cursor: int) -> ChangeBatch:
-    """Give the changes from a cursor on, within the bounds of one batch."""
+    Raises:
+        Gone: They aren't kept any more: a snapshot holds what they did.
+    """
     head = tx.head()
     first = min(cursor, head)
+    begins = tx.session.get(Counter, BEGINS)
+    if begins is not None and first < begins.value:
+        raise Gone(f"the log begins at {begins.value}: take the snapshot")
     rows = tx.session.scalars(
         select(FeedChange).where(FeedChange.number >= first).order_by(FeedChange.number)
         .limit(CHANGES_MAX)
     )
     changes: list[Change] = []
+    key = feed_keys.current(tx)
+    aead = AESGCM(feed_keys.secret(tx, key))
     total = 0
     for row in rows:
         data = tx.keys.open(f"change/{row.number}", row.sealed)
         total += len(data)
         if changes and total > BATCH_BYTES_MAX:
             break
-        changes.append(_CHANGE.decode(data))
+        change = _CHANGE.decode(data)
+        if sealed and isinstance(change, PutCredential | PutReference):
+            change = _sealed(data, aead, key, change_bound(log, row.number))
+        changes.append(change)
     return ChangeBatch(
         format=FORMAT, log=log, first=first, head=head, issued_s=tx.now_s,
         expires_s=tx.now_s + BATCH_LIFE_S, changes=tuple(changes),
     )
+
+
+def _sealed(data: bytes, aead: AESGCM, key: int, bound: bytes) -> SealedChange:
+    nonce = os.urandom(NONCE_BYTES)
+    return SealedChange(key, nonce + aead.encrypt(nonce, data, bound))

@@ -33,7 +33,9 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_builder,
     open_central,
+    open_demand,
     open_face,
     open_guard,
     open_journal,
@@ -49,7 +51,8 @@ from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, deco
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend
@@ -90,6 +93,7 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
@@ -132,6 +136,8 @@ class Node:
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._demand = open_demand(
+            self.config, self._client, self._store, self._follower, self.trust)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -142,7 +148,7 @@ class Node:
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
     def trust(self) -> Trust:
@@ -192,6 +198,8 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
+        if self._demand is not None:
+            await self._demand.stop()
         await self._follower.stop()
         await self._client.close()
         self._code_pool.close()

@@ -122,11 +122,14 @@ class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         authority: PEM file of the authority that its certificate is from; enrolment learns a local
             one by itself.
         poll_s: Seconds a feed call waits for a change.
+        lookup_ms: Milliseconds that a verification waits for a credential the node doesn't hold;
+            0 = it isn't asked for.
     """
 
     url: str = ""
     authority: Path | None = None
     poll_s: Annotated[int, Meta(ge=1, le=55)] = 25
+    lookup_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
 
 
 class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,26 +6,32 @@
 
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
+from edge.bootstrap import SnapshotBuilder
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.demand import Demand
 from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
+from edge.sync.follower import Follower
 from edge.sync.identity import Identity
+from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
 META_CENTRAL_URL = "app.central_url"
@@ -56,8 +62,7 @@ def open_central(
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
     """
-    enrolment = load_enrolment(store)
-    url = config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
+    enrolment, url = load_enrolment(store), _central_url(config, store)
     if enrolment is None or not url:
         raise ConfigError(
             f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
@@ -69,16 +74,57 @@ def open_central(
     return client, Identity(client, enrolment, key.signing, key.sealing)
 
 
+def open_builder(
+    config: EdgeConfig, key: NodeKey, store: LmdbStore
+) -> SnapshotBuilder | None:
+    """Prepare what takes snapshots in, for an enrolled node; None where there is no network.
+
+    Raises:
+        ConfigError: The authority can't be read.
+    """
+    url = _central_url(config, store)
+    if url == NO_NETWORK:
+        return None
+
+    def token() -> str:
+        enrolment = load_enrolment(store)
+        assert enrolment is not None, "an enrolled node stays enrolled"
+        return enrolment.token
+
+    return SnapshotBuilder(
+        url=url, token=token, authority=_authority(config, store),
+        key=key, store=store, folder=config.data_dir / "bootstrap")
+
+
+def open_demand(
+    config: EdgeConfig, client: CentralClient | AbsentCentral, store: LmdbStore,
+    follower: Follower, trust: Callable[[], Trust],
+) -> Demand | None:
+    """Prepare what asks for credentials that aren't held, None where they aren't asked for."""
+    if not config.central.lookup_ms or isinstance(client, AbsentCentral):
+        return None
+    return Demand(
+        held=store.credential, lookups=Lookups(client, follower.believer, time.time),
+        into=follower.believer, trust=trust, deadline_s=config.central.lookup_ms / 1_000)
+
+
+def _central_url(config: EdgeConfig, store: LmdbStore) -> str:
+    return config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
+
+
 def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
     """Whom to believe at the central platform: its own authority, or the system's roots."""
     if not url.startswith("https:"):
         return None
+    return client_context(_authority(config, store))
+
+
+def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
     path = config.central.authority
     try:
-        pem = path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
+        return path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
     except OSError as error:
         raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
-    return client_context(pem)
 
 
 def open_face(

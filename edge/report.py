@@ -140,6 +140,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                      "state": sync.journal_state, "error": sync.journal_error},
             feed={"cursor": sync.cursor, "head": sync.head, "lag": sync.lag,
                   "error": sync.last_error, "identity_error": sync.identity_error,
+                  "snapshot": sync.snapshot,
                   "last_contact_s": sync.last_contact_s,
                   "central_clock_skew_s": sync.central_clock_skew_s},
             last_rung="zbar" if self.zbar.available else "off: libzbar0 isn't installed",

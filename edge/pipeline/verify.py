@@ -23,6 +23,7 @@ from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
 from edge.pipeline.carried import check_held_or_carried, read_card, see, to_compare
 from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
+from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
@@ -64,6 +65,7 @@ class Verifier:
         monotonic: Callable[[], float],
         image_limits: ImageLimits,
         answers_kept_s: float,
+        demand: Demand | None = None,
     ) -> None:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
@@ -71,7 +73,7 @@ class Verifier:
         self._face, self._rates = face, rates
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
-        self._image_limits = image_limits
+        self._image_limits, self._demand = image_limits, demand
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self.open = OpenVerifications()
         self.challenges = Challenges(monotonic)
@@ -142,6 +144,7 @@ class Verifier:
         if found is not None:
             return await self._conclude(case, found)
         # 3. The credential stands and is accepted here.
+        await ask_for(self._demand, case.authentic)
         found = self._check_credential(case)
         case.end("cache")
         if found is not None:
