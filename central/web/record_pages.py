@@ -66,7 +66,7 @@ class RecordPages:
         scene = request.match_info["scene"]
         policy, versions = await self._site.run(session, lambda tx: (
             policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
-        return self._page(request, session, policy, versions)
+        return self.show(request, session, policy, versions)
 
     async def set_scene(self, request: web.Request, session: Session) -> web.Response:
         """`POST /scenes/{scene}`: first shows what would change, then puts it in force."""
@@ -82,28 +82,29 @@ class RecordPages:
             if fields.get("act") != ["preview"] and not reason.strip():
                 wrong["reason"] = REASON_MISSING
             if wrong or draft is None:
-                return self._page(request, session, filled.shown, versions, wrong=wrong, code=422)
+                return self.show(request, session, filled.shown, versions, wrong=wrong, code=422)
             if fields.get("act") == ["preview"]:
                 changes = policies.policy_diff(
                     msgspec.to_builtins(current), msgspec.to_builtins(draft))
-                return self._page(request, session, filled.shown, versions, changes=changes)
+                return self.show(request, session, filled.shown, versions, changes=changes)
             await self._site.run(session, lambda tx: policies.set_policy(
                 tx, scene, msgspec.json.encode(draft), reason))
         except Invalid as error:
-            return self._page(
+            return self.show(
                 request, session, current, versions, problem=str(error), code=422)
         return go(f"/scenes/{scene}")
 
-    def _page(
+    def show(
         self, request: web.Request, session: Session, policy: ScenePolicy | dict[str, object],
         versions: list[policies.PolicyVersion], *, problem: str = "", code: int = 200,
         wrong: dict[str, Words] | None = None,
-        changes: list[policies.PolicyChange] | None = None,
+        changes: list[policies.PolicyChange] | None = None, **more: object,
     ) -> web.Response:
+        """Show a policy, in force or a draft, as a form; `more` is for the page's other parts."""
         return self._site.render(
             request, session, "scene.html", code=code, policy=policy, versions=versions,
             problem=problem, wrong=wrong or {}, changes=changes, types=CREDENTIAL_TYPES,
-            suites=SUITES, masks=MASKS, rules=policy_rules)
+            suites=SUITES, masks=MASKS, rules=policy_rules, **more)
 
     async def journal(self, request: web.Request, session: Session) -> web.Response:
         """`GET /journal?decision=…&before=…`."""

@@ -7,7 +7,8 @@
 
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.reasons import Reason
-from edge.hotpath.verdict import Verdict, verdict
+from edge.hotpath.timing import window_of
+from edge.hotpath.verdict import Verdict
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import Clock
 
@@ -17,14 +18,10 @@ STEPS_ANY = 2**32
 
 def check_code(text: str, case: Judgement, clock: Clock) -> Verdict | None:
     """Judge the code of a case; evidence is put into the case, else the verdict is given."""
-    policy, state = case.policy, clock.state
-    window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
-    if state != "trusted":
-        if state == "untrusted" or policy.clock_degraded == "refer":
-            _hear(text, case, clock)
-            return verdict(Reason.CLOCK_UNTRUSTED)
-        if policy.clock_degraded == "narrow":
-            window = window.narrowed()
+    window = window_of(case.policy, clock.state)
+    if isinstance(window, Verdict):
+        _hear(text, case, clock)
+        return window
     found = check_presentation(text, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)

@@ -184,7 +184,7 @@ _NOUNS = {
     "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
     "policy": "scenes and their rules", "node": "enrol and revoke nodes",
     "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
-    "status": "what the platform holds", "snapshot": "what a node begins with",
+    "status": "what the platform holds", "snapshot": "what a node begins with", "code": "judge one",
 }
 _REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
              "lat", "lon"}
@@ -223,6 +223,8 @@ _ADMIN: tuple[_Row, ...] = (
     ("gate", "revoke", ("id",), ("reason",), _revoke("gates")),
     ("wallet", "code", ("holder_id",), (),
      lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
+    ("code", "check", ("scene", "code"), (),
+     lambda a: _json("POST", "/v1/checks", scene=a.scene, presentation=a.code)),
     ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
     ("snapshot", "make", (), (), lambda _: _json("POST", "/v1/snapshots")),
     ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),
