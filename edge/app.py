@@ -126,11 +126,11 @@ class Node:
         self._shift = ShiftLog()
         report = Report(
             trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
-            journal=self._journal, guard=self._guard, follower=self._follower,
-            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
-            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
-            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir, crew=lambda: self._crew, site=self._site,
+            crew=lambda: self._crew, gallery=self._gallery.gallery, journal=self._journal,
+            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
+            pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
+            face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar, site=self._site,
+            started_s=self._started_s, folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.audit.journal import FileJournal
+from edge.cache.gallery.gallery import Gallery
 from edge.cache.guard import LmdbReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
@@ -28,7 +29,7 @@ from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
 from edge.vigil import Vigil
-from edge.web.status import NodeStatus, PackShown
+from edge.web.status import GalleryShown, NodeStatus, PackShown
 
 if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
     from edge.cache.site.site import Site
@@ -46,6 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     vigil: Vigil
     store: LmdbStore
+    gallery: Gallery
     journal: FileJournal
     guard: LmdbReplayGuard
     follower: Follower
@@ -140,6 +142,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
             faces=judge_faces(self.store.faces),
             references={"generation": self.store.generation, **self.store.references_held},
+            gallery=GalleryShown(
+                references=len(self.gallery), generation=self.store.generation,
+                bytes=self.gallery.bytes_used, searches=self.gallery.searches,
+                search_s=round(self.gallery.search_s, 3)),
             status_lists={"held": len(trust.lists), "age_s": self.follower.lists.age_s(now),
                           "error": self.follower.lists.error},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
