@@ -53,6 +53,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         code_budget_s: Seconds spent on reading one frame.
         gate_rate_per_s, gate_burst: Calls a second that one gate may make for ever, and at once;
             what is more is 429.
+        gate_rate_max_per_s: Calls a second that the central platform may allow a gate in its stead;
+            what it may make at once grows and shrinks with that.
     """
 
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * _MIB)] = 16 * 1024 * 1024
@@ -64,6 +66,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     code_budget_s: Annotated[float, Meta(gt=0, le=5)] = 0.25
     gate_rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
     gate_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
+    gate_rate_max_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 2_000.0
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
