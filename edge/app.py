@@ -38,6 +38,7 @@ from edge.parts import (
     open_guard,
     open_journal,
     open_store,
+    open_tracing,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
@@ -130,6 +131,7 @@ class Node:
         self.metrics.gauges(readings(report))
         self._trend = Trend(self.metrics.tally, report.moment)
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
+        self._tracing = open_tracing(self.config.tracing, node_version(), self._journal.log)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         self._code_pool, self._face_pool = open_pools(self.config.workers)
@@ -156,6 +158,8 @@ class Node:
         self._decider.open.offer(record)
         self._shift.add(record)
         self._watching.saw(record, timings_ms)
+        if self._tracing is not None:
+            self._tracing.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -201,6 +205,8 @@ class Node:
         self._journal.close()
         self._guard.close()
         self._store.close()
+        if self._tracing is not None:
+            await self._tracing.stop()
 
     def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
         """Build the HTTP surface, and what makes its connections."""
@@ -215,7 +221,10 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        return server.application(front.pages, front.routes), server.connections()
+        app = server.application(front.pages, front.routes)
+        if self._tracing is not None:
+            app.middlewares.append(self._tracing.follow)
+        return app, server.connections()
 
     def _publish(self, trust: Trust) -> None:
         before, self._trust = self._trust, trust

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from edge.access.sessions import SESSION_S
 from edge.access.tls import Tls
-from edge.preflight import Found, try_file, try_folder, try_port, try_tls
+from edge.preflight import Found, try_file, try_folder, try_package, try_port, try_tls
 from edge.settings import load_settings
 
 ENV_PREFIX = "KANHE_EDGE__"
@@ -142,6 +142,26 @@ class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_s: Annotated[int, Meta(ge=60, le=7 * 86_400)] = SESSION_S
 
 
+class TracingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traces for OpenTelemetry; off unless an address is given.
+
+    Attributes:
+        otlp_endpoint: Where traces are sent over OTLP/HTTP, such as
+            `http://127.0.0.1:4318/v1/traces`; empty = off. Needs the extra `tracing`.
+        ratio: Share of verifications that become traces; a gate's own `traceparent` decides
+            instead where it sends one.
+        traces_max_per_s: How many become traces in a second at most.
+        waiting_spans_max: Spans that may wait to be sent; what is more is dropped.
+        batch_s_max: Seconds that sending a batch may take; what isn't taken by then is dropped.
+    """
+
+    otlp_endpoint: Annotated[str, Meta(pattern="^(https?://\\S+)?$")] = ""
+    ratio: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.01
+    traces_max_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    waiting_spans_max: Annotated[int, Meta(ge=64, le=65_536)] = 2_048
+    batch_s_max: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration.
 
@@ -169,6 +189,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     keys: Keys = Keys()
     journal: Journal = Journal()
     central: Central = Central()
+    tracing: TracingConfig = TracingConfig()
 
     @property
     def packs_folder(self) -> Path:
@@ -201,5 +222,8 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     yield from try_port("listen.port", listen.host, listen.port, listen.port_tries)
     yield from try_tls(config.tls, listen.host)
     yield from try_file("central.authority", config.central.authority)
+    if config.tracing.otlp_endpoint:
+        yield from try_package(
+            "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
     if not (config.data_dir / "cache").is_dir():
         yield Found("note", "data_dir", "this node isn't enrolled yet: kanhe edge enrol")

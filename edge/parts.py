@@ -7,13 +7,14 @@
 import ssl
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, TracingConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
 from edge.imaging import ImageLimits
@@ -27,6 +28,9 @@ from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
 from edge.sync.identity import Identity
 from edge.sync.state import load_enrolment
+
+if TYPE_CHECKING:
+    from edge.tracing import Tracing
 
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
@@ -144,3 +148,23 @@ def judged_before(journal: FileJournal) -> bool:
         return True
     return any(isinstance(decode_record(data), VerificationRecord)
                for _, data in journal.recent(0))
+
+
+def open_tracing(config: TracingConfig, version: str, instance: str) -> "Tracing | None":
+    """Begin to send traces where that is switched on; nothing of it is loaded otherwise.
+
+    Raises:
+        ConfigError: What it needs isn't installed.
+    """
+    if not config.otlp_endpoint:
+        return None
+    try:
+        from edge.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"tracing.otlp_endpoint: {error.name} isn't installed: install kanhe[tracing]"
+        ) from error
+    return Tracing(
+        config.otlp_endpoint, ratio=config.ratio, per_s_max=config.traces_max_per_s,
+        waiting_max=config.waiting_spans_max, timeout_s=config.batch_s_max, version=version,
+        instance=instance)

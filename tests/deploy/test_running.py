@@ -1,5 +1,6 @@
 """What `deploy/` says is run for real: the units' command lines, the health check, the sandbox."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 from edge.protocol.kh1 import step_at
 from tests.deploy.conftest import ROOT, Started, kanhe
+from tests.observability.test_tracing import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SYSTEMD = ROOT / "deploy" / "systemd"
@@ -67,6 +69,21 @@ async def test_the_node_of_the_unit_starts_answers_is_healthy_and_stops(city, tm
         assert f"{port} is in use" in busy.stderr
     finally:
         assert node.stop(stop_s) == 0, node.errors.read_text()[-2_000:]
+
+
+async def test_a_node_with_tracing_on_sends_what_it_answered(city, tmp_path):
+    async with receiving() as receiver:
+        config = tmp_path / "edge.toml"
+        config.write_text((city.folder / "edge.toml").read_text() +
+                          f'\n[tracing]\notlp_endpoint = "{receiver.url}"\nratio = 1.0\n')
+        node = Started(kanhe("edge", "run", "--config", str(config)), cwd=tmp_path)
+        try:
+            answer = await verify(city, await asyncio.to_thread(node.url))
+        finally:
+            code = await asyncio.to_thread(node.stop)
+        assert code == 0, node.errors.read_text()[-2_000:]
+        assert [span.trace_id.hex() for span in receiver.roots] == [answer["verification_id"]]
+        assert {"kanhe.authenticate", "kanhe.journal"} <= {span.name for span in receiver.spans}
 
 
 async def test_the_platform_of_the_unit_starts_is_healthy_and_stops(tmp_path, face_pack_dir):
