@@ -63,6 +63,7 @@ def main() -> int:
     if args.list:
         print("\n".join(known))
         return 0
+    watch = harness_docs.Watch()
     results = [_run(known[name], small=args.small, pack=args.pack) for name in args.names or known]
     done = [result for result in results if result is not None]
     if args.picture:
@@ -70,7 +71,7 @@ def main() -> int:
         args.picture.write_text(draw(done), "utf-8")
     if args.write_docs:
         rows = [] if args.names else measure_peers(small=args.small)
-        harness_docs.keep(done, rows, small=args.small)
+        harness_docs.keep(done, rows, watch.run(small=args.small))
     if args.keep:
         keep(done)
         return 0

@@ -21,8 +21,10 @@ FILE = Path(__file__).with_name("measured.json")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DOCUMENT = DOCS / "performance.md"
 RATIOS, BARS = DOCS / "pictures" / "ratios.svg", DOCS / "pictures" / "peers.svg"
-LOAD_QUIET = 0.7
-"""A load a core up to this counts as a quiet machine; the benchmark itself is some of it."""
+OTHERS_QUIET = 0.1
+"""A machine is quiet whose others use up to this share of its cores."""
+BY_CLOCK = ("cold-start", "http-code-only", "http-code-only-p99", "journal-commit", "overload")
+"""What waits for other processes or a disk: of a busy machine such figures say nothing."""
 LIMITS: dict[str, str] = {
     "align": "each pixel of the face is read once; ours averages where theirs samples",
     "code-and-face": "ONNX time, most of it the detector's at 640 pixels",
@@ -53,17 +55,28 @@ LIMITS: dict[str, str] = {
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Under what something was measured: its size, the load of the machine's cores, the day."""
+    """Under what something was measured.
+
+    Attributes:
+        small: Whether at the size of the test command.
+        others: Share of the machine's cores that other programs used meanwhile.
+        cores: How many it has.
+        day: When, UTC.
+    """
 
     small: bool
-    load: float
+    others: float
     cores: int
     day: str
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether others used the machine."""
+        return self.others > OTHERS_QUIET
+
     def __str__(self) -> str:
         """Say it in a table."""
-        busy = self.load > LOAD_QUIET * self.cores
-        return f"{'small' if self.small else 'full'}{', busy' if busy else ''}"
+        return f"{'small' if self.small else 'full'}{', busy' if self.busy else ''}"
 
 
 class MeasuredResult(msgspec.Struct, frozen=True):
@@ -72,12 +85,22 @@ class MeasuredResult(msgspec.Struct, frozen=True):
     run: Run
     result: Result
 
+    @property
+    def telling(self) -> bool:
+        """Tell whether its figures say something."""
+        return self.result.valid and not (self.run.busy and self.result.measure in BY_CLOCK)
+
 
 class MeasuredRow(msgspec.Struct, frozen=True):
     """A peer's line and its run."""
 
     run: Run
     row: Row
+
+    @property
+    def telling(self) -> bool:
+        """Tell whether its figure says something: a rate by the clock needs a quiet machine."""
+        return not (self.run.busy and self.row.unit == "1/s")
 
 
 class Measured(msgspec.Struct):
@@ -87,11 +110,32 @@ class Measured(msgspec.Struct):
     peers: list[MeasuredRow] = []
 
 
-def this_run(*, small: bool) -> Run:
-    """Say under what this moment's run is."""
-    return Run(small=small, load=round(os.getloadavg()[0], 1),
-               cores=len(os.sched_getaffinity(0)),
-               day=time.strftime("%Y-%m-%d", time.gmtime()))
+class Watch:
+    """Watches what others use of the machine, from its making on."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._at_s, self._busy_s, self._own_s = time.monotonic(), _busy_s(), _own_s()
+
+    def run(self, *, small: bool) -> Run:
+        """Say under what was measured since then."""
+        cores = os.cpu_count() or 1
+        theirs = (_busy_s() - self._busy_s) - (_own_s() - self._own_s)
+        share = theirs / cores / max(0.001, time.monotonic() - self._at_s)
+        return Run(small=small, others=round(min(1.0, max(0.0, share)), 2), cores=cores,
+                   day=time.strftime("%Y-%m-%d", time.gmtime()))
+
+
+def _busy_s() -> float:
+    """Give the seconds that all cores were busy so far (proc(5), /proc/stat)."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    user, nice, system, _, _, irq, softirq, steal = fields
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_s() -> float:
+    """Give the CPU seconds of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def load_measured(path: Path = FILE) -> Measured:
@@ -108,10 +152,10 @@ def merge(measured: Measured, results: Iterable[Result], rows: Sequence[Row], ru
     measured.peers += [MeasuredRow(run, row) for row in rows]
 
 
-def keep(results: Iterable[Result], rows: Sequence[Row], *, small: bool) -> None:
+def keep(results: Iterable[Result], rows: Sequence[Row], run: Run) -> None:
     """Keep the lines of a run, and renew the document and its pictures."""
     measured = load_measured()
-    merge(measured, results, rows, this_run(small=small))
+    merge(measured, results, rows, run)
     measured.measures = dict(sorted(measured.measures.items()))
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
     RATIOS.parent.mkdir(exist_ok=True)
@@ -121,14 +165,15 @@ def keep(results: Iterable[Result], rows: Sequence[Row], *, small: bool) -> None
 
 def generated(measured: Measured, document: str) -> dict[Path, str]:
     """Give the document, its marked parts made anew, and the pictures."""
-    rows = [item.row for item in measured.peers]
+    peers = [item for item in measured.peers if item.telling]
+    rows = [item.row for item in peers]
     document = between(document, "measures", "\n".join([
         _said(measured), "", f"![ours / theirs](pictures/{RATIOS.name})", "",
         *measures_table(measured)]))
     document = between(document, "peers", "\n".join([
         f"![peers side by side](pictures/{BARS.name})", "",
-        *table_of(rows, [str(item.run) for item in measured.peers])]))
-    results = [item.result for item in measured.measures.values()]
+        *table_of(rows, [str(item.run) for item in peers])]))
+    results = [item.result for item in measured.measures.values() if item.telling]
     return {DOCUMENT: document, RATIOS: draw(results), BARS: draw_peers(rows)}
 
 
@@ -154,6 +199,10 @@ def measures_table(measured: Measured) -> list[str]:
         result = item.result
         wanted = f"{TARGETS[name]:g}" if name in TARGETS else ""
         run = f"{item.run}{'' if result.valid else f'; not valid: {result.why}'}"
+        if not item.telling:
+            lines.append(f"| `{name}` | | | | {wanted} | {_cell(result.against)} "
+                         f"| {LIMITS.get(name, '')} | {run}: says nothing |")
+            continue
         lines.append(
             f"| `{name}` | {_figure(result.ours, result.unit)} "
             f"| {_figure(result.theirs, result.unit)} | {_figure(result.ratio)} | {wanted} "
@@ -166,7 +215,7 @@ def table_of(rows: Sequence[Row], runs: Sequence[str] = ()) -> list[str]:
     head = "| question | who | figure | found | note |" + (" run |" if runs else "")
     lines = [head, "| --- " * (head.count("|") - 1) + "|"]
     for number, row in enumerate(rows):
-        line = (f"| {row.question} | {row.peer} | {row.figure:,.3g} {row.unit} | {row.read} "
+        line = (f"| {row.question} | {row.peer} | {_figure(row.figure, row.unit)} | {row.read} "
                 f"| {_cell(row.note)} |")
         lines.append(line + (f" {runs[number]} |" if runs else ""))
     return lines
@@ -177,11 +226,13 @@ def _said(measured: Measured) -> str:
     runs += [item.run for item in measured.peers]
     if not runs:
         return "Nothing was measured yet: `python -m bench --write-docs`."
-    loads = sorted(run.load for run in runs)
-    return (f"Measured {min(run.day for run in runs)} to {max(run.day for run in runs)} on "
-            f"{max(run.cores for run in runs)} cores, load {loads[0]:g} to {loads[-1]:g}. "
-            "`busy`: others used the machine; figures are then too high, ratios by CPU time hold. "
-            "`small`: the size of the test command, not the one that counts.")
+    shares, days = sorted({run.others for run in runs}), sorted({run.day for run in runs})
+    return (f"Measured on {' and '.join(dict.fromkeys((days[0], days[-1])))}, on "
+            f"{max(run.cores for run in runs)} cores, of which other programs used "
+            f"{' to '.join(f'{share:.0%}' for share in dict.fromkeys((shares[0], shares[-1])))}. "
+            f"`busy`: that is over {OTHERS_QUIET:.0%}; figures are then too high, ratios by CPU "
+            "time hold, and what goes by the clock isn't shown. `small`: the size of the test "
+            "command, not the one that counts.")
 
 
 def _near(result: Result) -> str:

@@ -70,10 +70,11 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true",
                         help="keep the rows and renew tables and pictures of docs/performance.md")
     args = parser.parse_args()
+    watch = harness_docs.Watch()
     rows = measure_peers(small=args.small, only=args.only)
     print("\n".join(harness_docs.table_of(rows)))
     if args.write_docs:
-        harness_docs.keep([], rows, small=args.small)
+        harness_docs.keep([], rows, watch.run(small=args.small))
     return 0
 
 

@@ -188,6 +188,33 @@ def test_the_image_is_built_in_stages_and_runs_without_root():
     assert all(f"!{source}" in ignored for items in copied for source in items)
 
 
+def test_the_program_runs_without_what_the_image_leaves_out(face_pack_dir):
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    first = re.findall(r"uninstall --yes ([a-z -]+?) &&", text)[0].split()
+    assert "scipy" in first
+    modules = [{"pillow": "PIL"}.get(name, name).replace("-", "_") for name in first]
+    script = f'''
+import sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {modules!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import central.app, edge.app, kanhe.cli, kanhe.commands.central, kanhe.commands.edge
+from edge.models.calibration import PICTURES, _picture
+from edge.models.engine import FaceEngine
+assert all(_picture(*item) is not None for item in PICTURES)
+FaceEngine(Path({str(face_pack_dir)!r})).warm()
+print("runs")
+'''
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
+                          check=False, timeout=120)
+    assert done.stdout == "runs\n", done.stderr
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
 @pytest.mark.parametrize("service", ["edge", "central"])
 def test_units_leave_little_exposed(service):
