@@ -12,11 +12,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bench.http_cpu import cpu_s_of
 from edge.protocol.kh1 import step_at
 from tests.deploy.conftest import ROOT, Started, kanhe
 from tests.observability.test_tracing import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+SCRAPED_SHARE_MAX = 0.3
+"""Of a core, for a page every 100 ms and all that a node does beside it."""
 SYSTEMD = ROOT / "deploy" / "systemd"
 
 
@@ -69,6 +72,31 @@ async def test_the_node_of_the_unit_starts_answers_is_healthy_and_stops(city, tm
         assert f"{port} is in use" in busy.stderr
     finally:
         assert node.stop(stop_s) == 0, node.errors.read_text()[-2_000:]
+
+
+async def test_a_scraper_every_100_ms_gets_its_pages_and_leaves_the_node_its_time(city, tmp_path):
+    config = city.folder / "edge.toml"
+    node = Started(kanhe("edge", "run", "--config", str(config)), cwd=tmp_path)
+    try:
+        url = await asyncio.to_thread(node.url)
+        async with aiohttp.ClientSession() as session:
+
+            async def scrape() -> None:
+                async with session.get(url + "/metrics") as response:
+                    assert response.status == 200
+                    assert b"kanhe_build_info" in await response.read()
+
+            await scrape()
+            began, before = time.monotonic(), cpu_s_of(node.pid)
+            for number in range(30):
+                await scrape()
+                if number % 10 == 0:
+                    assert (await verify(city, url))["decision"] in {"accept", "reject"}
+                await asyncio.sleep(max(0.0, began + (number + 1) * 0.1 - time.monotonic()))
+            share = (cpu_s_of(node.pid) - before) / (time.monotonic() - began)
+        assert share < SCRAPED_SHARE_MAX, f"{share:.2f} of a core"
+    finally:
+        assert await asyncio.to_thread(node.stop) == 0, node.errors.read_text()[-2_000:]
 
 
 async def test_a_node_with_tracing_on_sends_what_it_answered(city, tmp_path):
