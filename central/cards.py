@@ -19,12 +19,13 @@ from central import consents, statuslists
 from central.epochs import load_epochs, today
 from central.keys import PlatformKeys
 from central.registry import record_of
+from central.roots import root_of
 from central.schema import Credential, Photograph, Wallet
 from central.store import Transaction
 from central.wallets import shown_fields
 from edge.hotpath.card import REFERENCE_BYTES, Card, StatusRef, make_card
 from edge.hotpath.keys import DerivedKeys
-from edge.protocol.feed import Envelope, Root, list_uri
+from edge.protocol.feed import list_uri
 from edge.protocol.records import EpochKeys, ReferenceRecord, Status
 
 SHOWN_BYTES_MAX = 556
@@ -49,9 +50,7 @@ class Drafts(msgspec.Struct, frozen=True):
 
 def role_key(keys: PlatformKeys, root: bytes, role: str) -> Ed25519PrivateKey | None:
     """Give the key of a role if the root names it: what nobody believes isn't signed."""
-    body = msgspec.msgpack.decode(
-        msgspec.msgpack.decode(root, type=Envelope).body, type=Root)
-    return keys.signing[role] if role in body.roles else None
+    return keys.signing[role] if role in root_of(root).roles else None
 
 
 def draft(tx: Transaction, wallet: Wallet, *, log: str, pack: str, ahead_days: int) -> Drafts:

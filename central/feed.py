@@ -1,7 +1,5 @@
-"""Signing and publishing: root, batches, key deliveries.
+"""Signing and publishing: batches, key deliveries.
 
-- The root names the keys of each role and is signed by the root's; made at the first start and
-  kept, for its fingerprint pins every node.
 - A batch says how many changes there are at the time it is signed, in one transaction with
   the changes it carries.
 """
@@ -10,7 +8,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from central.keys import ROLES, PlatformKeys
+from central.keys import public_of
 from central.schema import FeedChange
 from central.store import Transaction
 from edge.protocol.bundle import BundleHead
@@ -21,37 +19,23 @@ from edge.protocol.feed import (
     Change,
     ChangeBatch,
     Envelope,
-    RoleKeys,
-    Root,
     Signature,
     key_id,
     signed_bytes,
 )
 
-ROOT_LIFE_S = 10 * 365 * 86_400
 BATCH_LIFE_S = 300
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 _ENCODER = msgspec.msgpack.Encoder()
 _CHANGE: msgspec.msgpack.Decoder[Change] = msgspec.msgpack.Decoder(Change)
 
 
-def sign(body: Body | BundleHead, key: Ed25519PrivateKey) -> bytes:
-    """Give the envelope of a body signed by one key."""
+def sign(body: Body | BundleHead, *keys: Ed25519PrivateKey) -> bytes:
+    """Give the envelope of a body signed by a key, or by several."""
     data = _ENCODER.encode(body)
-    public = key.public_key().public_bytes_raw()
-    signature = Signature(key_id(public), key.sign(signed_bytes(data)))
-    return _ENCODER.encode(Envelope(data, (signature,)))
-
-
-def make_root(keys: PlatformKeys, log: str, now_s: int) -> bytes:
-    """Make version 1 of the root, signed."""
-    publics = {role: keys.signing[role].public_key().public_bytes_raw() for role in ROLES}
-    root = Root(
-        format=FORMAT, log=log, version=1, issued_s=now_s, expires_s=now_s + ROOT_LIFE_S,
-        keys={key_id(public): public for public in publics.values()},
-        roles={role: RoleKeys((key_id(public),)) for role, public in publics.items()},
-    )
-    return sign(root, keys.signing["root"])
+    covered = signed_bytes(data)
+    return _ENCODER.encode(Envelope(data, tuple(
+        Signature(key_id(public_of(key)), key.sign(covered)) for key in keys)))
 
 
 def batch(tx: Transaction, log: str, cursor: int) -> ChangeBatch:

@@ -3,6 +3,8 @@
 - `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key` sign the
   feed (the root's can be kept elsewhere); `witness.key` counter-signs journals; `cards.key` and
   `status.key` sign cards and status lists; `admin.token` is the first administrator's.
+- A role's further keys are `ROLE-N.key`, made for version N of the root. Which of them signs is
+  what the root says, so replacing the root's envelope is what changes all at once.
 - No key is in a repr, a log or an error.
 """
 
@@ -18,9 +20,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.errors import KeyFileError
+from edge.protocol.feed import Root, key_id
 
 SECRET_BYTES = 32
-ROLES = ("root", "changes", "keys", "cards", "status")
+ROLES = ("changes", "keys", "cards", "status")
+"""Roles whose keys the platform signs with day by day: all but the root's."""
 
 
 class PlatformKeys:
@@ -32,15 +36,57 @@ class PlatformKeys:
         Raises:
             KeyFileError: One is damaged or can't be read or made.
         """
+        self._folder = folder
         self._secret = _load(folder / "platform.key")
         self._aead = AESGCM(self._secret)
-        self.signing = {
-            role: Ed25519PrivateKey.from_private_bytes(_load(folder / f"{role}.key"))
-            for role in ROLES
-        }
-        self.witness = Ed25519PrivateKey.from_private_bytes(_load(folder / "witness.key"))
+        self._held = {role: _of_role(folder, role) for role in ROLES}
+        self.signing = {role: load_signing_key(paths[0]) for role, paths in self._held.items()}
+        self.witness = load_signing_key(folder / "witness.key")
         self.admin_token_path = folder / "admin.token"
         self.admin_token = _load(self.admin_token_path).hex()
+
+    @property
+    def root_path(self) -> Path:
+        """Where the root's first key is, unless it was taken elsewhere."""
+        return self._folder / "root.key"
+
+    def believe(self, root: Root) -> None:
+        """Sign with the keys that a root names from now on.
+
+        Raises:
+            KeyFileError: None of a role's key files is the one that it names.
+        """
+        for role, named in root.roles.items():
+            if role not in self._held:
+                continue
+            for path in self._held[role]:
+                key = load_signing_key(path)
+                if key_id(public_of(key)) in named.key_ids:
+                    self.signing[role] = key
+                    break
+            else:
+                raise KeyFileError(
+                    f"{self._folder} holds no key of '{role}' that version {root.version} of the "
+                    "root names: copy or restore the whole folder")
+
+    def make(self, role: str, version: int) -> Ed25519PrivateKey:
+        """Make the key of a role for a version of the root; one made before is taken up."""
+        path = self._folder / f"{role}-{version}.key"
+        key = load_signing_key(path)
+        if path not in self._held[role]:
+            self._held[role].append(path)
+        return key
+
+    def forget(self, root: Root) -> list[str]:
+        """Remove what a root no longer names; give the files' names."""
+        gone = []
+        for role in self._held.keys() & root.roles.keys():
+            for path in list(self._held[role]):
+                if key_id(public_of(load_signing_key(path))) not in root.roles[role].key_ids:
+                    path.unlink()
+                    self._held[role].remove(path)
+                    gone.append(path.name)
+        return sorted(gone)
 
     def seal(self, place: str, value: bytes) -> bytes:
         """Seal a value for its place in the database."""
@@ -78,6 +124,28 @@ class PlatformKeys:
     def __repr__(self) -> str:
         """Show no key."""
         return "PlatformKeys(…)"
+
+
+def load_signing_key(path: Path) -> Ed25519PrivateKey:
+    """Load the key of a file, making it if there is none.
+
+    Raises:
+        KeyFileError: It is damaged, readable by others, or can't be read or made.
+    """
+    return Ed25519PrivateKey.from_private_bytes(_load(path))
+
+
+def public_of(key: Ed25519PrivateKey) -> bytes:
+    """Give a key's public half, 32 bytes."""
+    return key.public_key().public_bytes_raw()
+
+
+def _of_role(folder: Path, role: str) -> list[Path]:
+    """Find the key files of a role, oldest first; the first is made when it is loaded."""
+    later = sorted(folder.glob(f"{role}-[0-9]*.key"),
+                   key=lambda path: int(path.stem.rpartition("-")[2]))
+    first = folder / f"{role}.key"
+    return [first, *later] if first.exists() or not later else later
 
 
 def _load(path: Path) -> bytes:

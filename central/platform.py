@@ -12,19 +12,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol, TypeVar
-
-import msgspec
 
 from central import epochs, facts, feed, policies
 from central.config import CentralConfig
 from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
 from central.reenrol import Job, Reenrolment
+from central.roots import load_roots
 from central.schema import Counter, Node
 from central.store import Database, Transaction, forget_marks
-from edge.errors import KeyFileError, PackError
+from edge.errors import PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
 
@@ -33,7 +31,6 @@ _T = TypeVar("_T")
 EPOCHS_EVERY_S = 60.0
 SHARED_MAX = 1_000
 """Places in the feed whose batch is kept for a moment, for all nodes that wait there."""
-ROOT_FILE = "root.envelope"
 
 
 class Enroller(Protocol):
@@ -77,12 +74,17 @@ class Platform:
             config.database_address, self.keys, now, config.database_connections)
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
-        self.root = _load_root(config.data_dir / ROOT_FILE, self.keys, config.log, int(now()))
+        self.roots = load_roots(config.data_dir, self.keys, config.log, int(now()))
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
         self._shared_at: tuple[asyncio.Event, int] | None = None
         self._shared: dict[int, asyncio.Task[tuple[bool, bytes]]] = {}
         self._code_minute, self._code_failures = 0, 0
+
+    @property
+    def root(self) -> bytes:
+        """The newest root's envelope."""
+        return self.roots[-1]
 
     async def start(self) -> None:
         """Install what an empty platform lacks and keep epochs made.
@@ -90,7 +92,7 @@ class Platform:
         Raises:
             KeyFileError: The database is another platform's.
         """
-        await self.database.run(lambda tx: facts.insist_on_keys(tx, self.root))
+        await self.database.run(lambda tx: facts.insist_on_keys(tx, self.roots))
         self.database.listen()
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
@@ -251,18 +253,3 @@ class Platform:
 def _rows(tx: Transaction) -> Sequence[Counter]:
     return tx.session.query(Counter).all()
 
-
-def _load_root(path: Path, keys: PlatformKeys, log: str, now_s: int) -> bytes:
-    """Read the root's envelope, making version 1 at the first start."""
-    try:
-        if not path.exists():
-            part = path.with_suffix(".part")
-            part.write_bytes(feed.make_root(keys, log, now_s))
-            part.replace(path)
-        envelope = path.read_bytes()
-        msgspec.msgpack.decode(envelope)
-    except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
-        raise KeyFileError(f"{path} is damaged: restore it; every node is pinned to it") from error
-    return envelope

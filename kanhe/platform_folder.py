@@ -12,7 +12,7 @@ from central.config import CentralConfig, load_central_config
 from central.errors import Refused
 from central.facts import insist_on_keys
 from central.keys import PlatformKeys
-from central.platform import ROOT_FILE
+from central.roots import ROOT_FILE, load_roots
 from central.store import Database
 from edge.errors import ConfigError, OperatingError
 
@@ -31,12 +31,12 @@ async def open_site(path: Path | None) -> AsyncIterator[tuple[Site, CentralConfi
             f"{config.data_dir} is no platform's data folder: run this at the platform, with "
             "--config, after its first start")
     keys = PlatformKeys(config.data_dir / "keys")
+    roots = load_roots(config.data_dir, keys, config.log, 0)
     database = Database(config.database_address, keys, connections=config.database_connections)
-    first = root.read_bytes()
     try:
-        await database.run(lambda tx: insist_on_keys(tx, first))
+        await database.run(lambda tx: insist_on_keys(tx, roots))
         yield Site(
-            database=database, keys=keys, roots=(first,), log=config.log,
+            database=database, keys=keys, roots=roots, log=config.log,
             node_ahead_days=config.node_ahead_days), config
     except Refused as error:
         raise OperatingError(f"refused: {error}") from error

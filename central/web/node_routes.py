@@ -91,9 +91,10 @@ async def root(request: web.Request) -> web.Response:
     """`GET /v1/root`."""
     platform, token = request.app[PLATFORM], bearer(request)
     await platform.database.run(lambda tx: _seen(tx, token))
-    if number(request, "version", 1, CURSOR_MAX) != 1:
+    version = number(request, "version", 1, CURSOR_MAX)
+    if not 1 <= version <= len(platform.roots):
         raise Unknown("there is no such root yet")
-    return packed(platform.root)
+    return packed(platform.roots[version - 1])
 
 
 async def time(request: web.Request) -> web.Response:

@@ -4,8 +4,8 @@
   which nobody sets. What keeps a clock in step speeds both up or down alike (Linux corrects
   CLOCK_BOOTTIME too, steps apart), so their difference stays; where it doesn't, the clock was set.
 - Witnesses vouch for the wall clock or contradict it: the kernel, the central platform's time,
-  the codes of many holders. Each is kept against the anchor, so a word from before a leap still
-  counts after it; its uncertainty grows with its age.
+  the codes of many holders, a person with a watch. Each is kept against the anchor, so a word
+  from before a leap still counts after it; its uncertainty grows with its age.
 - vouched and undoubted → trusted; vouched and doubted → degraded; neither → degraded;
   doubted and not vouched → untrusted. The table `_STATES` is all of it.
 - Pure: no clock is read here.
@@ -24,6 +24,8 @@ KERNEL_S_MAX = 2.0
 """Largest `maxerror` at which the kernel vouches."""
 CODES_S_MAX = 5.0
 """Furthest from the median of the codes at which they vouch: one step."""
+PERSON_S_MAX = 5.0
+"""Furthest from a person's word, its own error counted in, at which it vouches."""
 FAR_S = 10.0
 """From here on a witness contradicts in earnest: two steps, wider than a window."""
 LEAP_S = 1.0
@@ -56,6 +58,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     kernel: KernelTime = KernelTime()
     central: Word | None = None
     codes: Word | None = None
+    person: Word | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +167,7 @@ def _witnesses(sight: Sighting) -> tuple[list[str], list[str]]:
     for name, word, near_s in (
         ("the central platform", sight.central, CENTRAL_S_MAX),
         ("the codes of holders", sight.codes, CODES_S_MAX),
+        ("an administrator", sight.person, PERSON_S_MAX),
     ):
         if word is None:
             continue

@@ -1,30 +1,34 @@
-"""The clock's memory on disk: one small file, replaced at once.
+"""What the clock keeps on disk: its memory, and a person's word; small files, replaced at once.
 
 - A file that can't be read is as if there were none: the clock then has no past, which is said.
+- A person's word is for the machine's present run only, as the anchor that it is told against.
 """
 
 import logging
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from edge.clock.judge import Memory
+from edge.clock.judge import Memory, Word
 
 FILE = "clock.json"
+WORD_FILE = "clock-word.json"
 _LOG = logging.getLogger(__name__)
+_Kept = TypeVar("_Kept", bound=msgspec.Struct)
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word about the time, and the machine's run that it was given in."""
+
+    boot_id: str
+    word: Word
 
 
 def load_memory(folder: Path) -> Memory:
     """Read what the run before put down."""
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Memory)
-    except FileNotFoundError:
-        return Memory()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        _LOG.warning("clock.memory_lost", extra={"file": FILE})
-        return Memory()
+    return _load(folder / FILE, Memory) or Memory()
 
 
 def keep_memory(folder: Path, memory: Memory) -> None:
@@ -33,10 +37,38 @@ def keep_memory(folder: Path, memory: Memory) -> None:
     Raises:
         OSError: It can't be written.
     """
-    path = folder / FILE
+    _keep(folder / FILE, memory)
+
+
+def load_word(folder: Path, boot_id: str) -> Word | None:
+    """Read a person's word, if one was given in this run of the machine."""
+    given = _load(folder / WORD_FILE, Given)
+    return given.word if given is not None and boot_id and given.boot_id == boot_id else None
+
+
+def keep_word(folder: Path, given: Given) -> None:
+    """Put a person's word down for the node that runs, or runs next.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    _keep(folder / WORD_FILE, given)
+
+
+def _load(path: Path, form: type[_Kept]) -> _Kept | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=form)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        _LOG.warning("clock.memory_lost", extra={"file": path.name})
+        return None
+
+
+def _keep(path: Path, kept: msgspec.Struct) -> None:
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        file.write(msgspec.json.encode(memory))
+        file.write(msgspec.json.encode(kept))
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

@@ -15,7 +15,7 @@ import msgspec
 
 from edge.clock.codes import VOTES_MIN, Codes
 from edge.clock.judge import LEAP_S, Belief, Memory, Sighting, State, Word, look, resume
-from edge.clock.kept import keep_memory, load_memory
+from edge.clock.kept import keep_memory, load_memory, load_word
 from edge.clock.kernel import KernelTime, anchor_s, read_boot_id, read_kernel
 
 LOOK_EVERY_S = 0.25
@@ -75,6 +75,7 @@ class SystemClock:
         self._codes = Codes()
         self._kernel, self._kernel_at = KernelTime(), float("-inf")
         self._central: Word | None = None
+        self._person: Word | None = None
         kept = load_memory(folder) if folder else Memory()
         boot_id = read_boot_id() if boot_id is None else boot_id
         self._memory = resume(kept, boot_id)
@@ -121,10 +122,12 @@ class SystemClock:
             return before
         if leapt or anchor - self._kernel_at >= KERNEL_EVERY_S:
             self._kernel_at, self._kernel = anchor, self._ask_kernel()
+            if self._folder is not None:
+                self._person = load_word(self._folder, self._memory.boot_id)
         self._looked_at, self._offset = anchor, wall - anchor
         self._memory, self._belief = look(self._memory, Sighting(
             wall_s=wall, anchor_s=anchor, kernel=self._kernel, central=self._central,
-            codes=self._codes.word(anchor)))
+            codes=self._codes.word(anchor), person=self._person))
         if before is not None and self._belief.state != before.state:
             _LOG.log(logging.INFO if self._belief.state == "trusted" else logging.WARNING,
                      "clock.changed", extra={"to": self._belief.state, "why": self._belief.why})

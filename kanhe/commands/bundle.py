@@ -101,7 +101,7 @@ def run_admit(args: argparse.Namespace) -> int:
 
     async def main() -> dict[str, str]:
         async with open_site(args.config) as (site, _):
-            answer = await admit(site.database, site.roots[0], site.log, data)
+            answer = await admit(site.database, site.roots[-1], site.log, data)
             with _written(args.out) as out:
                 out.write(msgspec.json.encode(answer))
         root = msgspec.msgpack.decode(answer.root, type=Envelope).body

@@ -25,6 +25,7 @@ from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.central_data import add_data_commands
+from kanhe.central_root import add_root_commands
 from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
@@ -60,6 +61,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         _add_reach(command)
         command.set_defaults(run=run_references)
     add_data_commands(nouns)
+    add_root_commands(nouns)
     for noun, verb, positional, options, call in _ADMIN:
         group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
         verbs = _verbs_of(group)

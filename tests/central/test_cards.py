@@ -207,7 +207,8 @@ async def test_a_platform_whose_root_names_no_card_keys_issues_none(office):
     root = office.root()
     roles = {name: keys for name, keys in root.roles.items() if name not in {"cards", "status"}}
     old = msgspec.structs.replace(root, roles=roles)
-    office.platform.root = msgspec.msgpack.encode(Envelope(msgspec.msgpack.encode(old), ()))
+    lacking = msgspec.msgpack.encode(Envelope(msgspec.msgpack.encode(old), ()))
+    office.platform.roots = (lacking,)
     assert await office.cards() == []
     assert (await office.fetch())[0] == 404
 

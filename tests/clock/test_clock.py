@@ -15,7 +15,7 @@ from edge.clock.judge import (
     Word,
     look,
 )
-from edge.clock.kept import FILE
+from edge.clock.kept import FILE, WORD_FILE, Given, keep_word
 from edge.clock.kernel import (
     STA_UNSYNC,
     TIME_ERROR,
@@ -287,3 +287,31 @@ def test_a_machine_without_a_boot_id_has_no_past_of_its_anchor(tmp_path):
     assert machine.clock().state == "degraded"
     machine.is_set(-2 * 86_400)
     assert machine.clock().state == "untrusted"
+
+
+def test_an_administrators_word_frees_a_node_that_has_no_other_witness(machine):
+    clock = machine.clock()
+    clock.recover()
+    assert clock.state == "untrusted"
+    keep_word(machine.folder, Given(
+        boot_id=machine.boot, word=Word(machine.wall - machine.anchor, machine.anchor, 2.0)))
+    machine.passes(10)
+    assert clock.state == "trusted"
+    assert clock.detail().vouched_by == ("an administrator",)
+    # It is a word about this clock as it went on, not about any time it is set to.
+    machine.is_set(60)
+    assert clock.state == "untrusted"
+    machine.is_set(-60)
+    # It fades as the quartz may drift, and ends with the machine's run.
+    assert clock.state == "trusted"
+    machine.passes(9 * 3600)
+    assert clock.state == "degraded"
+    machine.reboots()
+    again = machine.clock()
+    assert "an administrator" not in again.detail().vouched_by
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"boot_id":"boot-1","word":[1]}'])
+def test_a_damaged_word_is_none(machine, content):
+    (machine.folder / WORD_FILE).write_bytes(content)
+    assert machine.clock().state == "degraded"

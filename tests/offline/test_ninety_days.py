@@ -11,9 +11,8 @@ import pytest
 from cryptography import x509
 
 from central.config import CentralConfig
-from central.feed import sign
-from central.keys import PlatformKeys
-from central.platform import ROOT_FILE
+from central.keys import PlatformKeys, load_signing_key
+from central.roots import ROOT_FILE, Rotation, draft_root, first_root
 from edge.access.accounts import Account
 from edge.access.sessions import Sessions
 from edge.access.tls import LocalAuthority
@@ -37,9 +36,6 @@ from edge.pipeline.workers import WorkerPool
 from edge.protocol.feed import (
     PutCredential,
     PutPolicy,
-    RoleKeys,
-    Root,
-    key_id,
 )
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
@@ -157,20 +153,12 @@ class Isle:
         self.trust = trust
 
 
-def root_of(keys: PlatformKeys, version: int, expires_s: int) -> bytes:
-    publics = {role: key.public_key().public_bytes_raw() for role, key in keys.signing.items()}
-    root = Root(
-        format=1, log=CentralConfig().log, version=version, issued_s=NOW_S, expires_s=expires_s,
-        keys={key_id(public): public for public in publics.values()},
-        roles={role: RoleKeys((key_id(public),)) for role, public in publics.items()})
-    return sign(root, keys.signing["root"])
-
-
 @pytest.fixture
 async def isle(tmp_path):
     # The root expires while the node is alone.
     keys = PlatformKeys(tmp_path / "central" / "keys")
-    (tmp_path / "central" / ROOT_FILE).write_bytes(root_of(keys, 1, NOW_S + ROOT_DAYS * DAY_S))
+    (tmp_path / "central" / ROOT_FILE).write_bytes(
+        first_root(keys, CentralConfig().log, NOW_S, ROOT_DAYS * DAY_S))
     platform = PlatformSide(tmp_path / "central", ahead=AHEAD)
     await platform.start()
     node = await NodeSide(tmp_path / "edge", ahead=AHEAD).join(platform)
@@ -262,7 +250,9 @@ async def test_a_bundle_after_ninety_days_takes_the_journal_back_and_serves_on(i
     assert (await isle.platform.take(file)).next == size
     with pytest.raises(FeedRefused, match="root version 1 has expired"):
         await isle.node.bring(await isle.platform.bundle(isle.node.node_id))
-    newer = root_of(isle.platform.platform.keys, 2, int(isle.now) + ROOT_DAYS * DAY_S)
+    keys = isle.platform.platform.keys
+    newer = draft_root(isle.platform.site.roots[-1], keys, Rotation(
+        renew=frozenset(), signers=(load_signing_key(keys.root_path),)), int(isle.now))
     isle.platform.site = msgspec.structs.replace(
         isle.platform.site, roots=(*isle.platform.site.roots, newer))
     brought = await isle.node.bring(await isle.platform.bundle(isle.node.node_id))
