@@ -23,8 +23,8 @@ from bench.harness import Row
 from bench.harness_gallery import CHUNK, People, Rows, faiss_index
 from edge.cache.gallery.gallery import Gallery
 
-REFERENCES, SMALL_REFERENCES = 200_000, 10_000
-PROBES, SMALL_PROBES = 200, 20
+REFERENCES, SMALL_REFERENCES = 100_000, 10_000
+PROBES, SMALL_PROBES = 100, 20
 PACK = "peers"
 Search = Callable[[Rows], int]
 """Gives the row that is most like a probe."""
