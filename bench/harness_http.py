@@ -139,8 +139,10 @@ def _face_parts(
     return engine, rates.scenes
 
 
-def node_surface(folder: Path, *, faces: bool = False) -> Surface:
-    """Build the node's HTTP surface on a filled folder."""
+def node_surface(
+    folder: Path, *, faces: bool = False, store: LmdbStore | None = None
+) -> Surface:
+    """Build the node's HTTP surface on a filled folder, or on its store that is open already."""
     key = load_or_create_node_key(folder / "node.key")
     day = key_epoch_of(step_at(time.time()))
     policy = ScenePolicy(
@@ -161,7 +163,7 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
         keys=KeyRing.derive(epoch_keys(d) for d in (day - 1, day, day + 1)), mode="online",
         keys_as_of_s=now, status_as_of_s=now,
     )
-    store = LmdbStore(folder / "cache", key.derive)
+    store = store or LmdbStore(folder / "cache", key.derive)
     # As the node does before it is ready: compile, and load what a first call loads.
     check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
     metrics = NodeMetrics("bench")
@@ -174,8 +176,7 @@ def node_surface(folder: Path, *, faces: bool = False) -> Surface:
         guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
                               restart_floor=0),
         journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),
-        face=engine, rates=rates,
-        code_pool=code_pool, face_pool=face_pool, observer=metrics,
+        face=engine, rates=rates, code_pool=code_pool, face_pool=face_pool, observer=metrics,
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )

@@ -10,7 +10,13 @@ from central.config import CentralConfig
 from central.fleet import read_fleet
 from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
-from central.web import admin_routes, node_routes, reference_routes
+from central.web import (
+    admin_routes,
+    lookup_routes,
+    node_routes,
+    reference_routes,
+    snapshot_routes,
+)
 from central.web.common import METRICS, PLATFORM, guard_middleware
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
@@ -60,6 +66,7 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
     )
     app[PLATFORM], app[METRICS] = platform, metrics
     app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
+    app.add_routes([*snapshot_routes.routes(), *lookup_routes.routes()])
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])

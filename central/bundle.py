@@ -19,7 +19,6 @@ from typing import BinaryIO
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import select
 
 from central import checkpoints, epochs, feed, intake, nodes
@@ -27,7 +26,7 @@ from central.errors import Conflict, Forbidden, Invalid, Unknown
 from central.keys import PlatformKeys
 from central.schema import Node
 from central.store import Database, Transaction
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import seal_to_node
 from edge.models.manifest import MANIFEST, hash_file, load_manifest
 from edge.protocol.bundle import (
     BUNDLE_MAGIC,
@@ -234,11 +233,10 @@ def _head(
         raise Invalid(f"--from {first}: the log holds {tx.head()} changes")
     tx.act("bundle.export", node.id, f"from {first}")
     point, said = checkpoints.newest(tx, node.journal_log) or (b"", b"")
-    public = X25519PublicKey.from_public_bytes(node.seal_public)
     return BundleHead(
         format=FORMAT, log=site.log, node_id=node.id, issued_s=tx.now_s,
         expires_s=tx.now_s + life_s, first=first, journal_log=node.journal_log,
-        sealed_key=SEAL_SUITE.encrypt(key, public, info=KEY_INFO + node.id.encode()),
+        sealed_key=seal_to_node(key, node.seal_public, KEY_INFO + node.id.encode()),
         journal_next=intake.next_index(tx, node.journal_log), journal_point=point,
         journal_said=said, packs=packs)
 
@@ -247,10 +245,11 @@ def _batch(tx: Transaction, *, log: str, cursor: int, head: BundleHead) -> Chang
     """Give the next batch, as of the head's time.
 
     That is no later than the truth, and the same for all, so that a bundle that was half brought
-    can be brought again.
+    can be brought again. Nothing in it is sealed by itself, since the file is: so it opens
+    whichever feed key the node holds.
     """
     return msgspec.structs.replace(
-        feed.batch(tx, log, cursor), issued_s=head.issued_s, expires_s=head.expires_s,
+        feed.batch(tx, log, cursor, sealed=False), issued_s=head.issued_s, expires_s=head.expires_s,
         carried_to=head.node_id)
 
 

@@ -7,6 +7,8 @@
 - Rows are only ever added: the history of a consent is part of the record.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import func, select
 
@@ -92,9 +94,25 @@ def reference_of(
     tx: Transaction, holder_id: bytes, pack: str, template: bytes, created_s: int
 ) -> ReferenceRecord:
     """Give a reference as nodes hold it, with what its holder agreed to."""
-    searched = _latest(tx, holder_id, FACE_IDENTIFICATION)
+    return reference_under(
+        _latest(tx, holder_id, FACE_IDENTIFICATION), _latest(tx, holder_id, FACE_VERIFICATION),
+        holder_id, pack, template, created_s)
+
+
+def latest_of(tx: Transaction, holder_ids: Sequence[bytes]) -> dict[tuple[bytes, str], Consent]:
+    """Give the consents that count of many holders, by holder and purpose."""
+    rows = tx.session.scalars(
+        select(Consent).where(Consent.holder_id.in_(holder_ids)).order_by(Consent.number))
+    return {(row.holder_id, row.purpose): row for row in rows}
+
+
+def reference_under(
+    searched: Consent | None, compared: Consent | None, holder_id: bytes, pack: str,
+    template: bytes, created_s: int,
+) -> ReferenceRecord:
+    """Give a reference under its holder's consents to search and to comparison."""
     known = searched is not None and searched.given
-    consent = searched if known else _latest(tx, holder_id, FACE_VERIFICATION)
+    consent = searched if known else compared
     assert consent is not None, "a reference needs a consent"
     return ReferenceRecord(
         holder_id=holder_id, pack=pack, template=template, created_s=created_s,

@@ -8,13 +8,20 @@
 import os
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import delete, select
 
+from central import feed_keys
 from central.schema import KeyEpoch, Node
 from central.store import Transaction
-from edge.hotpath.keys import SEAL_SUITE
-from edge.protocol.feed import EpochsChanged, KeyDelivery, SealedEpoch, seal_info
+from edge.hotpath.node_seal import seal_to_node
+from edge.protocol.feed import (
+    EpochsChanged,
+    KeyDelivery,
+    SealedEpoch,
+    SealedFeedKey,
+    feed_key_info,
+    seal_info,
+)
 from edge.protocol.records import EpochKeys
 from edge.protocol.steps import DAY_S
 
@@ -57,13 +64,22 @@ def load_epochs(tx: Transaction, first: int, last: int) -> list[EpochKeys]:
 def delivery(tx: Transaction, node: Node, log: str, ahead_days: int) -> KeyDelivery:
     """Seal the epochs that a node may hold now; the version rises with the day."""
     now = today(tx.now_s)
-    public = X25519PublicKey.from_public_bytes(node.seal_public)
     return KeyDelivery(
-        format=1, log=log, node_id=node.id, version=now * 1_000 + ahead_days, issued_s=tx.now_s,
-        expires_s=tx.now_s + LIFE_S,
+        format=1, log=log, node_id=node.id, version=_version(tx, now, ahead_days),
+        issued_s=tx.now_s, expires_s=tx.now_s + LIFE_S,
         epochs=tuple(
-            SealedEpoch(keys.key_epoch, SEAL_SUITE.encrypt(
-                msgspec.msgpack.encode(keys), public, info=seal_info(node.id)))
+            SealedEpoch(keys.key_epoch, seal_to_node(
+                msgspec.msgpack.encode(keys), node.seal_public, seal_info(node.id)))
             for keys in load_epochs(tx, now - 1, now + ahead_days)
         ),
+        feed_keys=tuple(
+            SealedFeedKey(version, seal_to_node(
+                secret, node.seal_public, feed_key_info(node.id, version)))
+            for version, secret in feed_keys.to_deliver(tx).items()
+        ),
     )
+
+
+def _version(tx: Transaction, now: int, ahead_days: int) -> int:
+    """Rise with the day, the days ahead and the feed key."""
+    return (now * 1_000 + ahead_days) * 1_000 + min(999, feed_keys.current(tx))

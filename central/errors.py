@@ -39,3 +39,9 @@ class Conflict(Refused):
     """It contradicts what is already so."""
 
     status = 409
+
+
+class Gone(Refused):
+    """It was here, and isn't kept any more."""
+
+    status = 410

@@ -14,7 +14,6 @@ import secrets
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import or_, select
 
 from central.errors import Forbidden, Unauthorised
@@ -22,7 +21,7 @@ from central.keys import PlatformKeys
 from central.nodes import hash_secret
 from central.schema import Node
 from central.store import Transaction
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import seal_to_node
 from edge.protocol.identity import Renewed, RenewRequest, renew_bytes, token_info
 from edge.protocol.steps import DAY_S
 
@@ -73,9 +72,7 @@ def renew(
     node.token_before_hash = node.token_hash if good else None
     node.token_hash, node.token_rotated_ms = hash_secret(token), challenged_ms
     node.token_expires_s, node.seen_s = tx.now_s + token_days * DAY_S, tx.now_s
-    sealed = SEAL_SUITE.encrypt(
-        token.encode(), X25519PublicKey.from_public_bytes(node.seal_public),
-        info=token_info(log, node.id))
+    sealed = seal_to_node(token.encode(), node.seal_public, token_info(log, node.id))
     return Renewed(sealed=sealed, expires_s=node.token_expires_s, unix_s=now)
 
 

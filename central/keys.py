@@ -1,8 +1,9 @@
 """The platform's key files: made at first start, readable by their owner only.
 
-- `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key` sign the
-  feed (the root's can be kept elsewhere); `witness.key` counter-signs journals; `cards.key` and
-  `status.key` sign cards and status lists; `admin.token` is the first administrator's.
+- `platform.key` seals what the database holds; `root.key`, `changes.key`, `keys.key`,
+  `snapshot.key`, `timestamp.key` sign the feed (the root's can be kept elsewhere); `witness.key`
+  counter-signs journals; `cards.key` and `status.key` sign cards and status lists; `admin.token`
+  is the first administrator's.
 - A role's further keys are `ROLE-N.key`, made for version N of the root. Which of them signs is
   what the root says, so replacing the root's envelope is what changes all at once.
 - No key is in a repr, a log or an error.
@@ -23,7 +24,7 @@ from edge.errors import KeyFileError
 from edge.protocol.feed import Root, key_id
 
 SECRET_BYTES = 32
-ROLES = ("changes", "keys", "cards", "status")
+ROLES = ("changes", "keys", "snapshot", "timestamp", "cards", "status")
 """Roles whose keys the platform signs with day by day: all but the root's."""
 
 

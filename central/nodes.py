@@ -15,9 +15,11 @@ import msgspec
 from msgspec import Meta
 from sqlalchemy import select
 
+from central import feed_keys
 from central.errors import Forbidden, Invalid, Unknown
 from central.schema import Code, Gate, Node
 from central.store import Transaction
+from edge.hotpath.node_seal import check_public
 from edge.protocol.feed import Envelope, PutGate, root_fingerprint
 from edge.protocol.records import GateRecord
 from edge.protocol.report import NodeReport
@@ -116,8 +118,12 @@ def enrol(
         Invalid: Name or keys are of the wrong form.
         Forbidden: The code is no good.
     """
-    if len(request.sign_public) != 32 or len(request.seal_public) != 32:
-        raise Invalid("sign_public and seal_public are 32 bytes each, base64")
+    if len(request.sign_public) != 32:
+        raise Invalid("sign_public is 32 bytes, base64")
+    try:
+        check_public(request.seal_public)
+    except ValueError as error:
+        raise Invalid(f"seal_public: {error}") from error
     if not 1 <= len(request.name) <= NAME_CHARS_MAX or "\0" in request.name:
         raise Invalid(f"name: 1 to {NAME_CHARS_MAX} characters")
     by = hashlib.sha256(request.sign_public + request.seal_public).digest()
@@ -171,7 +177,9 @@ def revoke_node(tx: Transaction, node_id: str, reason: str) -> None:
     node = tx.session.get(Node, node_id)
     if node is None:
         raise Unknown("there is no such node")
-    node.revoked_s = node.revoked_s or tx.now_s
+    if node.revoked_s is None:
+        node.revoked_s = tx.now_s
+        feed_keys.rotate(tx)
     tx.act("node.revoke", node_id, reason)
 
 

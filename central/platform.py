@@ -19,8 +19,9 @@ from central.config import CentralConfig
 from central.errors import Conflict, Invalid, Unauthorised
 from central.keys import PlatformKeys
 from central.reenrol import Job, Reenrolment
-from central.roots import load_roots
+from central.roots import load_roots, root_of
 from central.schema import Counter, Node
+from central.snapshots import Snapshots
 from central.store import Database, Transaction, forget_marks
 from edge.errors import PackError
 from edge.hotpath.holder import ProbeFault
@@ -75,6 +76,8 @@ class Platform:
         self.references = Reenrolment(self.database)
         self._open_pack = open_pack
         self.roots = load_roots(config.data_dir, self.keys, config.log, int(now()))
+        self.snapshots = Snapshots(
+            config.data_dir / "snapshots", self.database, self.keys, root_of(self.root), now)
         self._faces = ThreadPoolExecutor(1, "kanhe-enrol")
         self._task: asyncio.Task[None] | None = None
         self._shared_at: tuple[asyncio.Event, int] | None = None
@@ -97,10 +100,12 @@ class Platform:
         await self.database.run(policies.install_defaults)
         await self._make_epochs()
         self._task = asyncio.create_task(self._keep_epochs())
+        self.snapshots.start()
 
     async def stop(self) -> None:
         """Stop and close."""
         await self.references.stop()
+        await self.snapshots.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

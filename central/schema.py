@@ -138,7 +138,7 @@ class Node(Base):
     name: Mapped[str] = mapped_column(String(64))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     sign_public: Mapped[bytes] = mapped_column(LargeBinary(32))
-    seal_public: Mapped[bytes] = mapped_column(LargeBinary(32))
+    seal_public: Mapped[bytes] = mapped_column(LargeBinary)
     journal_log: Mapped[str] = mapped_column(String(32), unique=True)
     enrolled_s: Mapped[int] = mapped_column(BigInteger)
     seen_s: Mapped[int] = mapped_column(BigInteger)

@@ -33,10 +33,13 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_builder,
     open_central,
+    open_demand,
     open_face,
     open_guard,
     open_journal,
+    open_site,
     open_store,
     open_tracing,
 )
@@ -50,7 +53,8 @@ from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, deco
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
 from edge.sync.shipper import Shipper
 from edge.trend import Trend
@@ -91,8 +95,10 @@ class Node:
             options=FollowerOptions(wait_s=config.central.poll_s,
                                     epochs_back=config.keys.days_back,
                                     epochs_ahead=config.keys.days_ahead),
+            builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
+        self._site = open_site(config, self._clock, self._guard, self._follower, self.trust)
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
                             days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
@@ -104,8 +110,8 @@ class Node:
     def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
-            trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, observer=self, answers=self.verifier.answers,
+            trust=self.trust, clock=self._clock, cache=self._store, journal=self._journal,
+            observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
         )
         self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
@@ -124,16 +130,19 @@ class Node:
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
             verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir,
+            folder=self.config.data_dir, site=self._site,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
         self.metrics.gauges(readings(report))
         self._trend = Trend(self.metrics.tally, report.moment)
-        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
-        self._tracing = open_tracing(self.config.tracing, node_version(), self._journal.log)
+        self._watching = Watching(
+            self.note, self.metrics.signal, self._trend.sample,
+            open_tracing(self.config.tracing, node_version(), self._journal.log))
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
+        self._demand = open_demand(
+            self.config, self._client, self._store, self._follower, self.trust)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -144,7 +153,7 @@ class Node:
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
         )
 
     def trust(self) -> Trust:
@@ -158,8 +167,6 @@ class Node:
         self._decider.open.offer(record)
         self._shift.add(record)
         self._watching.saw(record, timings_ms)
-        if self._tracing is not None:
-            self._tracing.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:
@@ -179,6 +186,9 @@ class Node:
         await self._follower.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
+        if self._site is not None:
+            self.verifier.answers.shared = self._site.answers
+            self._site.start()
         await self._shipper.start()
         self._reporter.start()
         self._rates.start()
@@ -196,7 +206,11 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
+        if self._demand is not None:
+            await self._demand.stop()
         await self._follower.stop()
+        if self._site is not None:
+            await self._site.stop()
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
@@ -205,8 +219,6 @@ class Node:
         self._journal.close()
         self._guard.close()
         self._store.close()
-        if self._tracing is not None:
-            await self._tracing.stop()
 
     def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
         """Build the HTTP surface, and what makes its connections."""
@@ -221,15 +233,15 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        app = server.application(front.pages, front.routes)
-        if self._tracing is not None:
-            app.middlewares.append(self._tracing.follow)
+        app = self._watching.follow(server.application(front.pages, front.routes))
         return app, server.connections()
 
     def _publish(self, trust: Trust) -> None:
         before, self._trust = self._trust, trust
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
+        if before is not None and self._site is not None and before.cursor != trust.cursor:
+            self._site.wakes.tell()
         self._faces.look()
         self._gallery.settle(trust.cursor)
 

@@ -125,11 +125,41 @@ class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         authority: PEM file of the authority that its certificate is from; enrolment learns a local
             one by itself.
         poll_s: Seconds a feed call waits for a change.
+        lookup_ms: Milliseconds that a verification waits for a credential the node doesn't hold;
+            0 = it isn't asked for.
     """
 
     url: str = ""
     authority: Path | None = None
     poll_s: Annotated[int, Meta(ge=1, le=55)] = 25
+    lookup_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
+
+
+class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the nodes of one site share through a Redis of that site; see docs/redis.md.
+
+    Attributes:
+        url: Its address, without name or password; empty = this node is on its own.
+        key_file: The site's key, the same 32 bytes at each of its nodes; `kanhe edge site-key`
+            makes one.
+        prefix: Begins every name in Redis; one for each site that shares a server with others.
+        deadline_ms: Milliseconds that a verdict waits for Redis before the node's own guard counts
+            alone.
+        username: Whom to sign in as; empty = Redis' default user.
+        password_file: File that holds the password; else it is taken from the environment variable
+            `KANHE_REDIS_PASSWORD`, if there is one.
+        sentinel_password_file: Likewise for the sentinels, else `KANHE_REDIS_SENTINEL_PASSWORD`.
+        authority: PEM file of the authority that Redis' certificate is from; the system's if empty.
+    """
+
+    url: str = ""
+    key_file: Path | None = None
+    prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9:_.-]+$", max_length=64)] = "kanhe"
+    deadline_ms: Annotated[int, Meta(ge=1, le=1_000)] = 25
+    username: str = ""
+    password_file: Path | None = None
+    sentinel_password_file: Path | None = None
+    authority: Path | None = None
 
 
 class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,6 +220,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     journal: Journal = Journal()
     central: Central = Central()
     tracing: TracingConfig = TracingConfig()
+    redis: Redis = Redis()
 
     @property
     def packs_folder(self) -> Path:
@@ -225,5 +256,10 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     if config.tracing.otlp_endpoint:
         yield from try_package(
             "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
+    for name in ("key_file", "password_file", "sentinel_password_file", "authority"):
+        yield from try_file(f"redis.{name}", getattr(config.redis, name))
+    if config.redis.url and config.redis.key_file is None:
+        yield Found("error", "redis.key_file", "redis.url needs the site's key: make it with "
+                    "kanhe edge site-key FILE, and copy it to the site's other nodes")
     if not (config.data_dir / "cache").is_dir():
         yield Found("note", "data_dir", "this node isn't enrolled yet: kanhe edge enrol")

@@ -2,7 +2,7 @@
 
 - 32 random bytes in a file only its owner may read; made once, atomically.
 - Everything else is derived by HKDF with its own info: the store's key, the journal's
-  signing key, the key that epochs are sealed to.
+  signing key, the keys that epochs are sealed to.
 - No key is in a repr, a log or an error.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.errors import KeyFileError
+from edge.hotpath.node_seal import NodeSeal
 
 SECRET_BYTES = 32
 
@@ -26,19 +26,24 @@ class NodeKey:
 
     Attributes:
         signing: Ed25519, signs the journal's checkpoints.
-        sealing: X25519, key epochs are sealed to its public half.
+        sealing: X25519, and ML-KEM-768 beside it; key epochs are sealed to its public half.
     """
 
     def __init__(self, secret: bytes) -> None:
         """Derive from the secret of the file."""
         self._secret = secret
         self.signing = Ed25519PrivateKey.from_private_bytes(self.derive(b"journal-signing"))
-        self.sealing = X25519PrivateKey.from_private_bytes(self.derive(b"epoch-sealing"))
+        self.sealing = NodeSeal.derived(
+            self.derive(b"epoch-sealing"), self._derive(b"epoch-sealing/ml-kem", 64),
+            self.derive(b"epoch-sealing/x25519"))
 
     def derive(self, purpose: bytes) -> bytes:
         """Give the 32-byte key of one purpose."""
+        return self._derive(purpose, 32)
+
+    def _derive(self, purpose: bytes, length: int) -> bytes:
         return HKDF(
-            algorithm=hashes.SHA256(), length=32, salt=None, info=b"kanhe/node/1/" + purpose
+            algorithm=hashes.SHA256(), length=length, salt=None, info=b"kanhe/node/1/" + purpose
         ).derive(self._secret)
 
     @property
@@ -48,8 +53,8 @@ class NodeKey:
 
     @property
     def seal_public(self) -> bytes:
-        """X25519 public key, 32 bytes."""
-        return self.sealing.public_key().public_bytes_raw()
+        """What epochs are sealed to: ML-KEM-768 ‖ X25519, 1,216 bytes, or X25519 alone, 32."""
+        return self.sealing.public
 
     def __repr__(self) -> str:
         """Show no key."""
@@ -62,9 +67,19 @@ def load_or_create_node_key(path: Path) -> NodeKey:
     Raises:
         KeyFileError: It is damaged, open to others, or can't be read or made.
     """
+    if not path.exists():
+        create_secret(path)
+    return NodeKey(read_secret(
+        path, "restore it from a backup, or move the data folder away and enrol the node anew"))
+
+
+def read_secret(path: Path, mend: str) -> bytes:
+    """Read the 32 bytes of a key file; `mend` says what to do about a damaged one.
+
+    Raises:
+        KeyFileError: It is damaged, open to others, or can't be read.
+    """
     try:
-        if not path.exists():
-            _create(path)
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise KeyFileError(f"{path} can be read by others (mode {mode:o}): chmod 600 {path}")
@@ -73,10 +88,20 @@ def load_or_create_node_key(path: Path) -> NodeKey:
         raise KeyFileError(f"{path}: {error.strerror}") from error
     if len(secret) != SECRET_BYTES:
         raise KeyFileError(
-            f"{path} is damaged ({len(secret)} bytes instead of {SECRET_BYTES}): restore it from a "
-            "backup, or move the data folder away and enrol the node anew"
-        )
-    return NodeKey(secret)
+            f"{path} is damaged ({len(secret)} bytes instead of {SECRET_BYTES}): {mend}")
+    return secret
+
+
+def create_secret(path: Path) -> None:
+    """Make a key file that only its owner may read; one that is there stays as it is.
+
+    Raises:
+        KeyFileError: It can't be made.
+    """
+    try:
+        _create(path)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
 
 
 def _create(path: Path) -> None:

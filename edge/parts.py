@@ -4,32 +4,42 @@
 - Not here: how they are wired together (edge.app).
 """
 
+import math
+import os
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
+from edge.bootstrap import SnapshotBuilder
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig, TracingConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
-from edge.node_key import NodeKey, load_or_create_node_key
+from edge.node_key import NodeKey, load_or_create_node_key, read_secret
+from edge.pipeline.demand import Demand
 from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
+from edge.sync.follower import Follower
 from edge.sync.identity import Identity
+from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # redis-py and OpenTelemetry are only loaded where they are used
+    from edge.cache.site.site import Site
     from edge.tracing import Tracing
 
 META_CENTRAL_URL = "app.central_url"
@@ -60,8 +70,7 @@ def open_central(
     Raises:
         ConfigError: The node isn't enrolled, or the authority can't be read.
     """
-    enrolment = load_enrolment(store)
-    url = config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
+    enrolment, url = load_enrolment(store), _central_url(config, store)
     if enrolment is None or not url:
         raise ConfigError(
             f"this node isn't enrolled: run `kanhe edge enrol --url … --code …` for the data "
@@ -73,16 +82,57 @@ def open_central(
     return client, Identity(client, enrolment, key.signing, key.sealing)
 
 
+def open_builder(
+    config: EdgeConfig, key: NodeKey, store: LmdbStore
+) -> SnapshotBuilder | None:
+    """Prepare what takes snapshots in, for an enrolled node; None where there is no network.
+
+    Raises:
+        ConfigError: The authority can't be read.
+    """
+    url = _central_url(config, store)
+    if url == NO_NETWORK:
+        return None
+
+    def token() -> str:
+        enrolment = load_enrolment(store)
+        assert enrolment is not None, "an enrolled node stays enrolled"
+        return enrolment.token
+
+    return SnapshotBuilder(
+        url=url, token=token, authority=_authority(config, store),
+        key=key, store=store, folder=config.data_dir / "bootstrap")
+
+
+def open_demand(
+    config: EdgeConfig, client: CentralClient | AbsentCentral, store: LmdbStore,
+    follower: Follower, trust: Callable[[], Trust],
+) -> Demand | None:
+    """Prepare what asks for credentials that aren't held, None where they aren't asked for."""
+    if not config.central.lookup_ms or isinstance(client, AbsentCentral):
+        return None
+    return Demand(
+        held=store.credential, lookups=Lookups(client, follower.believer, time.time),
+        into=follower.believer, trust=trust, deadline_s=config.central.lookup_ms / 1_000)
+
+
+def _central_url(config: EdgeConfig, store: LmdbStore) -> str:
+    return config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
+
+
 def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
     """Whom to believe at the central platform: its own authority, or the system's roots."""
     if not url.startswith("https:"):
         return None
+    return client_context(_authority(config, store))
+
+
+def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
     path = config.central.authority
     try:
-        pem = path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
+        return path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
     except OSError as error:
         raise ConfigError(f"central.authority: {path}: {error.strerror}") from error
-    return client_context(pem)
 
 
 def open_face(
@@ -140,6 +190,55 @@ def open_guard(
         clock.recover()
         clock.keep()
     return guard
+
+
+def open_site(
+    config: EdgeConfig, clock: SystemClock, guard: LmdbReplayGuard, follower: Follower,
+    trust: Callable[[], Trust],
+) -> "Site | None":
+    """Give the guard what the site's nodes share, if they do; nothing is connected yet.
+
+    Raises:
+        OperatingError: Address, key or password file can't be used; the message says what to do.
+    """
+    redis = config.redis
+    if not redis.url:
+        return None
+    if redis.key_file is None:
+        raise ConfigError("redis.url needs redis.key_file, the site's key: make it with kanhe edge "
+                          "site-key FILE, and copy it to the site's other nodes")
+    from edge.cache.site.memory import MemoryOptions
+    from edge.cache.site.site import Site, SiteOptions
+
+    def window() -> tuple[int, int]:
+        policies = trust().policies.values()
+        return (max((p.steps_back for p in policies), default=1),
+                max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in policies)]))
+
+    link = LinkOptions(
+        url=redis.url, username=redis.username, authority=redis.authority,
+        password=_password(redis.password_file, PASSWORD_VARIABLE),
+        sentinel_password=_password(redis.sentinel_password_file, SENTINEL_VARIABLE))
+    memory = MemoryOptions(
+        deadline_s=redis.deadline_ms / 1e3, now_step=lambda: step_at(clock.now_s()),
+        clock_believed=lambda: clock.state != "untrusted", window=window, recent=guard.recent)
+    site = Site(
+        read_secret(redis.key_file, "copy it anew from another node of the site"),
+        SiteOptions(
+            link=link, memory=memory, prefix=redis.prefix,
+            answers_kept_s=math.ceil(config.journal.answers_kept_s),
+            cursor=lambda: follower.believer.mark.cursor, wake=follower.wake))
+    guard.site = site.memory
+    return site
+
+
+def _password(path: Path | None, variable: str) -> str:
+    if path is None:
+        return os.environ.get(variable, "")
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read as a password: {type(error).__name__}") from error
 
 
 def judged_before(journal: FileJournal) -> bool:

@@ -20,20 +20,25 @@ class Holdings:
     """The store's table of holdings."""
 
     def __init__(
-        self, env: Environment, hide: Callable[[bytes], bytes], credentials: bytes,
+        self, env: Callable[[], Environment], hide: Callable[[bytes], bytes], credentials: bytes,
         opened: Callable[[bytes, bytes], CredentialRecord],
     ) -> None:
         """Take up the index.
 
         Args:
-            env: The store's, with this table and that of credentials.
+            env: Gives the store's, with this table and that of credentials; it may be replaced.
             hide: Hides an id.
             credentials: Name of the table of credentials.
             opened: Gives the record of a key of that table and its sealed value.
         """
-        self._env, self._hide = env, hide
-        if env.count(TABLE) == 0 and env.count(credentials):
-            env.write(lambda txn: self._fill(txn, credentials, opened))
+        self._opened, self._hide = env, hide
+        held = self._env
+        if held.count(TABLE) == 0 and held.count(credentials):
+            held.write(lambda txn: self._fill(txn, credentials, opened))
+
+    @property
+    def _env(self) -> Environment:
+        return self._opened()
 
     def put(self, txn: Transaction, credential: CredentialRecord) -> None:
         """Enter a credential."""

@@ -228,6 +228,10 @@ class Environment:
         except (lmdb.Error, OSError) as error:
             raise self._translate(error, "rewritten without what was replaced") from error
 
+    def moved(self, path: Path) -> None:
+        """Take note that its folder was renamed; what is open stays open."""
+        self._path = path
+
     def close(self) -> None:
         """Close the environment; nobody may be inside it."""
         self._env.close()

@@ -11,7 +11,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.protector import Counts, Protector, Site
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.hotpath import renewal
@@ -27,14 +28,11 @@ from edge.protocol.feed import DropReference, PutReference
 from edge.protocol.records import ReferenceRecord
 
 TABLE = b"references"
-SITE_KEY = b"references.site"
+SITE_KEY, COUNTS_KEY = b"references.site", b"references.counts"
 """In the store's table of small values; sync's names have no such prefix."""
 ID_BYTES = 16
-ROTATIONS_MAX = 8
-"""Kept at once: packs in use, by length."""
 Progress = Callable[[int, int, str], None]
 """Hears of long work: done, of how many, doing what."""
-_SITE = msgspec.msgpack.Decoder(tuple[int, bytes])
 _RECORD = msgspec.msgpack.Decoder(ReferenceRecord)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -55,54 +53,6 @@ class ReferenceSink(Protocol):
         ...
 
 
-class Protector:
-    """One generation of the site's secret, and the rotations made of it."""
-
-    def __init__(self, generation: int, secret: bytes) -> None:
-        """Hold a secret; generation 0 is none, and protects nothing."""
-        self.generation, self._secret = generation, secret
-        self._rotations: dict[tuple[str, int], renewal.Values] = {}
-
-    def rotation(self, pack: str, dimensions: int) -> renewal.Values:
-        """Give the rotation for a pack's templates."""
-        key = (pack, dimensions)
-        found = self._rotations.get(key)
-        if found is None:
-            if len(self._rotations) >= ROTATIONS_MAX:
-                self._rotations.pop(next(iter(self._rotations)))
-            found = renewal.derive_rotation(self._secret, pack, dimensions)
-            self._rotations[key] = found
-        return found
-
-    def protected(self, record: ReferenceRecord) -> ReferenceRecord:
-        """Give a reference as it is stored, of one as the platform sends it."""
-        template = np.frombuffer(record.template, np.int8)
-        coarse, fine = renewal.protect(template, self.rotation(record.pack, len(template)))
-        return msgspec.structs.replace(
-            record, template=coarse.tobytes(), fine=fine.tobytes(), generation=self.generation)
-
-    def renewed(self, records: Sequence[ReferenceRecord], old: "Protector") -> list[bytes]:
-        """Give the stored form of references of one pack and length, renewed from `old`."""
-        pack, dimensions = records[0].pack, len(records[0].template)
-        coarse = _rows([record.template for record in records], dimensions)
-        fine, before = None, None
-        if old.generation:
-            fine = _rows([record.fine for record in records], dimensions)
-            before = old.rotation(pack, dimensions)
-        matrix = renewal.renewal_matrix(before, self.rotation(pack, dimensions))
-        coarse, fine = renewal.renew(coarse, fine, matrix)
-        return [
-            _encode(msgspec.structs.replace(
-                record, template=coarse[row].tobytes(), fine=fine[row].tobytes(),
-                generation=self.generation))
-            for row, record in enumerate(records)
-        ]
-
-    def __repr__(self) -> str:
-        """Show the generation only."""
-        return f"Protector(generation={self.generation})"
-
-
 class References:
     """The store's table of references."""
 
@@ -117,13 +67,20 @@ class References:
         Raises:
             StoreError: It can't be read or made.
         """
-        self._env, self._meta = env, meta
+        self.env = self._env = env
+        self._meta = meta
         self._seal, self._seal_meta = Sealer(TABLE, derive), Sealer(meta, derive)
         self._hide = IdHider(derive).hide
         self._sinks: list[tuple[ReferenceSink, str]] = []
         self.held: Counter[str] = Counter()
         self.faces = 0
-        self._count()
+        kept = env.get(meta, COUNTS_KEY)
+        if kept is None:
+            self._count()
+        else:
+            counts = _COUNTS.decode(self._seal_meta.open(COUNTS_KEY, kept))
+            self.held.update(counts.packs)
+            self.faces = counts.faces
         self._changed: list[ReferenceRecord | DropReference] = []
         self._growth: Counter[str] = Counter()
         self._new_faces = 0
@@ -132,12 +89,18 @@ class References:
             self._protector = Protector(0, b"")
             self.renew(lambda *_: None)
         else:
-            self._protector = Protector(*_SITE.decode(self._seal_meta.open(SITE_KEY, sealed)))
+            site = _SITE.decode(self._seal_meta.open(SITE_KEY, sealed))
+            self._protector = Protector(site.generation, site.secret)
 
     @property
     def generation(self) -> int:
         """The generation that every reference is of."""
         return self._protector.generation
+
+    @property
+    def site(self) -> Site:
+        """What a store that is built beside this one protects its references with."""
+        return Site(self._protector.generation, self._protector._secret)
 
     def get(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look one up, in stored space."""
@@ -198,6 +161,16 @@ class References:
                 self._grow(txn, key, change.pack, -1)
             self._changed.append(change)
 
+    def keep_counts(self, txn: Transaction) -> None:
+        """Put down how many there are, if the transaction changed that or it isn't there yet."""
+        table = self._env.tables[self._meta]
+        if not self._growth and not self._new_faces and txn.get(COUNTS_KEY, db=table) is not None:
+            return
+        held = self.held.copy()
+        held.update(self._growth)
+        counts = Counts(self.faces + self._new_faces, dict(held))
+        txn.put(COUNTS_KEY, self._seal_meta.seal(COUNTS_KEY, _encode(counts)), db=table)
+
     def committed(self) -> None:
         """Count what was changed since `begin`, and tell the sinks."""
         self.held.update(self._growth)
@@ -205,15 +178,25 @@ class References:
         changed = self._changed
         self.begin()
         for item in changed:
-            for sink, purpose in self._sinks:
-                if isinstance(item, ReferenceRecord) and admits(item.purpose, purpose):
-                    sink.put(item.holder_id, item.pack, np.frombuffer(item.template, np.int8))
-                else:
-                    sink.drop(item.holder_id, item.pack)
+            self._tell(item)
 
     def add_sink(self, sink: ReferenceSink, purpose: str) -> None:
         """Tell a sink from now on of the references that may be used for a purpose."""
         self._sinks.append((sink, purpose))
+
+    def take_sinks(self, before: "References") -> None:
+        """Tell the sinks of the references held before what is held now, and go on with them."""
+        self._sinks = list(before._sinks)
+        if not self._sinks:
+            return
+        for chunk in before._env.chunks(TABLE):
+            for key, sealed in chunk:
+                if self._env.get(TABLE, key) is None:
+                    gone = before._opened(key, sealed)
+                    self._tell(DropReference(gone.holder_id, gone.pack))
+        for chunk in self._env.chunks(TABLE):
+            for key, sealed in chunk:
+                self._tell(self._opened(key, sealed))
 
     def renew(self, progress: Progress) -> int:
         """Draw the next secret and bring every reference to it; give how many.
@@ -236,13 +219,21 @@ class References:
                     txn.put(key, self._seal.seal(key, data), db=self._env.tables[TABLE])
                 done += len(chunk)
                 progress(done, total, "renewing references")
-            site = self._seal_meta.seal(SITE_KEY, _encode((new.generation, new._secret)))
+            site = self._seal_meta.seal(SITE_KEY, _encode(Site(new.generation, new._secret)))
             txn.put(SITE_KEY, site, db=self._env.tables[self._meta])
             return done
 
         done = self._env.write(work)
         self._protector = new
         return done
+
+    def _tell(self, item: ReferenceRecord | DropReference) -> None:
+        """Tell every sink of a reference; one that it may not use is dropped there."""
+        for sink, purpose in self._sinks:
+            if isinstance(item, ReferenceRecord) and admits(item.purpose, purpose):
+                sink.put(item.holder_id, item.pack, np.frombuffer(item.template, np.int8))
+            else:
+                sink.drop(item.holder_id, item.pack)
 
     def _count(self) -> None:
         """Count references by pack, and the holders that have any."""
@@ -284,5 +275,5 @@ def _renewed(
         yield from zip(keys, new.renewed([records[key] for key in keys], old), strict=True)
 
 
-def _rows(templates: Sequence[bytes], dimensions: int) -> Template:
-    return np.frombuffer(b"".join(templates), np.int8).reshape(-1, dimensions)
+_SITE = msgspec.msgpack.Decoder(Site)
+_COUNTS = msgspec.msgpack.Decoder(Counts)

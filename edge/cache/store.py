@@ -7,14 +7,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from edge.cache.holdings import TABLE as _HOLDINGS
 from edge.cache.holdings import Holdings
-from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.lmdb_env import Transaction
 from edge.cache.references import TABLE as _REFERENCES
-from edge.cache.references import Progress, References, ReferenceSink
+from edge.cache.references import Progress, ReferenceSink
+from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
 from edge.cache.sealing import Derive, IdHider
 from edge.cache.tables import SealedTables
 from edge.errors import StoreError
@@ -46,12 +48,13 @@ MAP_BYTES = MAP_BYTES_MAX
 nobody reads."""
 
 _CREDENTIALS, _STATUS = b"credentials", b"status"
-_POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", b"epochs", b"meta"
+_POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
-_CURSOR = b"cursor"
+_CURSOR = CURSOR
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
-class LmdbStore:
+class LmdbStore(Replaceable):
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
 
     def __init__(
@@ -67,18 +70,16 @@ class LmdbStore:
         Raises:
             StoreError: It can't be opened.
         """
-        self._env = Environment(
-            path, TABLES, map_bytes=map_bytes, map_bytes_max=map_bytes_max, durable=True
-        )
-        self._tables = SealedTables(self._env, TABLES, derive)
+        super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
+        self._tables = SealedTables(lambda: self._env, TABLES, derive)
         self._hide = IdHider(derive).hide
         self._credential = msgspec.msgpack.Decoder(CredentialRecord)
         self._status = msgspec.msgpack.Decoder(StatusRecord)
         try:
-            self._references = References(self._env, derive, _META)
-            self._holdings = Holdings(self._env, self._hide, _CREDENTIALS, self._credential_of)
+            self._holdings = Holdings(
+                lambda: self._env, self._hide, _CREDENTIALS, self._credential_of)
         except StoreError:
-            self._env.close()
+            self.close()
             raise
 
     def credential(self, credential_id: bytes) -> CredentialRecord | None:
@@ -207,16 +208,20 @@ class LmdbStore:
         Raises:
             StoreError: Nothing of it was written.
         """
-        values = {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")}
+        self.hold(changes, {**meta, _CURSOR.decode(): cursor.to_bytes(8, "big")})
 
+    def hold(self, changes: Sequence[Change], meta: Mapping[str, bytes] = NOTHING) -> None:
+        """Put changes and meta down in one transaction; the cursor stays."""
         def work(txn: Transaction) -> None:
             self._references.begin()
             for change in changes:
                 self._apply_one(txn, change)
-            self._put_meta(txn, values)
+            self._references.keep_counts(txn)
+            self._put_meta(txn, meta)
 
         self._env.write(work)
         self._references.committed()
+        self.close_retired(RETIRED_S)
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction."""
@@ -230,8 +235,9 @@ class LmdbStore:
         self._env.write(work)
 
     def keep(self, meta: Mapping[str, bytes]) -> None:
-        """Put values down beside the changes, in one transaction."""
-        self._env.write(lambda txn: self._put_meta(txn, meta))
+        """Put values down beside the changes, in one transaction; from any thread."""
+        with self._swapping:
+            self._env.write(lambda txn: self._put_meta(txn, meta))
 
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good."""
@@ -241,10 +247,6 @@ class LmdbStore:
                 self._tables.delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
 
         self._env.write(work)
-
-    def close(self) -> None:
-        """Close the store."""
-        self._env.close()
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):

@@ -1,6 +1,6 @@
 """Sealed tables: records of msgspec under hidden keys, each value sealed for its table and key."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -15,11 +15,17 @@ _T = TypeVar("_T")
 class SealedTables:
     """The tables of one environment."""
 
-    def __init__(self, env: Environment, names: tuple[bytes, ...], derive: Derive) -> None:
-        """Take the environment, and the key derivation that each table's key comes from."""
-        self._env = env
+    def __init__(
+        self, env: Callable[[], Environment], names: tuple[bytes, ...], derive: Derive
+    ) -> None:
+        """Take what gives the environment, and the derivation that each table's key comes from."""
+        self._given = env
         self._seals = {name: Sealer(name, derive) for name in names}
         self._encode = msgspec.msgpack.Encoder().encode
+
+    @property
+    def _env(self) -> Environment:
+        return self._given()
 
     def put(self, txn: Transaction, table: bytes, key: bytes, record: msgspec.Struct) -> None:
         """Put a record down."""

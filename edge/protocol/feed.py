@@ -63,6 +63,16 @@ def list_uri(log: str, number: int) -> str:
     return f"kanhe:{log}/{number}"
 
 
+def feed_key_info(node_id: str, version: int) -> bytes:
+    """Give the HPKE info that binds a sealed feed key to one node and version."""
+    return b"kanhe/feed/feed-key/1/%d/" % version + node_id.encode()
+
+
+def change_bound(log: str, number: int) -> bytes:
+    """Give what a sealed change is bound to: its log and place in it."""
+    return b"kanhe/feed/change/1\x00%d/" % number + log.encode()
+
+
 class Signature(msgspec.Struct, frozen=True):
     """An Ed25519 signature (64 bytes) by the key with this id (SHA-256 of it, hex)."""
 
@@ -95,8 +105,8 @@ class Root(msgspec.Struct, frozen=True, tag="root", kw_only=True):
     keys: dict[str, bytes]
     """Ed25519 public keys (32 bytes) by key id."""
     roles: dict[str, RoleKeys]
-    """By kind: `root`, `changes`, `keys`, and `snapshot`, `timestamp` when they join. `cards` and
-    `status` name who signs cards and status lists; a root without them has nobody who does."""
+    """By kind: `root`, `changes`, `keys`; `snapshot`, `timestamp` where snapshots are made. `cards`
+    and `status` name who signs cards and status lists; a root without them has nobody who does."""
 
 
 class PutCredential(msgspec.Struct, frozen=True, tag="put_credential"):
@@ -154,9 +164,20 @@ class EpochsChanged(msgspec.Struct, frozen=True, tag="epochs_changed"):
     newest: int
 
 
+class SealedChange(msgspec.Struct, frozen=True, tag="sealed"):
+    """A change with personal data, sealed under a feed key (AES-256-GCM).
+
+    `sealed` is a nonce of 12 bytes ‖ ciphertext of the change's MessagePack, bound to log and
+    number by `change_bound`. Only on the way: it is opened before it is believed.
+    """
+
+    key: int
+    sealed: bytes
+
+
 Change = (
     PutCredential | DropCredential | PutReference | DropReference | PutStatus
-    | PutPolicy | DropPolicy | PutGate | EpochsChanged
+    | PutPolicy | DropPolicy | PutGate | EpochsChanged | SealedChange
 )
 
 
@@ -189,6 +210,13 @@ class SealedEpoch(msgspec.Struct, frozen=True):
     sealed: bytes
 
 
+class SealedFeedKey(msgspec.Struct, frozen=True):
+    """A feed key (32 bytes), HPKE-sealed to the node as key epochs are."""
+
+    version: int
+    sealed: bytes
+
+
 class KeyDelivery(msgspec.Struct, frozen=True, tag="keys", kw_only=True):
     """The key epochs that one node may hold now."""
 
@@ -200,6 +228,7 @@ class KeyDelivery(msgspec.Struct, frozen=True, tag="keys", kw_only=True):
     issued_s: int
     expires_s: int
     epochs: tuple[SealedEpoch, ...]
+    feed_keys: tuple[SealedFeedKey, ...] = ()
     carried_to: str = ""
     """As in `ChangeBatch`."""
 

@@ -1,7 +1,7 @@
 """A node's identity at the central platform: a token that expires, renewed by proof of its key.
 
 - The node signs the platform's challenge with the Ed25519 key that it enrolled with. The new token
-  comes sealed to its X25519 key (HPKE), so who relays or records the calls gains nothing.
+  comes sealed to its sealing key (HPKE), so who relays or records the calls gains nothing.
 - Both signature and seal name log and node: neither is of use anywhere else.
 - Not here: who may renew (central.identity), and when (edge.sync.identity).
 """
@@ -36,7 +36,7 @@ class Renewed(msgspec.Struct, frozen=True, kw_only=True):
     """The new token, sealed to the node, and when it ends.
 
     Attributes:
-        sealed: enc ‖ ciphertext of the token (X25519, SHA-256, AES-128-GCM), base64 in JSON.
+        sealed: enc ‖ ciphertext of the token, base64 in JSON.
         expires_s: Unix seconds by the platform's clock.
         unix_s: The platform's clock now.
     """

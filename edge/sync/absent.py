@@ -24,6 +24,10 @@ class AbsentCentral:
         """Fail."""
         self._absent()
 
+    async def timestamp(self) -> bytes | None:
+        """Fail."""
+        self._absent()
+
     async def root(self, version: int) -> bytes | None:  # noqa: ARG002 - of the port
         """Fail."""
         self._absent()

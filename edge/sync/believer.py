@@ -6,27 +6,31 @@
 - Calls come from one task, one after the other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+import msgspec
 
 from edge.errors import StoreError
 from edge.hotpath.keys import KeyRing, oldest_epoch_needed
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.statuslist import StatusList
 from edge.hotpath.trust import Mode, Trust
-from edge.protocol.feed import ROLE_CARDS, ChangeBatch, KeyDelivery
+from edge.protocol.feed import ROLE_CARDS, Change, ChangeBatch, KeyDelivery, PutStatus
 from edge.protocol.kh1 import key_epoch_of, step_at
-from edge.sync.envelope import role_keys
-from edge.sync.ports import FeedStore
+from edge.sync.envelope import Refusal, Rule, role_keys
+from edge.sync.ports import Built, FeedStore
 from edge.sync.rules import Mark, RootOfTrust
-from edge.sync.sealing import open_epochs
+from edge.sync.sealing import open_epochs, open_feed_keys
 from edge.sync.state import (
     Enrolment,
     load_base,
     load_enrolment,
+    load_feed_keys,
     load_trust,
     meta_of,
     meta_of_enrolment,
+    meta_of_feed_keys,
     meta_of_root,
 )
 from edge.sync.worker import Worker
@@ -39,7 +43,7 @@ class Believer:
         self,
         *,
         store: FeedStore,
-        seal_private: X25519PrivateKey,
+        seal_private: NodeSeal,
         publish: Callable[[Trust], None],
         now: Callable[[], float],
         worker: Worker,
@@ -64,6 +68,7 @@ class Believer:
         self._lists: Mapping[str, StatusList] = {}
         self._base: RootOfTrust | None = None
         self._trust: Trust | None = None
+        self._feed_keys: dict[int, bytes] = {}
 
     @property
     def loaded(self) -> bool:
@@ -93,7 +98,7 @@ class Believer:
         Raises:
             StoreError: The store can't be read, is damaged, or was never enrolled.
         """
-        self._base, trust = await self._worker.run(self._loaded)
+        self._base, trust, self._feed_keys = await self._worker.run(self._loaded)
         self._set(trust)
 
     async def root(self, data: bytes) -> None:
@@ -119,7 +124,8 @@ class Believer:
             StoreError: It couldn't be put down.
         """
         now = self._now()
-        feed, batch = self.base.feed(now).changes(data, now, carried=carried)
+        feed, batch = self.base.feed(now).changes(
+            data, now, self._feed_keys, carried=carried)
         trust = self.trust.with_changes(
             batch.changes, cursor=feed.mark.cursor, head=batch.head, issued_s=batch.issued_s)
         await self._worker.run(
@@ -140,13 +146,59 @@ class Believer:
         opened = await self._worker.run(open_epochs, delivery, self._seal_private)
         oldest = self._oldest_epoch()
         held = [keys for keys in opened if keys.key_epoch >= oldest]
+        feed_keys = open_feed_keys(delivery, self._seal_private)
         ring = await self._worker.run(KeyRing.derive, held)
         trust = self.trust.with_keys(
             ring, issued_s=delivery.issued_s, pending=feed.mark.keys_pending)
-        await self._worker.run(self._store.put_epochs, held, meta_of(feed.base, trust))
-        self._base = feed.base
+        await self._worker.run(self._store.put_epochs, held, {
+            **meta_of(feed.base, trust), **meta_of_feed_keys(feed_keys)})
+        self._base, self._feed_keys = feed.base, feed_keys
         self._set(trust)
         return delivery
+
+    @property
+    def feed_keys(self) -> dict[int, bytes]:
+        """What the feed's personal data opens with, by version."""
+        return self._feed_keys
+
+    async def adopt(self, built: Built) -> None:
+        """Rest on a store that was made of a believed snapshot, from one assignment on.
+
+        Raises:
+            FeedRefused: More is held by now than it holds.
+            StoreError: What was held stays in use.
+        """
+        mark, new = self.mark, built.mark
+        if new.cursor < mark.cursor:
+            raise Refusal(Rule.ROLLBACK, "more is held by now than the snapshot holds")
+        mark = msgspec.structs.replace(
+            mark, cursor=new.cursor, head=max(mark.head, new.head),
+            snapshot_version=new.snapshot_version, timestamp_issued_s=new.timestamp_issued_s)
+        base = msgspec.structs.replace(self.base, mark=mark)
+        await self._worker.run(
+            self._store.adopt, Path(built.folder), mark.cursor, meta_of(base, self.trust))
+        self._base = base
+        held = await self._worker.run(load_trust, self._store, base)
+        self._set(msgspec.structs.replace(
+            self.trust, policies=held.policies, gates=held.gates, cursor=held.cursor))
+
+    async def hold(self, changes: Sequence[Change]) -> None:
+        """Put looked-up records down beside what is held; a newer status stays.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        await self._worker.run(self._hold, changes)
+
+    def _hold(self, changes: Sequence[Change]) -> None:
+        # On the thread of the feed's own writes, so that no revocation falls between.
+        self._store.hold([change for change in changes if not self._is_older(change)])
+
+    def _is_older(self, change: Change) -> bool:
+        if not isinstance(change, PutStatus):
+            return False
+        held = self._store.status(change.status.credential_id)
+        return held is not None and held.changed_s >= change.status.changed_s
 
     async def keep(self, enrolment: Enrolment) -> None:
         """Put down who the node is now; nothing of belief changes.
@@ -189,12 +241,12 @@ class Believer:
         """Publish how far the platform's clock is from ours."""
         self._set(self.trust.with_clock_skew(skew_s, self._now()))
 
-    def _loaded(self) -> tuple[RootOfTrust, Trust]:
+    def _loaded(self) -> tuple[RootOfTrust, Trust, dict[int, bytes]]:
         enrolment = load_enrolment(self._store)
         if enrolment is None:
             raise StoreError("this node isn't enrolled: enrol it with a one-time code first")
         base = load_base(self._store, enrolment)
-        return base, load_trust(self._store, base)
+        return base, load_trust(self._store, base), load_feed_keys(self._store)
 
     def _oldest_epoch(self) -> int:
         steps_back = max((p.steps_back for p in self.trust.policies.values()), default=0)

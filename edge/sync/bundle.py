@@ -14,11 +14,10 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import FeedRefused, PackError
 from edge.hotpath.checkpoint import Checkpoint, Countersignature
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import NodeSeal
 from edge.protocol.bundle import (
     BUNDLE_MAGIC,
     CHANGES,
@@ -40,7 +39,7 @@ from edge.sync.believer import Believer
 from edge.sync.envelope import Refusal, Rule, open_envelope, parse_body
 from edge.sync.ports import JournalSource
 from edge.sync.rules import RootOfTrust, TrustedFeed
-from edge.sync.sealing import open_epochs
+from edge.sync.sealing import open_epochs, open_feed_keys
 
 
 class PackSink(Protocol):
@@ -77,7 +76,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 class _Trial:
     """Believes without storing: the rules alone, from where the node stands."""
 
-    def __init__(self, base: RootOfTrust, seal: X25519PrivateKey, now: float) -> None:
+    def __init__(self, base: RootOfTrust, seal: NodeSeal, now: float) -> None:
         self.base, self._seal, self._now = base, seal, now
 
     def root(self, data: bytes) -> None:
@@ -90,6 +89,7 @@ class _Trial:
     def keys(self, data: bytes) -> KeyDelivery:
         feed, delivery = self._feed().keys(data, self._now, carried=True)
         open_epochs(delivery, self._seal)
+        open_feed_keys(delivery, self._seal)
         self.base = feed.base
         return delivery
 
@@ -100,7 +100,7 @@ class _Trial:
 class Bundle:
     """One bundle, read for one node."""
 
-    def __init__(self, file: BinaryIO, seal: X25519PrivateKey) -> None:
+    def __init__(self, file: BinaryIO, seal: NodeSeal) -> None:
         """Take an open file and the node's sealing key."""
         self._file, self._seal = file, seal
 
@@ -281,10 +281,9 @@ def _version_of(root: bytes) -> int:
     return parse_body(open_envelope(root), Root).version
 
 
-def _key_of(head: BundleHead, seal: X25519PrivateKey) -> bytes:
+def _key_of(head: BundleHead, seal: NodeSeal) -> bytes:
     try:
-        return SEAL_SUITE.decrypt(
-            head.sealed_key, seal, info=KEY_INFO + head.node_id.encode())
+        return seal.open(head.sealed_key, KEY_INFO + head.node_id.encode())
     except (InvalidTag, ValueError) as error:
         raise Refusal(
             Rule.SEAL, "the bundle isn't sealed to this node's key: was its key file replaced?"

@@ -10,8 +10,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -23,16 +22,23 @@ from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.identity import Challenge, ChallengeRequest, Renewed, RenewRequest
 from edge.protocol.journal import JournalAck, JournalUpload
 from edge.protocol.report import NodeReport
-from edge.sync.envelope import UNREADABLE
-from edge.sync.ports import CentralRefused, CentralSilent, ListAnswer, ShipAnswer
+from edge.sync.answers import Time, parsed, words
+from edge.sync.ports import (
+    CentralGone,
+    CentralRefused,
+    CentralSilent,
+    ListAnswer,
+    ShipAnswer,
+)
 
 CONNECT_S_MAX = 5.0
 CALL_S_MAX = 10.0
 UPLOAD_S_MAX = 30.0
 SMALL_BYTES_MAX = 64 * 1024
 ENROL_BYTES_MAX = 1024 * 1024
+PART_S_MAX = 600.0
+PART_SILENCE_S_MAX = 10.0
 CONNECTIONS_MAX = 4
-WORDS_CHARS_MAX = 200
 TAG_CHARS_MAX = 64
 
 
@@ -54,18 +60,6 @@ class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     root: bytes
     unix_s: float
     expires_s: int = 0
-
-
-class _Time(msgspec.Struct, frozen=True):
-    unix_s: float
-
-
-class _Problem(msgspec.Struct, frozen=True):
-    detail: str = ""
-    title: str = ""
-
-
-_T = TypeVar("_T")
 
 
 class CentralClient:
@@ -110,7 +104,7 @@ class CentralClient:
         _, body = await self._call(
             "POST", "/v1/nodes/enrol", bytes_max=ENROL_BYTES_MAX,
             data=msgspec.json.encode(request), content_type="application/json")
-        return _parsed(body, EnrolAnswer)
+        return parsed(body, EnrolAnswer)
 
     async def challenge(self, node_id: str) -> bytes:
         """Ask for something fresh to sign."""
@@ -118,14 +112,14 @@ class CentralClient:
             "POST", "/v1/nodes/challenge", bytes_max=SMALL_BYTES_MAX,
             data=msgspec.json.encode(ChallengeRequest(node_id=node_id)),
             content_type="application/json")
-        return _parsed(body, Challenge).challenge
+        return parsed(body, Challenge).challenge
 
     async def renew(self, request: RenewRequest) -> Renewed:
         """Prove the node's key; what comes is sealed to it."""
         _, body = await self._call(
             "POST", "/v1/nodes/renew", bytes_max=SMALL_BYTES_MAX,
             data=msgspec.json.encode(request), content_type="application/json")
-        return _parsed(body, Renewed)
+        return parsed(body, Renewed)
 
     async def feed(self, cursor: int, wait_s: int) -> bytes:
         """Wait up to `wait_s` for changes from `cursor` on; an envelope."""
@@ -145,10 +139,62 @@ class CentralClient:
             "GET", f"/v1/root?version={version}", bytes_max=ENVELOPE_BYTES_MAX, also=(404,))
         return None if status == 404 else body
 
+    async def timestamp(self) -> bytes | None:
+        """Fetch the name of the newest snapshot; an envelope, None if there is none."""
+        status, body = await self._call(
+            "GET", "/v1/timestamp", bytes_max=SMALL_BYTES_MAX, also=(404,))
+        return None if status == 404 else body
+
+    async def snapshot(self, bytes_max: int) -> bytes:
+        """Fetch the newest snapshot's envelope, of at most so many bytes."""
+        _, body = await self._call("GET", "/v1/snapshot", bytes_max=bytes_max)
+        return body
+
+    async def part(
+        self, digest: str, offset: int, length: int, write: Callable[[bytes], object]
+    ) -> None:
+        """Fetch a part's bytes from `offset` to `length`, piece by piece; the way may be cut.
+
+        Raises:
+            CentralError: It failed; what was written is good to go on from.
+            FeedRefused: It goes on beyond its length.
+        """
+        what = f"GET /v1/snapshot/parts/{digest[:8]}…"
+        headers = {**self._headers, "Range": f"bytes={offset}-"}
+        timeout = aiohttp.ClientTimeout(
+            total=PART_S_MAX, connect=CONNECT_S_MAX, sock_read=PART_SILENCE_S_MAX)
+        try:
+            async with self._opened().get(
+                f"{self._base_url}/v1/snapshot/parts/{digest}", headers=headers,
+                allow_redirects=False, ssl=self._tls or True, timeout=timeout,
+            ) as response:
+                if response.status in (401, 403):
+                    raise CentralRefused(f"{what}: the platform doesn't know this node (any more)")
+                if response.status != 206:
+                    raise CentralError(f"{what}: answered {response.status}")
+                left = length - offset
+                async for chunk in response.content.iter_any():
+                    left -= len(chunk)
+                    if left < 0:
+                        response.close()
+                        raise FeedRefused(f"{what}: the part goes on beyond {length} bytes")
+                    write(chunk)
+        except TimeoutError as error:
+            raise CentralSilent(f"{what}: no answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            raise CentralError(f"{what}: {type(error).__name__}: {error}") from error
+
+    async def look_up(self, request: bytes, within_s: float) -> bytes:
+        """Ask for what isn't held (JSON of a `LookupRequest`); an envelope."""
+        _, body = await self._call(
+            "POST", "/v1/lookup", bytes_max=ENVELOPE_BYTES_MAX, data=request,
+            content_type="application/json", total_s=within_s)
+        return body
+
     async def time(self) -> float:
         """Ask for the platform's clock, Unix seconds. Not signed."""
         _, body = await self._call("GET", "/v1/time", bytes_max=SMALL_BYTES_MAX)
-        return _parsed(body, _Time).unix_s
+        return parsed(body, Time).unix_s
 
     async def status_list(self, number: int, tag: str) -> ListAnswer | None:
         """Fetch a status list unless it is still that of the tag; None if there is none."""
@@ -182,7 +228,7 @@ class CentralClient:
             "POST", "/v1/journal", bytes_max=SMALL_BYTES_MAX, also=(409,),
             data=msgspec.msgpack.encode(upload), content_type="application/msgpack",
             total_s=UPLOAD_S_MAX)
-        return ShipAnswer(_parsed(body, JournalAck).next, status == 409)
+        return ShipAnswer(parsed(body, JournalAck).next, status == 409)
 
     async def countersign(self, point: Checkpoint) -> CheckpointAnswer:
         """Have a checkpoint counter-signed; a refusal is an answer, not an error."""
@@ -190,7 +236,7 @@ class CentralClient:
             "POST", "/v1/journal/checkpoint", bytes_max=SMALL_BYTES_MAX, also=(409,),
             data=msgspec.json.encode(point), content_type="application/json",
             total_s=UPLOAD_S_MAX)
-        return _parsed(body, CheckpointAnswer)
+        return parsed(body, CheckpointAnswer)
 
     async def _call(
         self, method: str, path: str, *, bytes_max: int, also: tuple[int, ...] = (),
@@ -224,8 +270,10 @@ class CentralClient:
         if response.status in (401, 403):
             raise CentralRefused(
                 f"{what}: the platform doesn't know this node (any more): "
-                f"{response.status}{_words(body)}")
-        raise CentralError(f"{what}: answered {response.status}{_words(body)}")
+                f"{response.status}{words(body)}")
+        if response.status == 410:
+            raise CentralGone(f"{what}: answered 410{words(body)}")
+        raise CentralError(f"{what}: answered {response.status}{words(body)}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -249,20 +297,3 @@ async def _bounded(response: aiohttp.ClientResponse, bytes_max: int, what: str) 
             response.close()
             raise FeedRefused(f"{what}: the answer goes on beyond {bytes_max} bytes")
     return bytes(body)
-
-
-def _parsed(body: bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except UNREADABLE as error:
-        raise CentralError(f"the platform's answer isn't what was asked for: {error}") from error
-
-
-def _words(body: bytes) -> str:
-    """Give the platform's own words of an error, cut and printable."""
-    try:
-        problem = msgspec.json.decode(body, type=_Problem)
-    except UNREADABLE:
-        return ""
-    words = "".join(c for c in (problem.detail or problem.title) if c.isprintable())
-    return f": {words[:WORDS_CHARS_MAX]}" if words else ""

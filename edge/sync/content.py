@@ -20,6 +20,7 @@ from edge.protocol.feed import (
     PutPolicy,
     PutReference,
     PutStatus,
+    SealedChange,
     SealedEpoch,
 )
 from edge.sync.envelope import Refusal, Rule
@@ -39,6 +40,15 @@ def check_changes(changes: Sequence[Change]) -> None:
     """
     if len(changes) > CHANGES_MAX:
         raise Refusal(Rule.CONTENT, f"{len(changes)} changes in a batch are over the bound")
+    check_fits(changes)
+
+
+def check_fits(changes: Sequence[Change]) -> None:
+    """Demand ids, hashes and names of fit lengths.
+
+    Raises:
+        Refusal: Rule `content`.
+    """
     for number, change in enumerate(changes):
         if not _fits(change):
             raise Refusal(
@@ -77,6 +87,8 @@ def _fits(change: Change) -> bool:
             return _name(scene)
         case PutGate(gate=gate):
             return _name(gate.gate_id) and len(gate.secret_hash) == HASH_BYTES
+        case SealedChange():
+            return False
         case _:
             return True
 

@@ -67,7 +67,7 @@ async def enrol(
         code: As an administrator handed it over.
         name: What the node calls itself.
         sign_public: Ed25519 public key (32 bytes) of its journal.
-        seal_public: X25519 public key (32 bytes) that key epochs are sealed to.
+        seal_public: What key epochs are sealed to (edge.hotpath.node_seal).
 
     Raises:
         ConfigError: The code or the name can't be one, or this store is enrolled already.

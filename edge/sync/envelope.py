@@ -27,6 +27,8 @@ from edge.protocol.feed import (
     key_id,
     signed_bytes,
 )
+from edge.protocol.lookup import LookedUp
+from edge.protocol.snapshot import Snapshot, Timestamp
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -55,6 +57,7 @@ class Rule(StrEnum):
     OTHER_NODE = "other_node"
     CARRIER = "carrier"
     SEAL = "seal"
+    DIGEST = "digest"
 
 
 class Refusal(FeedRefused):
@@ -70,7 +73,8 @@ class Refusal(FeedRefused):
         self.rule = rule
 
 
-_Body = TypeVar("_Body", Root, ChangeBatch, KeyDelivery, BundleHead)
+_Body = TypeVar(
+    "_Body", Root, ChangeBatch, KeyDelivery, BundleHead, Snapshot, Timestamp, LookedUp)
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _HEADER_ROLES = ("root", "changes", "keys")
 
@@ -98,7 +102,10 @@ def check_signatures(envelope: Envelope, root: Root, role: str) -> None:
     Raises:
         Refusal: Rule `signatures`.
     """
-    allowed = root.roles[role]
+    allowed = root.roles.get(role)
+    if allowed is None:
+        raise Refusal(
+            Rule.SIGNATURES, f"root version {root.version} names no keys for '{role}'")
     covered = signed_bytes(envelope.body)
     good = {
         signature.key_id
@@ -157,7 +164,8 @@ def role_keys(root: Root, role: str) -> tuple[Ed25519PublicKey, ...]:
 
 def withdrawn(before: Root, after: Root, role: str) -> bool:
     """Say whether a role lost a key: what only that key may have said isn't a floor any more."""
-    return not set(before.roles[role].key_ids) <= set(after.roles[role].key_ids)
+    held, kept = before.roles.get(role), after.roles.get(role)
+    return held is not None and (kept is None or not set(held.key_ids) <= set(kept.key_ids))
 
 
 def _holds(public: bytes, value: bytes, covered: bytes) -> bool:

@@ -5,6 +5,8 @@
 - Online means: the last poll was believed and nothing is left to catch up. Offline means:
   a call timed out, something was refused, or two tries in a row failed. One broken
   connection isn't an outage; one believed batch ends one.
+- A node that holds nothing, is far behind, or asks for changes that aren't kept any more begins
+  with a snapshot, where there is one.
 - A refused key delivery doesn't hold up revocations: it is tried again later.
 - Errors of every kind end in a bounded, jittered pause and the next turn, never in
   the end of the loop.
@@ -17,64 +19,32 @@ import math
 import random
 from collections.abc import Callable
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from edge.errors import CentralError, FeedRefused, OperatingError
-from edge.hotpath.keys import RING_DAYS_AHEAD, RING_DAYS_BACK
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.trust import Trust
 from edge.protocol.feed import WAIT_S_MAX
 from edge.protocol.steps import DAY_S
 from edge.sync.backoff import Backoff
 from edge.sync.believer import Believer
-from edge.sync.envelope import Refusal
+from edge.sync.envelope import Refusal, Rule
 from edge.sync.identity import Identity
 from edge.sync.lists import ListKeeper
-from edge.sync.ports import Central, CentralRefused, CentralSilent, FeedStore
+from edge.sync.options import FollowerOptions, FollowerStatus
+from edge.sync.ports import (
+    Builder,
+    Central,
+    CentralGone,
+    CentralRefused,
+    CentralSilent,
+    FeedStore,
+)
+from edge.sync.taking import SnapshotTaker
 from edge.sync.worker import Worker
 
 ROOTS_A_TURN_MAX = 64
 CLOCK_TRIP_S_MAX = 2.0
 """Longest round trip that says anything of the time: it may be off by half of it."""
 _LOG = logging.getLogger(__name__)
-
-
-class FollowerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of the loop.
-
-    Attributes:
-        wait_s: How long a poll waits for a change.
-        retry_first_s, retry_max_s: Pause after the first failed call, and the longest.
-        refused_max_s: Longest pause after something was refused or couldn't be stored.
-        failures_to_offline: Failed calls in a row that make an outage.
-        root_every_s, clock_every_s: How often these are asked for while all is well.
-        keys_retry_s: Pause between tries to get key epochs that are missing.
-        early_empty_s: Pause after an empty answer that came too early.
-        epochs_back, epochs_ahead: The days of the key ring beside today.
-    """
-
-    wait_s: int = 25
-    retry_first_s: float = 0.2
-    retry_max_s: float = 5.0
-    refused_max_s: float = 30.0
-    failures_to_offline: int = 2
-    root_every_s: float = 3600.0
-    clock_every_s: float = 60.0
-    keys_retry_s: float = 30.0
-    early_empty_s: float = 1.0
-    epochs_back: int = RING_DAYS_BACK
-    epochs_ahead: int = RING_DAYS_AHEAD
-
-
-class FollowerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How following goes. `last_rule` names the trust rule that was broken, if one was."""
-
-    last_contact_s: float | None
-    failures: int
-    last_error: str
-    last_rule: str
-    keys_error: str
-    identity_error: str
 
 
 class Follower:
@@ -85,12 +55,13 @@ class Follower:
         *,
         central: Central,
         store: FeedStore,
-        seal_private: X25519PrivateKey,
+        seal_private: NodeSeal,
         publish: Callable[[Trust], None],
         now: Callable[[], float],
         options: FollowerOptions | None = None,
         jitter: Callable[[], float] = random.random,
         may_forget: Callable[[], bool] = lambda: True,
+        builder: Builder | None = None,
         identity: Identity | None = None,
     ) -> None:
         """Wire up; nothing runs before `start`.
@@ -105,6 +76,7 @@ class Follower:
             jitter: Numbers in [0, 1) that spread the pauses.
             may_forget: Whether the clock is fit to say that a key epoch is over; one that was set
                 ahead would have the node delete its keys.
+            builder: Makes stores of snapshots, None = the log is followed from its beginning.
             identity: The node's token, None = it is never rotated.
         """
         self._identity = identity
@@ -122,8 +94,9 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self._last_contact_s: float | None = None
         self._last_error = self._last_rule = self._keys_error = ""
-        self._fresh_connection = True
+        self._fresh_connection, self._keys_wanted = True, False
         self._root_at = self._clock_at = self._keys_at = -math.inf
+        self._taker = SnapshotTaker(builder, central, self._believer) if builder else None
 
     @property
     def believer(self) -> Believer:
@@ -137,6 +110,7 @@ class Follower:
             last_contact_s=self._last_contact_s, failures=self._backoff.failures,
             last_error=self._last_error, last_rule=self._last_rule,
             keys_error=self._keys_error,
+            snapshot=self._taker.progress if self._taker else "",
             identity_error=self._identity.error if self._identity else "")
 
     async def start(self) -> Trust:
@@ -185,6 +159,8 @@ class Follower:
         await self._renew_root()
         await self._renew_keys()
         await self._ask_clock()
+        if self._taker is not None:
+            await self._taker.take()
         await self._poll()
 
     async def _renew_identity(self) -> None:
@@ -215,8 +191,10 @@ class Follower:
 
     async def _renew_keys(self) -> None:
         moment = asyncio.get_running_loop().time()
-        wanted = self._believer.mark.keys_pending or self._believer.lacks_epoch(
-            self._options.epochs_ahead)
+        wanted = (
+            self._believer.mark.keys_pending or self._keys_wanted
+            or self._believer.lacks_epoch(self._options.epochs_ahead)
+            or bool(self._taker and self._taker.due and not self._believer.feed_keys))
         if not wanted or moment < self._keys_at:
             return
         self._keys_at = moment + self._options.keys_retry_s
@@ -226,7 +204,7 @@ class Follower:
             self._keys_error = str(error)
             _LOG.warning("keys.refused", extra={"why": self._keys_error})
             return
-        self._keys_error = ""
+        self._keys_error, self._keys_wanted = "", False
         _LOG.info("keys.believed", extra={
             "version": delivery.version, "key_epochs": self._believer.trust.keys.key_epochs})
 
@@ -253,8 +231,19 @@ class Follower:
         catching_up = self._fresh_connection or self._believer.mark.lag > 0
         wait_s = 0 if catching_up else self._wait_s()
         began = loop.time()
-        data = await self._central.feed(self._believer.mark.cursor, wait_s)
-        batch = await self._believer.changes(data)
+        try:
+            data = await self._central.feed(self._believer.mark.cursor, wait_s)
+        except CentralGone:
+            if self._taker is not None:
+                self._taker.gone()
+            raise
+        try:
+            batch = await self._believer.changes(data)
+        except Refusal as error:
+            # Sealed under a feed key that came with, or after, a node's revocation.
+            if error.rule is Rule.SEAL:
+                self._keys_wanted, self._keys_at = True, -math.inf
+            raise
         self._succeeded()
         if batch.changes:
             _LOG.info("feed.believed", extra={"first": batch.first, "count": len(batch.changes)})

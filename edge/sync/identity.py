@@ -11,10 +11,9 @@ import math
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.errors import CentralError
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import NodeSeal
 from edge.protocol.identity import RenewRequest, renew_bytes, token_info
 from edge.sync.client import CentralClient
 from edge.sync.state import Enrolment
@@ -28,7 +27,7 @@ class Identity:
 
     def __init__(
         self, client: CentralClient, enrolment: Enrolment, signing: Ed25519PrivateKey,
-        sealing: X25519PrivateKey,
+        sealing: NodeSeal,
     ) -> None:
         """Begin with what the store holds.
 
@@ -84,8 +83,8 @@ class Identity:
             node_id=known.node_id, challenge=challenge,
             signature=self._signing.sign(renew_bytes(known.log, known.node_id, challenge))))
         try:
-            token = SEAL_SUITE.decrypt(
-                answer.sealed, self._sealing, info=token_info(known.log, known.node_id)).decode()
+            token = self._sealing.open(
+                answer.sealed, token_info(known.log, known.node_id)).decode()
         except (InvalidTag, ValueError) as error:
             raise CentralError("the new token isn't sealed to this node") from error
         if not token.isascii() or not token.isprintable() or not token:

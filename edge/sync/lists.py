@@ -21,9 +21,9 @@ from edge.errors import CentralError, FeedRefused, OperatingError
 from edge.hotpath.statuslist import StatusList, StatusListError, open_token
 from edge.protocol.feed import ROLE_STATUS, Root, list_uri
 from edge.sync.backoff import Backoff
+from edge.sync.checks import CLOCK_AHEAD_S_MAX
 from edge.sync.envelope import Refusal, Rule, role_keys
 from edge.sync.ports import Central, FeedStore
-from edge.sync.rules import CLOCK_AHEAD_S_MAX
 from edge.sync.worker import Worker
 
 LISTS_MAX = 128

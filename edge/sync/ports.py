@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -14,7 +15,8 @@ from edge.errors import CentralError
 from edge.hotpath.checkpoint import Checkpoint, CheckpointAnswer, Countersignature
 from edge.protocol.feed import Change
 from edge.protocol.journal import JournalUpload
-from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy
+from edge.protocol.records import EpochKeys, GateRecord, ScenePolicy, StatusRecord
+from edge.sync.rules import Mark, RootOfTrust
 
 
 class CentralRefused(CentralError):
@@ -23,6 +25,10 @@ class CentralRefused(CentralError):
 
 class CentralSilent(CentralError):
     """The platform didn't answer in time."""
+
+
+class CentralGone(CentralError):
+    """The platform doesn't keep the changes that were asked for any more."""
 
 
 class FeedStore(Protocol):
@@ -67,6 +73,22 @@ class FeedStore(Protocol):
         """
         ...
 
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give a credential's status if it is anything but valid.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        ...
+
+    def hold(self, changes: Sequence[Change]) -> None:
+        """Put changes down in one transaction; the cursor stays where it is.
+
+        Raises:
+            StoreError: Nothing of it was written.
+        """
+        ...
+
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction.
 
@@ -83,11 +105,59 @@ class FeedStore(Protocol):
         """
         ...
 
+    def adopt(self, folder: Path, cursor: int, meta: Mapping[str, bytes]) -> None:
+        """Go on with a store that was built in a folder; epochs and meta are taken over.
+
+        Raises:
+            StoreError: The store stays as it was.
+        """
+        ...
+
     def drop_epochs(self, key_epochs: Sequence[int]) -> None:
         """Forget these key epochs for good.
 
         Raises:
             StoreError: Nothing of it was written.
+        """
+        ...
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A store made of a snapshot, beside the one in use.
+
+    Attributes:
+        folder: Where it is.
+        mark: How far one has believed who holds it.
+        records: How many it holds.
+    """
+
+    folder: str
+    mark: Mark
+    records: int
+
+
+class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What building a store needs to know of the node's belief."""
+
+    base: RootOfTrust
+    feed_keys: dict[int, bytes]
+
+
+class Builder(Protocol):
+    """Makes a store of the newest snapshot, in a process of its own."""
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words; empty while nothing is built."""
+        ...
+
+    async def build(self, order: BuildOrder) -> Built:
+        """Fetch the newest snapshot and make a store of it; goes on where it was cut off.
+
+        Raises:
+            CentralError: The platform can't be reached or refused.
+            FeedRefused: A trust rule is broken.
+            StoreError: It can't be written.
         """
         ...
 
@@ -186,6 +256,10 @@ class Central(Protocol):
 
     async def keys(self) -> bytes:
         """Fetch this node's key delivery; an envelope."""
+        ...
+
+    async def timestamp(self) -> bytes | None:
+        """Fetch the name of the newest snapshot; an envelope, None if there is none."""
         ...
 
     async def root(self, version: int) -> bytes | None:

@@ -12,10 +12,14 @@
 - Pure: no I/O, no clock; `now` is a parameter.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import ChangeBatch, EpochsChanged, KeyDelivery, Root, root_fingerprint
+from edge.sync.checks import check_log, check_root_alive, check_times
 from edge.sync.content import check_changes, check_epochs
 from edge.sync.envelope import (
     Refusal,
@@ -26,9 +30,9 @@ from edge.sync.envelope import (
     parse_body,
     withdrawn,
 )
+from edge.sync.sealing import open_changes
 
-CLOCK_AHEAD_S_MAX = 300
-"""How far the platform's clock may run before ours in what it signs."""
+NO_KEYS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         keys_version, keys_issued_s: Of the newest believed key delivery.
         keys_announced_s: Issue time of the batch that last announced key epochs.
         keys_pending: The announced key epochs aren't held yet.
+        snapshot_version, timestamp_issued_s: Of the newest believed timestamp.
     """
 
     cursor: int = 0
@@ -50,6 +55,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     keys_issued_s: int = 0
     keys_announced_s: int = 0
     keys_pending: bool = False
+    snapshot_version: int = 0
+    timestamp_issued_s: int = 0
 
     @property
     def lag(self) -> int:
@@ -122,7 +129,7 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         root = parse_body(envelope, Root)
         check_keys_of_root(root)
         check_signatures(envelope, root, "root")
-        _check_log(root.log, self.root.log)
+        check_log(root.log, self.root.log)
         if root.version != self.root.version + 1:
             raise Refusal(
                 Rule.ORDER, f"root version {root.version} can't follow {self.root.version}")
@@ -134,6 +141,8 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         if withdrawn(self.root, root, "keys"):
             mark = msgspec.structs.replace(
                 mark, keys_version=0, keys_issued_s=0, keys_pending=True)
+        if withdrawn(self.root, root, "timestamp"):
+            mark = msgspec.structs.replace(mark, snapshot_version=0, timestamp_issued_s=0)
         return RootOfTrust(node_id=self.node_id, envelope=data, root=root, mark=mark)
 
     def feed(self, now: float) -> "TrustedFeed":
@@ -142,7 +151,7 @@ class RootOfTrust(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Refusal: Rule `root_expired`.
         """
-        _check_root_alive(self.root, now)
+        check_root_alive(self.root, now)
         return TrustedFeed(base=self)
 
 
@@ -164,20 +173,21 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `other_node`, `future`, `expired`, `rollback`.
         """
         root, mark = self.base.root, self.base.mark
-        _check_root_alive(root, now)
+        check_root_alive(root, now)
         envelope = open_envelope(data)
         check_signatures(envelope, root, "changes")
         head = parse_body(envelope, BundleHead)
-        _check_log(head.log, root.log)
+        check_log(head.log, root.log)
         if head.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "this bundle is for another node")
-        _check_times(head.issued_s, head.expires_s, mark.issued_s, now)
+        check_times(head.issued_s, head.expires_s, mark.issued_s, now)
         return head
 
     def changes(
-        self, data: bytes, now: float, *, carried: bool = False
+        self, data: bytes, now: float, keys: Mapping[int, bytes] = NO_KEYS, *,
+        carried: bool = False,
     ) -> tuple["TrustedFeed", ChangeBatch]:
-        """Believe a batch of changes, or an empty one as a sign of life.
+        """Believe a batch of changes, or an empty one as a sign of life; sealed ones are opened.
 
         Args:
             data: The envelope.
@@ -187,22 +197,24 @@ class TrustedFeed(msgspec.Struct, frozen=True):
 
         Raises:
             Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`,
-                `log`, `carrier`, `future`, `expired`, `rollback`, `order`, `truncated`, `content`.
+                `log`, `carrier`, `future`, `expired`, `rollback`, `order`, `truncated`, `seal`,
+                `content`.
         """
         root, mark = self.base.root, self.base.mark
-        _check_root_alive(root, now)
+        check_root_alive(root, now)
         envelope = open_envelope(data)
         check_signatures(envelope, root, "changes")
         batch = parse_body(envelope, ChangeBatch)
-        _check_log(batch.log, root.log)
+        check_log(batch.log, root.log)
         self._check_carrier(batch.carried_to, carried=carried)
-        _check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
+        check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
         if carried and batch.first < mark.cursor:
             if batch.first + len(batch.changes) <= mark.cursor < batch.head:
                 return self, msgspec.structs.replace(batch, first=mark.cursor, changes=())
             batch = msgspec.structs.replace(
                 batch, first=mark.cursor, changes=batch.changes[mark.cursor - batch.first:])
         _check_order(batch, mark)
+        batch = open_changes(batch, keys)
         check_changes(batch.changes)
         cursor = batch.first + len(batch.changes)
         after = msgspec.structs.replace(
@@ -222,15 +234,15 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `other_node`, `carrier`, `future`, `expired`, `rollback`, `content`.
         """
         root, mark = self.base.root, self.base.mark
-        _check_root_alive(root, now)
+        check_root_alive(root, now)
         envelope = open_envelope(data)
         check_signatures(envelope, root, "keys")
         delivery = parse_body(envelope, KeyDelivery)
-        _check_log(delivery.log, root.log)
+        check_log(delivery.log, root.log)
         if delivery.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "these keys were delivered to another node")
         self._check_carrier(delivery.carried_to, carried=carried)
-        _check_times(delivery.issued_s, delivery.expires_s, mark.keys_issued_s, now)
+        check_times(delivery.issued_s, delivery.expires_s, mark.keys_issued_s, now)
         if delivery.version < mark.keys_version:
             raise Refusal(
                 Rule.ROLLBACK,
@@ -253,32 +265,6 @@ class TrustedFeed(msgspec.Struct, frozen=True):
 
     def _at(self, mark: Mark) -> "TrustedFeed":
         return TrustedFeed(msgspec.structs.replace(self.base, mark=mark))
-
-
-def _check_root_alive(root: Root, now: float) -> None:
-    if root.expires_s <= now:
-        raise Refusal(
-            Rule.ROOT_EXPIRED,
-            f"root version {root.version} has expired: the platform must issue a new one",
-        )
-
-
-def _check_log(log: str, ours: str) -> None:
-    if log != ours:
-        raise Refusal(Rule.LOG, "this belongs to another log")
-
-
-def _check_times(issued_s: int, expires_s: int, floor_s: int, now: float) -> None:
-    if issued_s > now + CLOCK_AHEAD_S_MAX:
-        raise Refusal(
-            Rule.FUTURE,
-            f"issued {issued_s - int(now)} s in the future: check this machine's clock")
-    if expires_s <= now:
-        raise Refusal(
-            Rule.EXPIRED,
-            f"expired {int(now) - expires_s} s ago: held back on the way, or this clock is ahead")
-    if issued_s < floor_s:
-        raise Refusal(Rule.ROLLBACK, f"issued {floor_s - issued_s} s before what is believed")
 
 
 def _check_order(batch: ChangeBatch, mark: Mark) -> None:

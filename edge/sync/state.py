@@ -22,6 +22,7 @@ META_ENROLMENT = "sync.enrolment"
 META_ROOT = "sync.root"
 META_MARK = "sync.mark"
 META_FRESHNESS = "sync.freshness"
+META_FEED_KEYS = "sync.feed_keys"
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,17 @@ class Freshness(msgspec.Struct, frozen=True):
     keys_as_of_s: int | None = None
 
 
-_Kept = TypeVar("_Kept", Enrolment, Mark, Freshness)
+class FeedKeys(msgspec.Struct, frozen=True):
+    """What the feed's personal data opens with."""
+
+    by_version: dict[int, bytes]
+
+    def __repr__(self) -> str:
+        """Show the versions only."""
+        return f"FeedKeys(versions={sorted(self.by_version)})"
+
+
+_Kept = TypeVar("_Kept", Enrolment, Mark, Freshness, FeedKeys)
 
 
 def load_enrolment(store: FeedStore) -> Enrolment | None:
@@ -103,6 +114,21 @@ def load_trust(store: FeedStore, base: RootOfTrust) -> Trust:
         keys_pending=base.mark.keys_pending,
         card_keys=role_keys(base.root, ROLE_CARDS),
     )
+
+
+def load_feed_keys(store: FeedStore) -> dict[int, bytes]:
+    """Give the feed keys held, by version.
+
+    Raises:
+        StoreError: The store can't be read or is damaged.
+    """
+    data = store.meta(META_FEED_KEYS)
+    return {} if data is None else _decoded(data, FeedKeys).by_version
+
+
+def meta_of_feed_keys(by_version: dict[int, bytes]) -> dict[str, bytes]:
+    """Give what has to be kept of feed keys."""
+    return {META_FEED_KEYS: _ENCODER.encode(FeedKeys(by_version))}
 
 
 def meta_of(base: RootOfTrust, trust: Trust) -> dict[str, bytes]:

@@ -26,6 +26,7 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
         failures: Failed turns in a row.
         last_error, last_rule, keys_error, identity_error: Words of what is wrong now; the trust
             rule broken.
+        snapshot: How far taking a snapshot in is; empty while none is.
         journal_state: `idle`, `shipping`, `waiting` or `diverged`.
         journal_acknowledged, journal_size: Records the platform holds, and all there are.
         journal_error: Words of what is wrong now.
@@ -48,6 +49,7 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     last_rule: str
     keys_error: str
+    snapshot: str
     identity_error: str
     journal_state: ShipState
     journal_acknowledged: int
@@ -77,6 +79,7 @@ def sync_status(follower: Follower, shipper: Shipper) -> SyncStatus:
         last_error=feed.last_error,
         last_rule=feed.last_rule,
         keys_error=feed.keys_error,
+        snapshot=feed.snapshot,
         identity_error=feed.identity_error,
         journal_state=journal.state,
         journal_acknowledged=journal.acknowledged,

@@ -1,8 +1,8 @@
 """A list is held back until it has run out, or comes from a time that isn't yet."""
 
 from edge.protocol.records import Status
+from edge.sync.checks import CLOCK_AHEAD_S_MAX
 from edge.sync.envelope import Rule
-from edge.sync.rules import CLOCK_AHEAD_S_MAX
 from tests.attacks.list_story import NOW_S, knowing, refused
 
 

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp.test_utils import TestServer
 
+from central import feed_keys
 from central.app import application
 from central.config import CentralConfig
 from central.platform import Platform
@@ -16,6 +17,7 @@ from edge.hotpath.reasons import Reason
 from edge.models.engine import ReferenceDraft
 from edge.node_key import NodeKey
 from edge.protocol.feed import ChangeBatch, Envelope
+from edge.sync.sealing import open_changes
 
 NUMBER = "330203199002110244"
 FIELDS = {"name": "马晓芸", "sex": "女", "nation": "汉", "birth_date": "1990-02-11",
@@ -72,8 +74,9 @@ class Desk:
 
     async def feed(self, token, cursor=0, wait_s=0):
         _, raw = await self.call("GET", f"/v1/feed?cursor={cursor}&wait_s={wait_s}", token=token)
-        return msgspec.msgpack.decode(
+        batch = msgspec.msgpack.decode(
             msgspec.msgpack.decode(raw, type=Envelope).body, type=ChangeBatch)
+        return open_changes(batch, await self.platform.database.run(feed_keys.to_deliver))
 
 
 @asynccontextmanager

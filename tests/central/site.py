@@ -7,8 +7,9 @@ from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, encode_record
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
 from edge.sync.identity import Identity
+from edge.sync.options import FollowerOptions
 from edge.sync.shipper import Shipper, ShipperOptions
 from edge.sync.state import load_enrolment
 from tests.fakes.memory_journal import MemoryJournal

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central.identity import BEFORE_S, CHALLENGE_S
 from central.schema import Act
-from edge.hotpath.keys import SEAL_SUITE
 from edge.protocol.identity import renew_bytes, token_info
 from edge.protocol.steps import DAY_S
 from edge.sync.state import meta_of_enrolment
@@ -64,8 +63,8 @@ async def renew(desk, node_id, challenge=None, *, key=KEY.signing, signed=None):
 
 
 def opened(node_id, said, key=KEY):
-    return SEAL_SUITE.decrypt(base64.b64decode(said["sealed"]), key.sealing,
-                              info=token_info(LOG, node_id)).decode()
+    return key.sealing.open(
+        base64.b64decode(said["sealed"]), token_info(LOG, node_id)).decode()
 
 
 async def good(desk, token):

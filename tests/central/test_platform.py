@@ -11,7 +11,6 @@ from central.config import CentralConfig
 from central.identifiers import wrong_credit_code, wrong_plate, wrong_resident_id, wrong_vin
 from central.platform import Platform
 from edge.errors import StoreError
-from edge.hotpath.keys import SEAL_SUITE
 from edge.node_key import NodeKey
 from edge.protocol.feed import Envelope, KeyDelivery, root_fingerprint, seal_info
 from edge.protocol.journal import EventRecord, JournalUpload, encode_record
@@ -111,8 +110,7 @@ async def test_key_epochs_come_sealed_to_the_node(desk):
     delivery = msgspec.msgpack.decode(body, type=KeyDelivery)
     today = int(time.time() // 86_400)
     assert [epoch.key_epoch for epoch in delivery.epochs] == [today - 1, today, today + 1]
-    plain = SEAL_SUITE.decrypt(
-        delivery.epochs[0].sealed, KEY.sealing, seal_info(enrolled["node_id"]))
+    plain = KEY.sealing.open(delivery.epochs[0].sealed, seal_info(enrolled["node_id"]))
     assert msgspec.msgpack.decode(plain, type=EpochKeys).key_epoch == today - 1
 
 

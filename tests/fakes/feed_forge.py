@@ -6,9 +6,8 @@
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from edge.hotpath.keys import SEAL_SUITE
+from edge.hotpath.node_seal import seal_to_node
 from edge.protocol.feed import (
     FORMAT,
     Body,
@@ -41,11 +40,14 @@ class Keys:
         self.root = [Ed25519PrivateKey.generate() for _ in range(threshold)]
         self.changes = [Ed25519PrivateKey.generate()]
         self.keys = [Ed25519PrivateKey.generate()]
+        self.snapshot = [Ed25519PrivateKey.generate()]
+        self.timestamp = [Ed25519PrivateKey.generate()]
         self.cards = [Ed25519PrivateKey.generate()]
         self.status = [Ed25519PrivateKey.generate()]
 
     def roles(self) -> dict[str, list[Ed25519PrivateKey]]:
         return {"root": self.root, "changes": self.changes, "keys": self.keys,
+                "snapshot": self.snapshot, "timestamp": self.timestamp,
                 "cards": self.cards, "status": self.status}
 
 
@@ -155,7 +157,5 @@ class Forge:
 
 
 def sealed(keys: EpochKeys, node_id: str, seal_public: bytes) -> SealedEpoch:
-    box = SEAL_SUITE.encrypt(
-        msgspec.msgpack.encode(keys), X25519PublicKey.from_public_bytes(seal_public),
-        info=seal_info(node_id))
+    box = seal_to_node(msgspec.msgpack.encode(keys), seal_public, seal_info(node_id))
     return SealedEpoch(keys.key_epoch, box)

@@ -85,6 +85,12 @@ class MemoryStore:
         return [self._epochs[day] for day in sorted(self._epochs)]
 
     def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
+        self.hold(changes)
+        self.applied.extend(range(self.cursor, cursor))
+        self.cursor = cursor
+        self._meta.update(meta)
+
+    def hold(self, changes: Sequence[Change]) -> None:
         self._write()
         for change in changes:
             match change:
@@ -111,9 +117,6 @@ class MemoryStore:
                     self._gates[gate.gate_id] = gate
                 case _:
                     pass
-        self.applied.extend(range(self.cursor, cursor))
-        self.cursor = cursor
-        self._meta.update(meta)
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         self._write()

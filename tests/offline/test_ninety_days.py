@@ -40,7 +40,8 @@ from edge.protocol.feed import (
 from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.vigil import KEYS_ENDING_DAYS, Vigil, keys_end
 from tests.fakes.city import credential, epoch, gate, id_of, policy
 from tests.fakes.ports import FakeFace, FakeReader, Seen

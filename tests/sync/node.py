@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from edge.hotpath.node_seal import NodeSeal
 from edge.hotpath.trust import Trust
 from edge.protocol.steps import DAY_S
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.state import Enrolment
 from tests.fakes.central_simulator import CentralSimulator
 from tests.fakes.memory_store import MemoryStore
@@ -42,7 +44,7 @@ class Node:
         self.clock = clock
         self.options = options
         self.store = MemoryStore()
-        self.seal = X25519PrivateKey.generate()
+        self.seal = NodeSeal(X25519PrivateKey.generate())
         self.trust: Trust | None = None
         self.seen: list[Trust] = []
         self.follower: Follower
@@ -55,7 +57,7 @@ class Node:
         try:
             self.enrolment = await enrol(
                 client, self.store, code=self.central.new_code(), name="test",
-                sign_public=bytes(32), seal_public=self.seal.public_key().public_bytes_raw())
+                sign_public=bytes(32), seal_public=self.seal.public)
         finally:
             await client.close()
         return self.enrolment

@@ -13,7 +13,8 @@ from edge.cache.store import LmdbStore
 from edge.node_key import load_or_create_node_key
 from edge.protocol.journal import EventRecord
 from edge.sync.client import CentralClient
-from edge.sync.follower import Follower, FollowerOptions
+from edge.sync.follower import Follower
+from edge.sync.options import FollowerOptions
 from edge.sync.shipper import Shipper, ShipperOptions
 from edge.sync.state import load_enrolment
 

@@ -1,0 +1,264 @@
+"""Snapshots: the feed's state, compacted into signed parts that are files.
+
+- Read page by page in short transactions, so that the platform goes on meanwhile. Its cursor is
+  the log's length *before* the first page: what changed later is in the log from there on, and
+  applying it again gives the same.
+- Written beside the last one and named in one step; the files of the last but one are removed.
+- The folder is the truth: several processes may share it, and one at a time makes the next.
+- Records with personal data are sealed under the feed key; status is signed only.
+- One that was signed by a key that the root no longer names is none: the next is made soon.
+- Not here: the pages (central.compaction), who may fetch them (central.web.snapshot_routes).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from central import feed, feed_keys
+from central.compaction import pages
+from central.errors import Conflict, Unknown
+from central.keys import PlatformKeys
+from central.store import Database, Transaction
+from edge.errors import StoreError
+from edge.protocol.feed import FORMAT, Change, Envelope, PutStatus, Root
+from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
+
+_LOG = logging.getLogger(__name__)
+PART_CHANGES = 16_000
+SNAPSHOT_LIFE_S = 30 * 86_400
+TIMESTAMP_LIFE_S = 300
+EVERY_CHANGES = 50_000
+"""Changes since the last snapshot after which the next one is made."""
+LOOK_EVERY_S = 60.0
+ENVELOPE_FILE, LOCK_FILE = "snapshot.envelope", "lock"
+PARTS_FOLDER = "parts"
+
+
+class SnapshotShown(msgspec.Struct, frozen=True):
+    """A snapshot as an administrator sees it."""
+
+    version: int
+    cursor: int
+    issued_s: int
+    parts: int
+    changes: int
+    length: int
+
+
+class Snapshots:
+    """Makes and keeps the snapshots of one platform. On the event loop."""
+
+    def __init__(
+        self, folder: Path, database: Database, keys: PlatformKeys, root: Root,
+        now: Callable[[], float],
+    ) -> None:
+        """Serve the newest one of a folder, if there is any.
+
+        Args:
+            folder: Of the files; made if it isn't there.
+            database: What is compacted.
+            keys: Sign and seal.
+            root: Names the feed, and the keys that nodes believe.
+            now: Gives Unix seconds.
+        """
+        self._folder, self._database, self._keys, self._now = folder, database, keys, now
+        self._log, self._roles = root.log, root.roles
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot, None before the first."""
+        data = self._read()
+        return _snapshot_of(data) if data else None
+
+    @property
+    def _named_in_root(self) -> bool:
+        return {"snapshot", "timestamp"} <= self._roles.keys()
+
+    def _read(self) -> bytes:
+        try:
+            return (self._folder / ENVELOPE_FILE).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _stands(self, data: bytes) -> bool:
+        """Say whether there is one, signed by a key that the root names now."""
+        if not data or not self._named_in_root:
+            return False
+        signatures = msgspec.msgpack.decode(data, type=Envelope).signatures
+        return any(item.key_id in self._roles["snapshot"].key_ids for item in signatures)
+
+    def start(self) -> None:
+        """Begin to make one whenever many changes came since the last."""
+        self._task = asyncio.create_task(self._keep(), name="kanhe-snapshots")
+
+    async def stop(self) -> None:
+        """Stop; half a snapshot is forgotten."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def envelope(self) -> bytes:
+        """Give the newest snapshot's envelope.
+
+        Raises:
+            Unknown: There is none yet.
+        """
+        data = self._read()
+        if not self._stands(data):
+            raise Unknown("there is no snapshot yet: follow the log")
+        return data
+
+    def timestamp(self) -> bytes:
+        """Give the signed name of the newest snapshot.
+
+        Raises:
+            Unknown: There is none yet.
+        """
+        data, now_s = self.envelope(), int(self._now())
+        return feed.sign(Timestamp(
+            format=FORMAT, log=self._log, issued_s=now_s, expires_s=now_s + TIMESTAMP_LIFE_S,
+            version=_snapshot_of(data).version, length=len(data),
+            digest=hashlib.sha256(data).digest(),
+        ), self._keys.signing["timestamp"])
+
+    def part(self, digest: str) -> Path:
+        """Give the file of a part.
+
+        Raises:
+            Unknown: There is none of that digest (any more).
+        """
+        path = self._folder / PARTS_FOLDER / digest
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef") or not path.is_file():
+            raise Unknown("there is no such part: ask for the newest snapshot")
+        return path
+
+    async def make(self) -> SnapshotShown:
+        """Make the next snapshot.
+
+        Raises:
+            Conflict: One is being made, or the root names no keys for it.
+            StoreError: The files can't be written.
+        """
+        if not self._named_in_root:
+            raise Conflict("the platform's root names no keys for snapshots")
+        try:
+            with _alone(self._folder):
+                return await self._make()
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error.strerror}") from error
+
+    async def _make(self) -> SnapshotShown:
+        before = self.newest
+        head, version, secret = await self._database.run(_begin)
+        (self._folder / PARTS_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
+        parts: list[SnapshotPart] = []
+        personal: list[Change] = []
+        statuses: list[Change] = []
+
+        async def write(changes: list[Change], *, sealed: bool) -> None:
+            key = (version, secret, os.urandom(NONCE_BYTES)) if sealed else None
+            parts.append(await asyncio.to_thread(self._write, list(changes), key))
+            changes.clear()
+
+        async for page in pages(self._database):
+            for change in page:
+                (statuses if isinstance(change, PutStatus) else personal).append(change)
+            if len(personal) >= PART_CHANGES:
+                await write(personal, sealed=True)
+            if len(statuses) >= PART_CHANGES:
+                await write(statuses, sealed=False)
+        if personal:
+            await write(personal, sealed=True)
+        if statuses:
+            await write(statuses, sealed=False)
+        now_s = int(self._now())
+        snapshot = Snapshot(
+            format=FORMAT, log=self._log, version=before.version + 1 if before else 1,
+            cursor=head, issued_s=now_s, expires_s=now_s + SNAPSHOT_LIFE_S, parts=tuple(parts))
+        await asyncio.to_thread(self._name, snapshot, before)
+        shown = SnapshotShown(
+            snapshot.version, head, now_s, len(parts), sum(p.changes for p in parts),
+            sum(p.length for p in parts))
+        _LOG.info("snapshot.made", extra=msgspec.structs.asdict(shown))
+        return shown
+
+    def _write(self, changes: list[Change], key: tuple[int, bytes, bytes] | None) -> SnapshotPart:
+        data, plain = pack_part(changes, self._log, key)
+        digest = hashlib.sha256(data)
+        _put(self._folder / PARTS_FOLDER / digest.hexdigest(), data)
+        return SnapshotPart(
+            digest=digest.digest(), length=len(data), plain_length=plain, changes=len(changes),
+            key=key[0] if key else 0)
+
+    def _name(self, snapshot: Snapshot, before: Snapshot | None) -> None:
+        _put(self._folder / ENVELOPE_FILE,
+             feed.sign(snapshot, self._keys.signing["snapshot"]))
+        kept = {part.digest.hex() for item in (snapshot, before) if item for part in item.parts}
+        for path in (self._folder / PARTS_FOLDER).iterdir():
+            if path.name not in kept:
+                path.unlink()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                newest = self.newest
+                head = await self._database.run(lambda tx: tx.head())
+                key = await self._database.run(feed_keys.current)
+                old = newest is not None and (
+                    not self._stands(self._read())
+                    or newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
+                    or any(0 < part.key <= key - feed_keys.KEPT // 2 for part in newest.parts))
+                if self._named_in_root and (
+                        head - (newest.cursor if newest else 0) >= EVERY_CHANGES or old):
+                    await self.make()
+            except Exception:
+                _LOG.exception("snapshot.failed")
+
+
+def _begin(tx: Transaction) -> tuple[int, int, bytes]:
+    version = feed_keys.current(tx)
+    return tx.head(), version, feed_keys.secret(tx, version)
+
+
+def _snapshot_of(envelope: bytes) -> Snapshot:
+    body = msgspec.msgpack.decode(envelope, type=Envelope).body
+    return msgspec.msgpack.decode(body, type=Snapshot)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only one that makes a snapshot in a folder; ends with the process.
+
+    Raises:
+        Conflict: Somebody else does.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("a snapshot is being made already") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

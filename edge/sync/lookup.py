@@ -1,0 +1,98 @@
+"""Looking up at the platform what the node doesn't hold: the rules, and the call.
+
+- An answer is believed by the rules of the feed: the role that signs changes, this log, this node,
+  exactly what was asked, not expired.
+- What it holds is put down beside what is held; the place in the feed doesn't move.
+- Not here: when to ask, and how long what was found stays (edge.holding).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from edge.protocol.feed import (
+    Change,
+    PutCredential,
+    PutReference,
+    PutStatus,
+    SealedChange,
+    change_bound,
+)
+from edge.protocol.lookup import CHANGES_MAX, LookedUp, LookupRequest, lookup_log
+from edge.sync.believer import Believer
+from edge.sync.checks import check_log, check_root_alive, check_times
+from edge.sync.client import CentralClient
+from edge.sync.content import check_fits
+from edge.sync.envelope import Refusal, Rule, check_signatures, open_envelope, parse_body
+from edge.sync.rules import TrustedFeed
+from edge.sync.sealing import open_change
+
+_PUTS = (PutCredential, PutReference, PutStatus)
+
+
+def trust_lookup(
+    feed: TrustedFeed, data: bytes, raw: bytes, now: float, keys: Mapping[int, bytes]
+) -> tuple[LookedUp, tuple[Change, ...]]:
+    """Believe the answer to a request.
+
+    Args:
+        feed: What the node believes.
+        data: The answer's envelope.
+        raw: The request's bytes.
+        now: Unix seconds.
+        keys: Feed keys held, by version.
+
+    Raises:
+        Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`, `log`,
+            `other_node`, `order`, `future`, `expired`, `seal`, `content`.
+    """
+    root = feed.base.root
+    check_root_alive(root, now)
+    envelope = open_envelope(data)
+    check_signatures(envelope, root, "changes")
+    answer = parse_body(envelope, LookedUp)
+    check_log(answer.log, root.log)
+    if answer.node_id != feed.base.node_id:
+        raise Refusal(Rule.OTHER_NODE, "this answer is for another node")
+    if answer.asked != hashlib.sha256(raw).digest():
+        raise Refusal(Rule.ORDER, "this is the answer to another question")
+    check_times(answer.issued_s, answer.expires_s, 0, now)
+    if len(answer.changes) > CHANGES_MAX:
+        raise Refusal(Rule.CONTENT, f"{len(answer.changes)} changes are over the bound")
+    log = lookup_log(answer.log, answer.node_id)
+    changes = tuple(
+        open_change(change, keys, change_bound(log, place))
+        if isinstance(change, SealedChange) else change
+        for place, change in enumerate(answer.changes))
+    if not all(isinstance(change, _PUTS) for change in changes):
+        raise Refusal(Rule.CONTENT, "an answer holds something else than records")
+    check_fits(changes)
+    return answer, changes
+
+
+class Lookups:
+    """Asks for one node. On the event loop."""
+
+    def __init__(
+        self, client: CentralClient, believer: Believer, now: Callable[[], float]
+    ) -> None:
+        """Take what calls the platform, what the node believes, and Unix seconds."""
+        self._client, self._believer, self._now = client, believer, now
+
+    async def look_up(
+        self, *, credential_ids: Sequence[bytes] = (), numbers: Sequence[str] = (), within_s: float
+    ) -> tuple[int, tuple[Change, ...]]:
+        """Ask; give how many were found, and what to put down.
+
+        Raises:
+            CentralError: No answer in time, or it was refused.
+            FeedRefused: A trust rule is broken.
+        """
+        raw = msgspec.json.encode(LookupRequest(
+            credential_ids=tuple(credential_ids), numbers=tuple(numbers)))
+        data = await self._client.look_up(raw, within_s)
+        now = self._now()
+        answer, changes = trust_lookup(
+            self._believer.base.feed(now), data, raw, now, self._believer.feed_keys)
+        return answer.found, changes
