@@ -23,10 +23,14 @@ DOCUMENT = DOCS / "performance.md"
 RATIOS, BARS = DOCS / "pictures" / "ratios.svg", DOCS / "pictures" / "peers.svg"
 OTHERS_QUIET = 0.1
 """A machine is quiet whose others use up to this share of its cores."""
-BY_CLOCK = ("cold-start", "http-code-only", "http-code-only-p99", "journal-commit", "overload")
+BY_CLOCK = (
+    "bootstrap", "cold-start", "http-code-only", "http-code-only-p99", "journal-commit", "overload",
+    "restart", "revocation",
+)
 """What waits for other processes or a disk: of a busy machine such figures say nothing."""
 LIMITS: dict[str, str] = {
     "align": "each pixel of the face is read once; ours averages where theirs samples",
+    "bootstrap": "the disk, and opening and sealing each record",
     "code-and-face": "ONNX time, most of it the detector's at 640 pixels",
     "cohort": "memory: the cohort's rows are read once",
     "cold-start": "imports, kernels from their folder, models from disk",
@@ -50,6 +54,8 @@ LIMITS: dict[str, str] = {
     "overload": "the face models; a face that is refused still costs its body",
     "presentation-check": "the crypto: theirs is the limit",
     "qr-photos": "codes that nobody can read",
+    "restart": "taking in references for comparison, and what a cold start takes",
+    "revocation": "one signature, and 500 answers on the cores of one machine",
     "rss": "the interpreter, its libraries, the models' weights",
 }
 
