@@ -90,7 +90,7 @@ def _against(
     """Time single searches in turn with each kind of theirs; keep their fastest."""
     found: dict[str, tuple[float, float]] = {}
     for kind in ("8bit", "direct_signed"):
-        search = _faiss_index(kind, rows)
+        search = faiss_index(kind, rows)
         ours, theirs = _Searching(gallery.search, probes), _Searching(search, probes)
         found[kind] = _in_turn(ours, theirs, rounds)
         settings[f"ratio_{kind}"] = round(found[kind][0] / found[kind][1], 3)
@@ -131,7 +131,8 @@ class _Searching:
         self.calls += 1
 
 
-def _faiss_index(kind: str, rows: Rows) -> Callable[[Rows], object]:
+def faiss_index(kind: str, rows: Rows) -> Callable[[Rows], Any]:
+    """Build FAISS' exhaustive index of 8 bits; give its search for one probe."""
     import faiss
 
     code = {"8bit": faiss.ScalarQuantizer.QT_8bit,

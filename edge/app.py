@@ -10,20 +10,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from edge.access.listening import Connections, Wire, bind, serve
+from edge.access.listening import Connections, Wire
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
-from edge.collector import calm_collector
 from edge.config import EdgeConfig
 from edge.crew.crew import Crew, open_crew
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
-from edge.front import Front, wire_of
+from edge.front import Front
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
@@ -41,6 +40,7 @@ from edge.parts import (
     open_journal,
     open_site,
     open_store,
+    open_tracing,
     recent_answers,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
@@ -63,7 +63,6 @@ from edge.watching import Watching
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
-SHUTDOWN_S = 10.0
 Surface = tuple[web.Application, Connections, Crew | None]
 
 
@@ -136,7 +135,9 @@ class Node:
         self._reporter = Reporter(self._client, report.for_central)
         self.metrics.gauges(readings(report))
         self._trend = Trend(self.metrics.tally, report.moment)
-        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
+        self._watching = Watching(
+            self.note, self.metrics.signal, self._trend.sample,
+            open_tracing(self.config.tracing, node_version(), self._journal.log))
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         self._demand = open_demand(
@@ -235,7 +236,8 @@ class Node:
                 self.config, verifier=self.verifier, guard=self._guard, journal=self._journal,
                 observer=self, server=server, clock=self._clock, store=self._store,
                 trust=self.trust, problem=self.metrics.problem, insecure=insecure)
-        return server.application(front.pages, front.routes), server.connections(), self._crew
+        app = self._watching.follow(server.application(front.pages, front.routes))
+        return app, server.connections(), self._crew
 
     def _publish(self, trust: Trust) -> None:
         before, self._trust = self._trust, trust
@@ -268,33 +270,3 @@ class Node:
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-
-async def run_node(
-    config: EdgeConfig, ready: Callable[[str], None], stop: asyncio.Event, progress: Progress,
-    *, insecure: bool = False,
-) -> None:
-    """Run a node until `stop` is set.
-
-    Args:
-        config: The node's.
-        ready: Told the node's address once it answers.
-        stop: Set to stop gracefully.
-        progress: Hears of the face pack's making.
-        insecure: Serve clear HTTP beyond loopback.
-
-    Raises:
-        OperatingError: It can't start.
-    """
-    wire = wire_of(config, insecure=insecure)
-    node = Node(config, progress)
-    await node.start()
-    try:
-        listening = bind(config.listen.host, config.listen.port, config.listen.port_tries,
-                         shared=config.workers.processes > 1)
-        app, connections, crew = node.surface(wire, insecure=insecure)
-        calm_collector()
-        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
-                    connections=connections, beside=crew)
-    finally:
-        await node.stop()

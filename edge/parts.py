@@ -19,7 +19,7 @@ from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, TracingConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
 from edge.hotpath.merkle import hash_leaf
@@ -39,8 +39,9 @@ from edge.sync.identity import Identity
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
-if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+if TYPE_CHECKING:  # redis-py and OpenTelemetry are only loaded where they are used
     from edge.cache.site.site import Site
+    from edge.tracing import Tracing
 
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
@@ -257,3 +258,23 @@ def judged_before(journal: FileJournal) -> bool:
         return True
     return any(isinstance(decode_record(data), VerificationRecord)
                for _, data in journal.recent(0))
+
+
+def open_tracing(config: TracingConfig, version: str, instance: str) -> "Tracing | None":
+    """Begin to send traces where that is switched on; nothing of it is loaded otherwise.
+
+    Raises:
+        ConfigError: What it needs isn't installed.
+    """
+    if not config.otlp_endpoint:
+        return None
+    try:
+        from edge.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"tracing.otlp_endpoint: {error.name} isn't installed: install kanhe[tracing]"
+        ) from error
+    return Tracing(
+        config.otlp_endpoint, ratio=config.ratio, per_s_max=config.traces_max_per_s,
+        waiting_max=config.waiting_spans_max, timeout_s=config.batch_s_max, version=version,
+        instance=instance)

@@ -178,8 +178,12 @@ def open_crew(
     trust: Callable[[], Trust], problem: Callable[[int], None], insecure: bool,
 ) -> Crew:
     """Give the workers of a node, not started."""
+    def pace(gate_id: str) -> None:
+        gate = trust().gates.get(gate_id)
+        server.pace.take(gate_id, gate.rate_per_s if gate is not None else None)
+
     settler = Settler(answers=verifier.answers, guard=guard, journal=journal, observer=observer,
-                      pace=server.pace.take)
+                      pace=pace)
     parts = KeeperParts(settler=settler, call=server.passed, clock=clock,
                         scope=lambda: (guard.site or guard).scope, problem=problem)
     return Crew(config, parts, trust, store, insecure=insecure)

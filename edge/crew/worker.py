@@ -56,7 +56,8 @@ class Answering:
         self._verifier, self._keeper, self._limits = verifier, keeper, limits
         self._raw = RawResponses()
         # Bounds what one gate costs this process; the keeper bounds it over all of them.
-        self._pace = GatePace(limits.gate_rate_per_s, limits.gate_burst)
+        self._pace = GatePace(
+            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
 
     async def quick(self, gate: GateRecord, body: bytes) -> bytes:
         """Give the whole response to a gate's body; raises nothing."""
@@ -64,7 +65,7 @@ class Answering:
             code = read_code(body)
             if code is None or not self._verifier.takes(gate, code.scene):
                 return await self._keeper.call(gate.gate_id, body)
-            self._pace.take(gate.gate_id)
+            self._pace.take(gate.gate_id, gate.rate_per_s)
             outcome = await self._verifier.verify(VerificationCall(
                 gate=gate, scene=code.scene, request_id=code.request_id,
                 presentation=code.presentation, code_image=None, face_images=(),

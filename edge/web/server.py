@@ -66,7 +66,8 @@ class Server:
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._gates, self._raw = callers.gates, RawResponses()
-        self.pace = GatePace(limits.gate_rate_per_s, limits.gate_burst)
+        self.pace = GatePace(
+            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
         self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
@@ -105,7 +106,7 @@ class Server:
     async def quick(self, gate: GateRecord, body: bytes) -> bytes:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
-            self.pace.take(gate.gate_id)
+            self.pace.take(gate.gate_id, gate.rate_per_s)
             code = read_code(body)
             if code is None:
                 outcome = await self._verify(gate, "", read_json(body, self._limits))
@@ -138,7 +139,7 @@ class Server:
     async def _admitted(self, request: web.Request) -> Caller:
         """Give who calls, within the rate of its gate, before the body is read."""
         caller = await self._caller(request)
-        self.pace.take(caller.gate.gate_id)
+        self.pace.take(caller.gate.gate_id, caller.gate.rate_per_s)
         return caller
 
     async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:

@@ -81,7 +81,7 @@ def run_edge(args: argparse.Namespace) -> int:
     if args.workers is not None:
         environ[ENV_PREFIX + "WORKERS__PROCESSES"] = str(args.workers)
     config = _prepare(args, environ)
-    from edge.app import run_node  # numba's cache folder is set before it is imported
+    from edge.running import run_node  # numba's cache folder is set before it is imported
 
     def ready(url: str) -> None:
         sys.stdout.buffer.write(orjson.dumps({"event": "ready", "url": url}) + b"\n")

@@ -129,6 +129,24 @@ async def test_a_scene_is_added_with_the_rules_of_another(stage):
         assert await page.input_value("[name=face]") == "off"
 
 
+async def test_a_gate_is_registered_with_a_rate_and_gets_another(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/gates")
+        await page.fill("form.card [name=label]", "north door")
+        await page.check("form.card [name=scenes][value='office.gatehouse']")
+        await page.fill("form.card [name=rate_per_s]", "20")
+        await page.click("form.card button")
+        assert "." in await page.inner_text("#secret, code")
+        await page.goto(stage.central + "/gates")
+        row = page.locator("tr", has_text="north door")
+        await expect(row).to_contain_text("at most 20")
+        await row.locator("summary", has_text="Rate").click()
+        await row.locator("[name=rate_per_s]").fill("2.5")
+        await row.locator("button", has_text="Save").click()
+        await expect(page.locator("tr", has_text="north door")).to_contain_text("at most 2.5")
+
+
 async def test_nodes_gates_and_journal_are_seen_and_an_operator_isnt_let_in(stage):
     async with stage.browser(locale="en-GB") as page:
         await stage.sign_in(page, stage.central, "admin")
