@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from bench.gallery_512 import POPULATION
 from bench.harness import Row
-from bench.harness_gallery import CHUNK, People, Rows, faiss_index
+from bench.harness_gallery import CHUNK, Rows, faiss_index
+from bench.harness_people import People
 from edge.cache.gallery.gallery import Gallery
 
 REFERENCES, SMALL_REFERENCES = 100_000, 10_000
