@@ -22,7 +22,7 @@ class Beside(Desk):
 
     def open(self) -> None:
         super().open()
-        self.pace = GatePace(1e6, 1_000)
+        self.pace = GatePace(1e6, 1_000, 1e6)
         self.settler = Settler(
             answers=self.verifier.answers, guard=self.guard, journal=self.journal,
             observer=self.seen, pace=self.take)
