@@ -1,6 +1,8 @@
 """Run benchmarks: `python -m bench [--small] [--pack DIR] [NAME…]`, one JSON line each.
 
 - Without names: every measure, in the order of their names.
+- `--write-docs` keeps the lines and renews tables and pictures of `docs/performance.md`; without
+  names it puts the peers side by side as well.
 - Exit code 1 if a measure raised, or, with `--small`, fell beyond its margin twice; a measure whose
   conditions weren't met is printed with `valid: false` and isn't an error.
 """
@@ -17,9 +19,11 @@ from types import ModuleType
 import msgspec
 
 import bench
+from bench import harness_docs
 from bench.harness import Result
 from bench.harness_baseline import fallen, keep, load_baseline
 from bench.harness_picture import draw
+from bench.peers import measure_peers
 
 
 def measures() -> dict[str, ModuleType]:
@@ -42,6 +46,8 @@ def main() -> int:
                         help="smallest size that still runs, held against the kept ratios")
     parser.add_argument("--keep", action="store_true", help="keep the ratios of this small run")
     parser.add_argument("--picture", type=Path, metavar="SVG", help="draw the ratios")
+    parser.add_argument("--write-docs", action="store_true",
+                        help="keep the lines and renew docs/performance.md and its pictures")
     parser.add_argument("--pack", type=Path, metavar="DIR",
                         help="measure this face pack, where a measure can")
     parser.add_argument("--list", action="store_true", help="only print the names")
@@ -52,14 +58,20 @@ def main() -> int:
         parser.error(f"unknown measure {', '.join(unknown)}; known: {', '.join(known)}")
     if args.keep and not args.small:
         parser.error("--keep is of small runs: add --small")
+    if args.write_docs and args.pack:
+        parser.error("--write-docs is of the pack that is shipped: leave --pack out")
     if args.list:
         print("\n".join(known))
         return 0
+    watch = harness_docs.Watch()
     results = [_run(known[name], small=args.small, pack=args.pack) for name in args.names or known]
     done = [result for result in results if result is not None]
     if args.picture:
         args.picture.parent.mkdir(parents=True, exist_ok=True)
         args.picture.write_text(draw(done), "utf-8")
+    if args.write_docs:
+        rows = [] if args.names else measure_peers(small=args.small)
+        harness_docs.keep(done, rows, watch.run(small=args.small))
     if args.keep:
         keep(done)
         return 0

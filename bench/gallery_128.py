@@ -6,7 +6,8 @@ a genuine one of 0.961 ± 0.021.
 """
 
 from bench.harness import Result
-from bench.harness_gallery import Population, measure
+from bench.harness_gallery import measure
+from bench.harness_people import Population
 
 NAME = "gallery-128"
 POPULATION = Population(

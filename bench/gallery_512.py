@@ -5,7 +5,8 @@ ones 0.56 ± 0.15 (FNMR 0.5, 1.1, 2.5, 5.5 % at FMR 1e-2 … 1e-5).
 """
 
 from bench.harness import Result
-from bench.harness_gallery import Population, measure
+from bench.harness_gallery import measure
+from bench.harness_people import Population
 
 NAME = "gallery-512"
 POPULATION = Population(

@@ -32,6 +32,17 @@ class Result(msgspec.Struct, kw_only=True):
     why: str = ""
 
 
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One line: what was asked, who did it, how well (a count or a rate) and in which time."""
+
+    question: str
+    peer: str
+    figure: float
+    unit: str
+    read: str = ""
+    note: str = ""
+
+
 def interleave(
     ours: Callable[[], object], theirs: Callable[[], object], rounds: int, per_round: int = 1
 ) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import simplejpeg
@@ -139,10 +139,31 @@ def _face_parts(
     return engine, rates.scenes
 
 
+class NodeParts(NamedTuple):
+    """What a node's surface is made of."""
+
+    server: Server
+    verifier: Verifier
+    trust: Trust
+    store: LmdbStore
+    guard: LmdbReplayGuard
+    journal: FileJournal
+    metrics: NodeMetrics
+    limits: Limits
+
+
 def node_surface(
     folder: Path, *, faces: bool = False, store: LmdbStore | None = None
 ) -> Surface:
     """Build the node's HTTP surface on a filled folder, or on its store that is open already."""
+    server = node_parts(folder, faces=faces, store=store).server
+    return server.application(Pages(("edge.web",), NODE_NAME)), server.connections()
+
+
+def node_parts(
+    folder: Path, *, faces: bool = False, store: LmdbStore | None = None
+) -> NodeParts:
+    """Build the parts of a node; see `node_surface`."""
     key = load_or_create_node_key(folder / "node.key")
     day = key_epoch_of(step_at(time.time()))
     policy = ScenePolicy(
@@ -171,24 +192,24 @@ def node_surface(
     face_pool = WorkerPool("bench-face", 2, 32, FACE_NICENESS)
     unused: Any = None  # a scene without a face never asks the engine
     engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
+    guard = LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
+    journal = FileJournal(folder / "journal", key.signing)
     verifier = Verifier(
-        trust=lambda: trust, clock=BelievedClock(), cache=store,
-        guard=LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(),
-                              restart_floor=0),
-        journal=FileJournal(folder / "journal", key.signing), reader=FrameReader(),
-        face=engine, rates=rates, code_pool=code_pool, face_pool=face_pool, observer=metrics,
+        trust=lambda: trust, clock=BelievedClock(), cache=store, guard=guard, journal=journal,
+        reader=FrameReader(), face=engine, rates=rates,
+        code_pool=code_pool, face_pool=face_pool, observer=metrics,
         new_id=RandomIds(), monotonic=time.monotonic,
         image_limits=DEFAULT_LIMITS, answers_kept_s=600.0,
     )
     # Few gates play all gates of a city here, so their rate isn't what is measured.
+    limits = Limits(gate_rate_per_s=1e6, gate_burst=1_000_000,
+                    deadline_s=MIXED_DEADLINE_S if faces else Limits().deadline_s)
     server = Server(
         verifier=verifier, decider=unused, looker=unused, shift=unused,
-        callers=Gates(lambda: trust.gates), status=unused, metrics=metrics,
-        limits=Limits(gate_rate_per_s=1e6, gate_burst=1_000_000,
-                      deadline_s=MIXED_DEADLINE_S if faces else Limits().deadline_s),
+        callers=Gates(lambda: trust.gates), status=unused, metrics=metrics, limits=limits,
         version="bench",
     )
-    return server.application(Pages(("edge.web",), NODE_NAME)), server.connections()
+    return NodeParts(server, verifier, trust, store, guard, journal, metrics, limits)
 
 
 class GroupCommit:

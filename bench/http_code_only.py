@@ -114,19 +114,27 @@ def one_round(
         time.sleep(STEP_S - time.time() % STEP_S + 0.05)
         first = step_at(time.time()) + (1 if count > SMALL_CREDENTIALS else 0)
         _write_codes(folder / "codes", count, first)
-        script = folder / "load.lua"
-        expected = '"decision":"accept"' if side == "ours" else '"filler"'
-        script.write_text(_LUA % (folder / "codes", f"{side}{turn}-{time.time_ns()}-",
-                                  f"bench.{TOKEN}", SCENE, expected))
         time.sleep(max(0.0, first * STEP_S - time.time()))
-        before, start = cpu_s(pid), time.perf_counter()
-        out = subprocess.run(
-            ["taskset", "-c", str(cores[1]), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-             "-s", str(script), f"http://127.0.0.1:{port}"],
-            capture_output=True, text=True, check=True,
-        ).stdout
-        used = cpu_s(pid) - before
-        share = used / (time.perf_counter() - start)
+        expected = '"decision":"accept"' if side == "ours" else '"filler"'
+        return loaded(port, [pid], folder, seconds, f"{side}{turn}", expected, cores[1:2])
+
+
+def loaded(
+    port: int, pids: list[int], folder: Path, seconds: int, name: str, expected: str,
+    cores: list[int],
+) -> Round:
+    """Load a server of some processes from some cores with the codes of a folder's file `codes`."""
+    script = folder / "load.lua"
+    script.write_text(_LUA % (folder / "codes", f"{name}-{time.time_ns()}-", f"bench.{TOKEN}",
+                              SCENE, expected))
+    before, start = sum(map(cpu_s, pids)), time.perf_counter()
+    out = subprocess.run(
+        ["taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{CONNECTIONS}",
+         f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    used = sum(map(cpu_s, pids)) - before
+    share = used / (time.perf_counter() - start)
     calls = re.search(r"(\d+) requests in", out)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
     bad = re.search(r"wrong (\d+)", out)

@@ -55,9 +55,9 @@ def _cpu(side: str, argument: str, calls: int, times: int) -> tuple[float, int]:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}"
         asks = _requests(calls) * times
-        start = _cpu_s(server.pid)
+        start = cpu_s_of(server.pid)
         accepted = asyncio.run(_send(url, asks))
-        return (_cpu_s(server.pid) - start) / len(asks), accepted
+        return (cpu_s_of(server.pid) - start) / len(asks), accepted
     finally:
         server.kill()
         server.wait()
@@ -107,6 +107,7 @@ async def _send(url: str, asks: list[bytes]) -> int:
     return accepted
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
+    """Give the CPU seconds that a process has used so far, by the kernel's account."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,12 +1,14 @@
 """Peers side by side: `python -m bench.peers [--small]`, a table and JSON lines.
 
 - HTTP floor (bare aiohttp, nginx), code reading (zxing-cpp, OpenCV, pyzbar), face functions
-  (InsightFace's), the model runtime alone: each on the same inputs, in turn, in one run.
+  (InsightFace's), the model runtime alone, one among many (FAISS, usearch: `bench.peers_gallery`):
+  each on the same inputs, in turn, in one run.
 - A peer that isn't installed is left out, with a line that says so.
-- Not here: searching one among many, which is `bench/gallery`.
+- `--write-docs` keeps the rows and renews `docs/performance.md`.
 """
 
 import argparse
+import re
 import shutil
 import socket
 import statistics
@@ -27,10 +29,11 @@ import zxingcpp
 from insightface.utils import face_align
 from pyzbar import pyzbar
 
-from bench import http_code_only
+from bench import harness_docs, http_code_only, http_cpu
 from bench.frame_to_text import QR_ONLY, make_frames
-from bench.harness import interleave
+from bench.harness import Row, interleave
 from bench.harness_http import ANSWER_BYTES
+from bench.peers_gallery import gallery
 from edge.capture.reader import FrameReader
 from edge.hotpath.holder import compare_templates
 from edge.models.convert import ensure_default_pack
@@ -43,7 +46,7 @@ FRAMES, SMALL_FRAMES = 120, 12
 NGINX_S, SMALL_NGINX_S = 4, 1
 CONNECTIONS = 32
 _NGINX = """
-worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
+worker_processes 1; master_process off; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 512; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; keepalive_requests 1000000000;
@@ -59,54 +62,57 @@ wrk.body = '%s'
 """
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: what was asked, who did it, how well (a count or a rate) and in which time."""
-
-    question: str
-    peer: str
-    figure: float
-    unit: str
-    read: str = ""
-    note: str = ""
-
-
 def main() -> int:
     """Print all rows as they come, then the table."""
     parser = argparse.ArgumentParser(prog="bench.peers")
     parser.add_argument("--small", action="store_true", help="smallest size that still runs")
     parser.add_argument("--only", choices=list(QUESTIONS), help="one question")
+    parser.add_argument("--write-docs", action="store_true",
+                        help="keep the rows and renew tables and pictures of docs/performance.md")
     args = parser.parse_args()
-    rows: list[Row] = []
-    for name, question in QUESTIONS.items():
-        if args.only in (None, name):
-            print(f"peers: {name} …", file=sys.stderr, flush=True)
-            for row in question(args.small):
-                rows.append(row)
-                print(msgspec.json.encode(row).decode(), flush=True)
-    print("\n| question | who | figure | read | note |\n| --- | --- | --- | --- | --- |")
-    for row in rows:
-        print(f"| {row.question} | {row.peer} | {row.figure:,.3g} {row.unit} | {row.read} "
-              f"| {row.note} |")
+    watch = harness_docs.Watch()
+    rows = measure_peers(small=args.small, only=args.only)
+    print("\n".join(harness_docs.table_of(rows)))
+    if args.write_docs:
+        harness_docs.keep([], rows, watch.run(small=args.small))
     return 0
 
 
+def measure_peers(*, small: bool, only: str | None = None) -> list[Row]:
+    """Put all questions, or one, to ours and the peers; print each row as it comes."""
+    rows: list[Row] = []
+    for name, question in QUESTIONS.items():
+        if only in (None, name):
+            print(f"peers: {name} …", file=sys.stderr, flush=True)
+            for row in question(small):
+                rows.append(row)
+                print(msgspec.json.encode(row).decode(), flush=True)
+    return rows
+
+
 def http(small: bool) -> list[Row]:
-    """Compare rates of answers of the same size on one core, wrk on the other."""
-    result = http_code_only.run(small=small)
-    note = "" if result.valid else f"not valid: {result.why}"
+    """Compare answers of the same size: rates on one core, wrk on the other, and CPU time."""
+    rate, cpu = http_code_only.run(small=small), http_cpu.run(small=small)
     rows = [
-        Row(question="http", peer=peer, figure=rate or 0.0, unit="1/s", note=note)
-        for peer, rate in (("node, code only", result.ours), ("bare aiohttp", result.theirs))
+        Row(question=question, peer=peer, figure=figure or 0.0, unit=unit,
+            note="" if result.valid else f"not valid: {result.why}")
+        for question, unit, result in (("HTTP, rate", "1/s", rate), ("HTTP, CPU", "us", cpu))
+        for peer, figure in (("node, code only", result.ours), ("bare aiohttp", result.theirs))
     ]
+    note = "reads the body, decodes and judges nothing"
     if shutil.which("nginx") is None or shutil.which("wrk") is None:
-        return [*rows, Row(question="http", peer="nginx", figure=0.0, unit="1/s",
+        return [*rows, Row(question="HTTP, rate", peer="nginx", figure=0.0, unit="1/s",
                            note="nginx or wrk isn't installed")]
-    rate = _nginx_rate(SMALL_NGINX_S if small else NGINX_S)
-    return [*rows, Row(question="http", peer="nginx, fixed answer", figure=rate, unit="1/s",
-                       note="reads the body, decodes and judges nothing")]
+    per_s, each_us = _nginx(SMALL_NGINX_S if small else NGINX_S)
+    return [*rows,
+            Row(question="HTTP, rate", peer="nginx, fixed answer", figure=per_s, unit="1/s",
+                note=note),
+            Row(question="HTTP, CPU", peer="nginx, fixed answer", figure=each_us, unit="us",
+                note=note)]
 
 
-def _nginx_rate(seconds: int) -> float:
+def _nginx(seconds: int) -> tuple[float, float]:
+    """Give the rate of nginx with a fixed answer, and its CPU microseconds a request."""
     with tempfile.TemporaryDirectory(prefix="kanhe-nginx-") as name:
         folder, port = Path(name), _free_port()
         folder.chmod(0o755)
@@ -118,14 +124,18 @@ def _nginx_rate(seconds: int) -> float:
             stderr=subprocess.DEVNULL)
         try:
             time.sleep(0.5)
+            before = http_cpu.cpu_s_of(server.pid)
             out = subprocess.run(
                 ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s",
                  str(folder / "load.lua"), f"http://127.0.0.1:{port}/v1/verifications"],
                 capture_output=True, text=True, check=True).stdout
+            took = http_cpu.cpu_s_of(server.pid) - before
         finally:
             server.terminate()
             server.wait()
-    return float(out.partition("Requests/sec:")[2].split()[0])
+    found = re.search(r"(\d+) requests in", out)
+    assert found is not None, out
+    return float(out.partition("Requests/sec:")[2].split()[0]), took / int(found[1]) * 1e6
 
 
 def _free_port() -> int:
@@ -216,7 +226,7 @@ def runtime(small: bool) -> list[Row]:
 
 
 QUESTIONS: dict[str, Callable[[bool], list[Row]]] = {
-    "codes": codes, "faces": faces, "runtime": runtime, "http": http,
+    "codes": codes, "faces": faces, "runtime": runtime, "gallery": gallery, "http": http,
 }
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from central.metrics import CentralMetrics
 from central.platform import Enroller, OpenPack, Platform
 from central.web import (
     admin_routes,
+    check_routes,
     lookup_routes,
     node_routes,
     reference_routes,
     snapshot_routes,
 )
 from central.web.common import METRICS, PLATFORM, guard_middleware
+from central.web.dryrun_pages import DryRunPages
 from central.web.fleet_pages import FleetPages
 from central.web.holder_pages import HolderPages
 from central.web.record_pages import RecordPages
@@ -65,12 +67,15 @@ def application(platform: Platform, wire: Wire | None = None) -> web.Application
         client_max_size=platform.config.body_bytes_max,
     )
     app[PLATFORM], app[METRICS] = platform, metrics
-    app.add_routes([*node_routes.routes(), *admin_routes.routes(), *reference_routes.routes()])
-    app.add_routes([*snapshot_routes.routes(), *lookup_routes.routes()])
+    for routes in (node_routes, admin_routes, reference_routes, snapshot_routes, lookup_routes,
+                   check_routes):
+        app.add_routes(routes.routes())
     app.add_routes([
         web.get("/livez", _livez), web.get("/readyz", _readyz), web.get("/metrics", scrape),
     ])
-    for part in (site, HolderPages(site), FleetPages(site), RecordPages(site), WalletPages(site)):
+    records = RecordPages(site)
+    for part in (site, HolderPages(site), FleetPages(site), records, DryRunPages(site, records),
+                 WalletPages(site)):
         app.add_routes(part.routes())
     return app
 

@@ -9,8 +9,10 @@
 import base64
 import hashlib
 import secrets
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import select
 
 from central import feed_keys
@@ -29,12 +31,23 @@ NAME_CHARS_MAX = 64
 TOKEN_DAYS = 30
 
 
+RATE_MAX_PER_S = 1_000_000
+_Rate = Annotated[float, Meta(gt=0, le=RATE_MAX_PER_S)] | None
+
+
 class NewGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A gate to register."""
 
     label: str
     scenes: tuple[str, ...]
     node_id: str = ""
+    rate_per_s: _Rate = None
+
+
+class GateRate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls a second that a gate may make for ever; None = as its node's configuration says."""
+
+    rate_per_s: _Rate
 
 
 class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +194,7 @@ def add_gate(tx: Transaction, new: NewGate) -> tuple[str, str]:
     gate_id, secret = secrets.token_hex(6), secrets.token_bytes(32)
     record = GateRecord(
         gate_id=gate_id, secret_hash=hashlib.sha256(secret).digest(), scenes=new.scenes,
-        node_id=new.node_id, label=new.label,
+        node_id=new.node_id, label=new.label, rate_per_s=new.rate_per_s,
     )
     _keep_gate(tx, record)
     tx.act("gate.add", gate_id, new.label)
@@ -194,6 +207,26 @@ def list_gates(tx: Transaction) -> list[GateRecord]:
         msgspec.structs.replace(msgspec.msgpack.decode(row.body, type=GateRecord), secret_hash=b"")
         for row in tx.session.scalars(select(Gate).order_by(Gate.created_s))
     ]
+
+
+def set_gate_rate(tx: Transaction, gate_id: str, rate: GateRate) -> None:
+    """Say how often a gate may call; nodes hold their own bound all the same.
+
+    Raises:
+        Unknown: There is no such gate.
+        Invalid: It is revoked.
+    """
+    row = tx.session.get(Gate, gate_id)
+    if row is None:
+        raise Unknown("there is no such gate")
+    record = msgspec.msgpack.decode(row.body, type=GateRecord)
+    if record.revoked:
+        raise Invalid("this gate is revoked: it may not call at all")
+    record = msgspec.structs.replace(record, rate_per_s=rate.rate_per_s)
+    row.body = msgspec.msgpack.encode(record)
+    tx.publish(PutGate(record))
+    said = "as the node says" if rate.rate_per_s is None else f"{rate.rate_per_s:g} calls a second"
+    tx.act("gate.rate", gate_id, said)
 
 
 def revoke_gate(tx: Transaction, gate_id: str, reason: str) -> None:

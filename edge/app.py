@@ -10,21 +10,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from edge.access.listening import Connections, Wire, bind, serve
+from edge.access.listening import Connections, Wire
 from edge.capture.reader import FrameReader
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
-from edge.collector import calm_collector
 from edge.config import EdgeConfig
+from edge.crew.crew import Crew, open_crew
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
-from edge.front import Front, wire_of
+from edge.front import Front
 from edge.hotpath.keys import KeyRing
-from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
 from edge.identifying import NodeGallery
@@ -41,6 +40,8 @@ from edge.parts import (
     open_journal,
     open_site,
     open_store,
+    open_tracing,
+    recent_answers,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
 from edge.pipeline.ids import RandomIds
@@ -48,7 +49,7 @@ from edge.pipeline.looks import Looker
 from edge.pipeline.shift import ShiftLog
 from edge.pipeline.verify import Verifier
 from edge.pipeline.workers import open_pools
-from edge.protocol.journal import EventRecord, Receipt, VerificationRecord, decode_record
+from edge.protocol.journal import EventRecord, VerificationRecord
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
@@ -62,7 +63,7 @@ from edge.watching import Watching
 from edge.web.server import Server
 
 _LOG = logging.getLogger(__name__)
-SHUTDOWN_S = 10.0
+Surface = tuple[web.Application, Connections, Crew | None]
 
 
 class Node:
@@ -86,6 +87,7 @@ class Node:
         self._clock = SystemClock(folder=config.data_dir)
         self._guard = open_guard(config, self._key, self._store, self._journal, self._clock)
         self._trust: Trust | None = None
+        self._crew: Crew | None = None
         self._faces = FaceWatch(lambda: self._store.faces, self.note)
         self._follower = Follower(
             central=self._client, store=self._store, seal_private=self._key.sealing,
@@ -110,9 +112,9 @@ class Node:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
             trust=self.trust, clock=self._clock, cache=self._store, journal=self._journal,
-            observer=self, answers=self.verifier.answers, captures=self.verifier.open,
-        )
-        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store, self._face)
+            observer=self, answers=self.verifier.answers, captures=self.verifier.open)
+        self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
+                                    self._face)
         self._identifier = self._gallery.identifier(
             trust=self.trust, clock=self._clock, guard=self._guard, journal=self._journal,
             face_pool=self._face_pool, observer=self, new_id=RandomIds(),
@@ -123,17 +125,19 @@ class Node:
         self._shift = ShiftLog()
         report = Report(
             trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
-            journal=self._journal, guard=self._guard, follower=self._follower,
-            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
-            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
-            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir, site=self._site,
+            crew=lambda: self._crew, gallery=self._gallery.gallery, journal=self._journal,
+            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
+            pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
+            face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar, site=self._site,
+            started_s=self._started_s, folder=self.config.data_dir,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
         self.metrics.gauges(readings(report))
         self._trend = Trend(self.metrics.tally, report.moment)
-        self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
+        self._watching = Watching(
+            self.note, self.metrics.signal, self._trend.sample,
+            open_tracing(self.config.tracing, node_version(), self._journal.log))
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         self._demand = open_demand(
@@ -221,8 +225,8 @@ class Node:
         self._guard.close()
         self._store.close()
 
-    def surface(self, wire: Wire) -> tuple[web.Application, Connections]:
-        """Build the HTTP surface, and what makes its connections."""
+    def surface(self, wire: Wire, *, insecure: bool) -> Surface:
+        """Build the HTTP surface, what makes its connections, and the processes beside."""
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
             policies=lambda: self.trust().policies, status=self.status,
@@ -234,12 +238,20 @@ class Node:
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier,
         )
-        return server.application(front.pages, front.routes), server.connections()
+        if self.config.workers.processes > 1:
+            self._crew = open_crew(
+                self.config, verifier=self.verifier, guard=self._guard, journal=self._journal,
+                observer=self, server=server, clock=self._clock, store=self._store,
+                trust=self.trust, problem=self.metrics.problem, insecure=insecure)
+        app = self._watching.follow(server.application(front.pages, front.routes))
+        return app, server.connections(), self._crew
 
     def _publish(self, trust: Trust) -> None:
         before, self._trust = self._trust, trust
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
+        if self._crew is not None:
+            self._crew.publish(trust)
         if before is not None and self._site is not None and before.cursor != trust.cursor:
             self._site.wakes.tell()
         self._faces.look()
@@ -257,44 +269,11 @@ class Node:
         """Take up the answers of the last minutes from the journal."""
         now = self._clock.now_s()
         kept_s = max(self.config.journal.answers_kept_s, DECISION_OPEN_S)
-        first = self._journal.first_since(now - kept_s)
-        for index, data in self._journal.recent(first):
-            record = decode_record(data)
-            if isinstance(record, VerificationRecord):
-                self._decider.open.offer(record)
-                self._shift.add(record)
-                receipt = Receipt(self._journal.log, index, hash_leaf(data).hex())
-                self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
+        for record, receipt in recent_answers(self._journal, now - kept_s):
+            self._decider.open.offer(record)
+            self._shift.add(record)
+            self.verifier.answers.restore(record, receipt, now - record.at_ms / 1e3)
 
     def _versions(self) -> dict[str, str | int | float]:
         return {"version": node_version(), "pack": self._face.pack_id,
                 "reference_generation": self._store.generation}
-
-
-async def run_node(
-    config: EdgeConfig, ready: Callable[[str], None], stop: asyncio.Event, progress: Progress,
-    *, insecure: bool = False,
-) -> None:
-    """Run a node until `stop` is set.
-
-    Args:
-        config: The node's.
-        ready: Told the node's address once it answers.
-        stop: Set to stop gracefully.
-        progress: Hears of the face pack's making.
-        insecure: Serve clear HTTP beyond loopback.
-
-    Raises:
-        OperatingError: It can't start.
-    """
-    wire = wire_of(config, insecure=insecure)
-    node = Node(config, progress)
-    await node.start()
-    try:
-        listening = bind(config.listen.host, config.listen.port, config.listen.port_tries)
-        app, connections = node.surface(wire)
-        calm_collector()
-        await serve(app, listening, wire, ready=ready, stop=stop, shutdown_s=SHUTDOWN_S,
-                    connections=connections)
-    finally:
-        await node.stop()

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from edge.access.sessions import SESSION_S
 from edge.access.tls import Tls
-from edge.preflight import Found, try_file, try_folder, try_port, try_tls
+from edge.preflight import Found, try_file, try_folder, try_package, try_port, try_tls
 from edge.settings import load_settings
 
 ENV_PREFIX = "KANHE_EDGE__"
@@ -53,6 +53,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         code_budget_s: Seconds spent on reading one frame.
         gate_rate_per_s, gate_burst: Calls a second that one gate may make for ever, and at once;
             what is more is 429.
+        gate_rate_max_per_s: Calls a second that the central platform may allow a gate in its stead;
+            what it may make at once grows and shrinks with that.
     """
 
     body_bytes_max: Annotated[int, Meta(ge=1024, le=256 * _MIB)] = 16 * 1024 * 1024
@@ -64,16 +66,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     code_budget_s: Annotated[float, Meta(gt=0, le=5)] = 0.25
     gate_rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 500.0
     gate_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
+    gate_rate_max_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] = 2_000.0
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Threads and queues of blocking work.
+    """Processes, and threads and queues of blocking work.
 
     Attributes:
+        processes: Processes that share the port; the further ones answer codes, in scenes without a
+            face.
         code_threads, face_threads: Frames read and faces judged at once.
         code_waiting_max, face_waiting_max: How many more may wait.
     """
 
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     code_threads: Annotated[int, Meta(ge=1, le=64)] = 1
     face_threads: Annotated[int, Meta(ge=1, le=64)] = 2
     code_waiting_max: _Waiting = 64
@@ -169,6 +175,26 @@ class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_s: Annotated[int, Meta(ge=60, le=7 * 86_400)] = SESSION_S
 
 
+class TracingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traces for OpenTelemetry; off unless an address is given.
+
+    Attributes:
+        otlp_endpoint: Where traces are sent over OTLP/HTTP, such as
+            `http://127.0.0.1:4318/v1/traces`; empty = off. Needs the extra `tracing`.
+        ratio: Share of verifications that become traces; a gate's own `traceparent` decides
+            instead where it sends one.
+        traces_max_per_s: How many become traces in a second at most.
+        waiting_spans_max: Spans that may wait to be sent; what is more is dropped.
+        batch_s_max: Seconds that sending a batch may take; what isn't taken by then is dropped.
+    """
+
+    otlp_endpoint: Annotated[str, Meta(pattern="^(https?://\\S+)?$")] = ""
+    ratio: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.01
+    traces_max_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    waiting_spans_max: Annotated[int, Meta(ge=64, le=65_536)] = 2_048
+    batch_s_max: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration.
 
@@ -196,6 +222,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     keys: Keys = Keys()
     journal: Journal = Journal()
     central: Central = Central()
+    tracing: TracingConfig = TracingConfig()
     redis: Redis = Redis()
 
     @property
@@ -229,6 +256,9 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     yield from try_port("listen.port", listen.host, listen.port, listen.port_tries)
     yield from try_tls(config.tls, listen.host)
     yield from try_file("central.authority", config.central.authority)
+    if config.tracing.otlp_endpoint:
+        yield from try_package(
+            "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
     for name in ("key_file", "password_file", "sentinel_password_file", "authority"):
         yield from try_file(f"redis.{name}", getattr(config.redis, name))
     if config.redis.url and config.redis.key_file is None:

@@ -8,7 +8,7 @@ import math
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from edge.cache.guard import LmdbReplayGuard, read_boot_id
 from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, TracingConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
@@ -29,7 +30,7 @@ from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key, read_secret
 from edge.pipeline.demand import Demand
-from edge.protocol.journal import VerificationRecord, decode_record
+from edge.protocol.journal import Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
@@ -38,8 +39,9 @@ from edge.sync.identity import Identity
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
 
-if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+if TYPE_CHECKING:  # redis-py and OpenTelemetry are only loaded where they are used
     from edge.cache.site.site import Site
+    from edge.tracing import Tracing
 
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
@@ -240,9 +242,39 @@ def _password(path: Path | None, variable: str) -> str:
         raise ConfigError(f"{path} can't be read as a password: {type(error).__name__}") from error
 
 
+def recent_answers(
+    journal: FileJournal, since_s: float
+) -> Iterator[tuple[VerificationRecord, Receipt]]:
+    """Give the answers that were journalled since a time (Unix seconds), and some before it."""
+    for index, data in journal.recent(journal.first_since(since_s)):
+        record = decode_record(data)
+        if isinstance(record, VerificationRecord):
+            yield record, Receipt(journal.log, index, hash_leaf(data).hex())
+
+
 def judged_before(journal: FileJournal) -> bool:
     """Say whether anything was ever judged, as far as a short journal tells; else yes."""
     if journal.size > EVENTS_MAX:
         return True
     return any(isinstance(decode_record(data), VerificationRecord)
                for _, data in journal.recent(0))
+
+
+def open_tracing(config: TracingConfig, version: str, instance: str) -> "Tracing | None":
+    """Begin to send traces where that is switched on; nothing of it is loaded otherwise.
+
+    Raises:
+        ConfigError: What it needs isn't installed.
+    """
+    if not config.otlp_endpoint:
+        return None
+    try:
+        from edge.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"tracing.otlp_endpoint: {error.name} isn't installed: install kanhe[tracing]"
+        ) from error
+    return Tracing(
+        config.otlp_endpoint, ratio=config.ratio, per_s_max=config.traces_max_per_s,
+        waiting_max=config.waiting_spans_max, timeout_s=config.batch_s_max, version=version,
+        instance=instance)

@@ -5,6 +5,7 @@
 """
 
 import errno
+import importlib.util
 import os
 import socket
 import tempfile
@@ -54,6 +55,16 @@ def try_file(key: str, file: Path | None) -> Iterator[Found]:
             opened.read(1)
     except OSError as error:
         yield Found("error", key, f"{file} can't be read: {error.strerror}")
+
+
+def try_package(key: str, module: str, extra: str) -> Iterator[Found]:
+    """Look whether what a key needs is installed, without loading it."""
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        there = False
+    if not there:
+        yield Found("error", key, f"needs packages that aren't here: install kanhe[{extra}]")
 
 
 def try_port(key: str, host: str, port: int, port_tries: int) -> Iterator[Found]:

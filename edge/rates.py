@@ -17,11 +17,12 @@ import numpy.typing as npt
 from edge.cache.cohort import Cohort
 from edge.cache.store import LmdbStore
 from edge.errors import OperatingError
+from edge.hotpath.fitness import Source
 from edge.hotpath.normalise import IDENTITIES_MIN, TOP_MIN, cohort_mean, view_of
 from edge.models.manifest import PackManifest
 from edge.models.operating import pack_points, site_points
 from edge.pipeline.renewal import Note, Renewal
-from edge.pipeline.thresholds import SceneRates, Source
+from edge.pipeline.thresholds import SceneRates
 from edge.protocol.records import ScenePolicy
 from edge.web.status import CohortShown, SceneFace
 

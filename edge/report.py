@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.audit.journal import FileJournal
+from edge.cache.gallery.gallery import Gallery
 from edge.cache.guard import LmdbReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
+from edge.crew.crew import Crew
 from edge.faces import judge_faces, pack_change
 from edge.hotpath.trust import Trust
 from edge.models.engine import FaceEngine
@@ -27,7 +29,7 @@ from edge.sync.follower import Follower
 from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
 from edge.vigil import Vigil
-from edge.web.status import NodeStatus, PackShown
+from edge.web.status import GalleryShown, NodeStatus, PackShown
 
 if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
     from edge.cache.site.site import Site
@@ -45,6 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     vigil: Vigil
     store: LmdbStore
+    gallery: Gallery
     journal: FileJournal
     guard: LmdbReplayGuard
     follower: Follower
@@ -58,7 +61,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     zbar: ZbarChild
     started_s: float
     folder: Path
+    crew: Callable[[], Crew | None]
     site: "Site | None"
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Count the processes that serve, and how often one was started again."""
+        crew = self.crew()
+        return {
+            "wanted": crew.wanted if crew else 1,
+            "serving": 1 + (crew.lines.serving if crew else 0),
+            "restarts": crew.restarts if crew else 0,
+        }
 
     @property
     def ready(self) -> bool:
@@ -128,6 +142,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             pack_change=pack_change(manifest.id, self.pack_wanted, self.store.references_held),
             faces=judge_faces(self.store.faces),
             references={"generation": self.store.generation, **self.store.references_held},
+            gallery=GalleryShown(
+                references=len(self.gallery), generation=self.store.generation,
+                bytes=self.gallery.bytes_used, searches=self.gallery.searches,
+                search_s=round(self.gallery.search_s, 3)),
             status_lists={"held": len(trust.lists), "age_s": self.follower.lists.age_s(now),
                           "error": self.follower.lists.error},
             waiting={"codes": self.code_pool.waiting, "faces": self.face_pool.waiting,
@@ -144,6 +162,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                   "snapshot": sync.snapshot,
                   "last_contact_s": sync.last_contact_s,
                   "central_clock_skew_s": sync.central_clock_skew_s},
+            processes=self.processes,
             last_rung="zbar" if self.zbar.available else "off: libzbar0 isn't installed",
             uptime_s=int(time.monotonic() - self.started_s),
         )

@@ -1,7 +1,8 @@
-"""What becomes of an answer beside being given: signals are counted, logged and journalled.
+"""What becomes of an answer beside being given: signals are counted, logged and journalled; traces.
 
 - Journalling happens after the answer, in a task of its own; at most so many wait, and at most
   so many are journalled in a minute. All are counted.
+- Traces (edge.tracing) where they are switched on.
 - With log level `debug`, each answer is a line with its `verification_id`; nothing of the holder.
 """
 
@@ -9,12 +10,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from aiohttp import web
 
 from edge.errors import OperatingError
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.signals import EVENT_PREFIX
 from edge.signals import Watch
 from edge.trend import EVERY_S
+
+if TYPE_CHECKING:
+    from edge.tracing import Tracing
 
 NOTES_WAITING_MAX = 32
 NOTES_A_MINUTE_MAX = 60
@@ -27,10 +34,11 @@ class Watching:
 
     def __init__(
         self, note: _Note, signal: Callable[[str], None],
-        sample: Callable[[float], None] = lambda _: None,
+        sample: Callable[[float], None] = lambda _: None, tracing: "Tracing | None" = None,
     ) -> None:
-        """Take the journal's note, what counts a signal by its name, and what takes a sample."""
+        """Take the journal's note, what counts a signal by its name, takes a sample, traces."""
         self._note, self._signal, self._sample = note, signal, sample
+        self._tracing = tracing
         self._watch = Watch()
         self._sampling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,6 +52,8 @@ class Watching:
                 "scene": record.scene, "kind": record.kind, "decision": record.decision,
                 "reason": record.reason,
                 "ms": {stage: round(ms, 3) for stage, ms in timings_ms.items()}})
+        if self._tracing is not None:
+            self._tracing.saw(record, timings_ms)
         found = self._watch.saw(record)
         if found is None:
             return
@@ -60,17 +70,25 @@ class Watching:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def follow(self, app: web.Application) -> web.Application:
+        """Let calls that belong to a trace be seen; give the application back."""
+        if self._tracing is not None:
+            app.middlewares.append(self._tracing.follow)
+        return app
+
     def start(self) -> None:
         """Begin to take samples."""
         self._sampling = asyncio.get_running_loop().create_task(self._keep_sampling())
 
     async def stop(self) -> None:
-        """End sampling and wait for what is being journalled."""
+        """End sampling, wait for what is being journalled, send the last traces."""
         if self._sampling is not None:
             self._sampling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sampling
         await self.settle()
+        if self._tracing is not None:
+            await self._tracing.stop()
 
     async def settle(self) -> None:
         """Wait for what is being journalled."""

@@ -35,6 +35,8 @@ def pull(args: argparse.Namespace, packs_dir: Path, entries: tuple[Entry, ...]) 
         OperatingError: No consent, or the pack can't be had whole.
     """
     origin = Path(args.source) if args.source and "://" not in args.source else None
+    if origin is not None and not origin.exists():
+        raise ConfigError(f"{origin} isn't there")
     if origin is not None and (origin / MANIFEST).is_file() and not any(
         entry.id == args.name for entry in entries
     ):
@@ -79,8 +81,6 @@ def _from_disk(entry: Entry, origin: Path, sha256: str, packs_dir: Path) -> Path
     if origin.is_dir():
         names = [entry.archive_name, *(file.name for file in entry.files)]
         blobs = {name: origin / name for name in names if name and (origin / name).is_file()}
-    elif not origin.is_file():
-        raise ConfigError(f"{origin} isn't there")
     elif len(entry.blobs) != 1:
         raise ConfigError(f"{entry.id} is made of {', '.join(entry.blobs)}: give their folder")
     else:

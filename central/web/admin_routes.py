@@ -8,7 +8,7 @@ from aiohttp import web
 from central import consents, intake, nodes, places, policies, registry, wallets
 from central.accounts import DatabaseAccounts
 from central.errors import Invalid
-from central.nodes import NewGate
+from central.nodes import GateRate, NewGate
 from central.places import Where
 from central.registry import NewCredential, NewHolder
 from central.web.common import LIMIT_MAX, answer, number, platform_for_admin, read_json
@@ -191,7 +191,15 @@ async def list_gates(request: web.Request) -> web.Response:
     gates = await platform.database.run(nodes.list_gates)
     return answer({"gates": [
         {"gate_id": g.gate_id, "label": g.label, "scenes": g.scenes, "node_id": g.node_id,
-         "revoked": g.revoked} for g in gates]})
+         "revoked": g.revoked, "rate_per_s": g.rate_per_s} for g in gates]})
+
+
+async def set_gate_rate(request: web.Request) -> web.Response:
+    """`PUT /v1/gates/{id}/rate`."""
+    platform = platform_for_admin(request)
+    rate, gate_id = await read_json(request, GateRate), request.match_info["id"]
+    await platform.database.run(lambda tx: nodes.set_gate_rate(tx, gate_id, rate))
+    return answer({"gate_id": gate_id, "rate_per_s": rate.rate_per_s})
 
 
 async def revoke_gate(request: web.Request) -> web.Response:
@@ -234,6 +242,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/nodes", list_nodes), web.delete("/v1/nodes/{id}", revoke_node),
         web.put("/v1/nodes/{id}/place", set_place),
         web.post("/v1/gates", add_gate), web.get("/v1/gates", list_gates),
+        web.put("/v1/gates/{id}/rate", set_gate_rate),
         web.delete("/v1/gates/{id}", revoke_gate), web.get("/v1/journal", journal),
         web.get("/v1/status", status),
     ]

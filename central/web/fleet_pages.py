@@ -1,13 +1,15 @@
 """Pages about what stands in the city: the overview, nodes, gates, and what was done by whom."""
 
+import contextlib
 from urllib.parse import quote
 
 from aiohttp import web
 from sqlalchemy import func, select
 
 from central import consents, nodes, policies
+from central.errors import Invalid
 from central.needs import KINDS, fleet_page
-from central.nodes import NewGate
+from central.nodes import RATE_MAX_PER_S, GateRate, NewGate
 from central.schema import Act, Credential, Holder, JournalEntry
 from central.store import Transaction
 from central.web.site import Site, go
@@ -37,6 +39,7 @@ class FleetPages:
             web.post("/nodes/code", page(act, self.node_code)),
             web.post("/nodes/{id}/revoke", page(act, self.revoke_node)),
             web.get("/gates", page(look, self.gates)), web.post("/gates", page(act, self.add_gate)),
+            web.post("/gates/{id}/rate", page(act, self.set_gate_rate)),
             web.post("/gates/{id}/revoke", page(act, self.revoke_gate)),
             web.get("/acts", page(look, self.acts)),
         ]
@@ -92,11 +95,19 @@ class FleetPages:
         form = await request.post()
         new = NewGate(
             label=str(form.get("label", "")).strip()[:80], node_id=str(form.get("node_id", "")),
-            scenes=tuple(str(scene) for scene in form.getall("scene", [])))
+            scenes=tuple(str(scene) for scene in form.getall("scenes", [])),
+            rate_per_s=_rate(str(form.get("rate_per_s", ""))))
         _, credential = await self._site.run(session, lambda tx: nodes.add_gate(tx, new))
         return self._site.render(
             request, session, "one_time.html", kind="gate", secret=credential, link="",
             qr=draw_qr(credential), life_min=0, back="/gates")
+
+    async def set_gate_rate(self, request: web.Request, session: Session) -> web.Response:
+        """`POST /gates/{id}/rate`."""
+        rate = GateRate(rate_per_s=_rate((await self._site.form(request)).get("rate_per_s", "")))
+        await self._site.run(
+            session, lambda tx: nodes.set_gate_rate(tx, request.match_info["id"], rate))
+        return go("/gates")
 
     async def revoke_gate(self, request: web.Request, session: Session) -> web.Response:
         """`POST /gates/{id}/revoke`."""
@@ -114,6 +125,21 @@ class FleetPages:
         ).all())
         older = rows[-1].number if len(rows) == ACTS_ROWS else None
         return self._site.render(request, session, "acts.html", acts=rows, older=older)
+
+
+def _rate(text: str) -> float | None:
+    """Read a field of calls a second, empty = as the node says.
+
+    Raises:
+        Invalid: It isn't a number within the bounds.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    with contextlib.suppress(ValueError):
+        if 0.0 < float(text) <= RATE_MAX_PER_S:
+            return float(text)
+    raise Invalid(f"rate_per_s: a number of calls a second over 0, up to {RATE_MAX_PER_S:,}")
 
 
 def _counts(tx: Transaction) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Listening: the configured port or the next free one, in TLS or clear, until told to stop.
 
+- Several processes of one service may share a port; strangers can't come to share it, since it is
+  first bound alone.
 - Stopping takes no new calls and lets those in flight finish.
 - Certificates are renewed while it runs; connections that are open keep theirs.
 """
@@ -13,6 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -75,28 +78,63 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def bind(host: str, port: int, port_tries: int) -> socket.socket:
+def bind(
+    host: str, port: int, port_tries: int, *, shared: bool = False, beside: bool = False
+) -> socket.socket:
     """Bind the port or the next free one.
+
+    Args:
+        host: Address.
+        port: The first that is tried.
+        port_tries: How many are.
+        shared: Let other processes of this service share it.
+        beside: Share one that a process of this service has.
 
     Raises:
         ConfigError: None of them can be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in range(port, port + port_tries):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((host, number))
+            if shared and number:
+                _bound(family, host, number, share=False).close()
+            return _bound(family, host, number, share=shared or beside)
         except OSError as error:
-            listening.close()
             if error.errno != errno.EADDRINUSE:
                 raise ConfigError(f"{host}:{number} can't be used: {error}") from error
             _LOG.warning("port.taken", extra={"port": number})
-            continue
-        return listening
     raise ConfigError(
         f"ports {port} to {port + port_tries - 1} are all taken: configure another port"
     )
+
+
+def _bound(family: int, host: str, port: int, *, share: bool) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+class Beside(Protocol):
+    """Further processes that serve on the same port."""
+
+    async def start(self, made: Callable[[], asyncio.Protocol], port: int, wire: Wire) -> None:
+        """Begin; `made` makes a connection of this process, for what they pass on."""
+        ...
+
+    async def drain(self, within_s: float) -> None:
+        """Have them take nothing new and answer what they have."""
+        ...
+
+    async def stop(self) -> None:
+        """End them."""
+        ...
 
 
 Connections = Callable[[web.Server, float], Callable[[], asyncio.Protocol]]
@@ -106,7 +144,7 @@ Connections = Callable[[web.Server, float], Callable[[], asyncio.Protocol]]
 async def serve(
     app: web.Application, listening: socket.socket, wire: Wire, *,
     ready: Callable[[str], None], stop: asyncio.Event, shutdown_s: float,
-    connections: Connections | None = None,
+    connections: Connections | None = None, beside: Beside | None = None,
 ) -> None:
     """Serve an application until `stop` is set; `ready` is told its address.
 
@@ -118,6 +156,7 @@ async def serve(
         stop: Set to stop.
         shutdown_s: Seconds that calls in flight get.
         connections: Makes the connections; None = aiohttp does.
+        beside: Processes that share the port, which must have been bound so.
     """
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=shutdown_s, keepalive_timeout=KEEPALIVE_S
@@ -131,6 +170,8 @@ async def serve(
         listener = await asyncio.get_running_loop().create_server(
             made, sock=listening, backlog=BACKLOG, ssl=wire.context)
         host, port = listening.getsockname()[:2]
+        if beside is not None:
+            await beside.start(made, port, wire)
         shown = f"[{host}]" if ":" in host else host
         ready(f"{'https' if wire.context else 'http'}://{shown}:{port}")
         await stop.wait()
@@ -140,4 +181,8 @@ async def serve(
             await renewing
         if listener is not None:
             listener.close()
+        if beside is not None:
+            await beside.drain(shutdown_s)
         await runner.cleanup()
+        if beside is not None:
+            await beside.stop()

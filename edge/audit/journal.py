@@ -26,12 +26,7 @@ from edge.audit.room import Room
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
 from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
-from edge.protocol.journal import (
-    RECORD_BYTES_MAX,
-    JournalRecord,
-    Receipt,
-    encode_record,
-)
+from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, encode_record
 
 ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
@@ -171,7 +166,11 @@ class FileJournal:
             JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
-        (data,) = self._take([record])
+        return self.append_encoded(encode_record(record))
+
+    def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
+        """Append a record that is encoded already; see `append`."""
+        self._take([data])
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         if not self._gathered:
@@ -188,19 +187,20 @@ class FileJournal:
             JournalError: They can't be promised; `settled` isn't called then.
             CapacityError: Too many wait already.
         """
-        self._writer.hand_over(Group(self._take(records), settled, asyncio.get_running_loop()))
-
-    def _take(self, records: Sequence[JournalRecord]) -> list[bytes]:
-        """Give the bytes of records that are promised now; raises as `append`."""
         taken = [encode_record(record) for record in records]
-        if max(map(len, taken)) > RECORD_BYTES_MAX:
-            raise JournalError("a record is larger than the bound")
+        self._take(taken)
+        self._writer.hand_over(Group(taken, settled, asyncio.get_running_loop()))
+
+    def _take(self, records: Sequence[bytes]) -> None:
+        """Promise encoded records now; raises as `append`."""
+        largest = max(map(len, records))
+        if largest > RECORD_BYTES_MAX:
+            raise JournalError(f"a record of {largest} bytes is larger than the bound")
         if self._closing:
             raise JournalError("the journal is closed")
         if self._taken - self._writer.settled >= self._options.waiting_max:
             raise CapacityError("too many records wait for the journal")
-        self._taken += len(taken)
-        return taken
+        self._taken += len(records)
 
     def _hand_over(self) -> None:
         gathered, self._gathered = self._gathered, []

@@ -1,6 +1,6 @@
 """The one owner of LMDB: environments, transactions, errors.
 
-- An environment belongs to one process at a time (a lock that ends with the process).
+- An environment belongs to one process at a time (a lock that ends with it); others may read.
 - Foreign errors become `StoreError` here, with what to do.
 - A full map grows up to its bound and the write is tried again.
 - Not here: what the tables mean.
@@ -55,13 +55,8 @@ class Environment:
     """One LMDB environment in a folder of its own."""
 
     def __init__(
-        self,
-        path: Path,
-        tables: tuple[bytes, ...],
-        *,
-        map_bytes: int,
-        map_bytes_max: int,
-        durable: bool,
+        self, path: Path, tables: tuple[bytes, ...], *, map_bytes: int, map_bytes_max: int,
+        durable: bool, beside: bool = False,
     ) -> None:
         """Open or make it.
 
@@ -72,16 +67,18 @@ class Environment:
             map_bytes_max: Bound of its growth.
             durable: Whether a commit reaches the disk before it returns; otherwise it
                 survives the process, not the machine.
+            beside: Read what another process owns; nothing is made and nothing can be written.
 
         Raises:
             StoreError: The folder can't be opened as an environment.
         """
         self._path = path
         self._map_bytes_max = map_bytes_max
-        self._owner = -1
+        self._owner, self._beside = -1, beside
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._own()
+            if not beside:
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._own()
             self._open(tables, map_bytes, durable)
         except (lmdb.Error, OSError) as error:
             self._disown()
@@ -203,6 +200,10 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "written") from error
 
+    def forget_dead_readers(self) -> None:
+        """Free the places of readers whose process is gone: what they read can't be reused."""
+        self._env.reader_check()
+
     def compact(self) -> None:
         """Rewrite the file without what was deleted or replaced; nobody may be inside.
 
@@ -239,14 +240,14 @@ class Environment:
         self._disown()
 
     def _open(self, tables: tuple[bytes, ...], map_bytes: int, durable: bool) -> None:
-        self._durable = durable
+        self._durable, own = durable, not self._beside
         self._env = lmdb.open(
             str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
             sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
-        )
+            readonly=not own, create=own)
         if not durable:
             self._reserve(int(self._env.info()["map_size"]))
-        self.tables = {name: self._env.open_db(name) for name in tables}
+        self.tables = {name: self._env.open_db(name, create=own) for name in tables}
 
     def _reserve(self, size: int) -> None:
         """Have every block of the file now: a mapped write that finds none ends the process."""

@@ -27,7 +27,11 @@ RETIRED_S = 60.0
 
 
 class Replaceable:
-    """What `LmdbStore` stands on."""
+    """What `LmdbStore` stands on.
+
+    Attributes:
+        replaced: How often the store was replaced since it was opened.
+    """
 
     def __init__(
         self, path: Path, derive: Derive, tables: tuple[bytes, ...], map_bytes: int,
@@ -41,6 +45,7 @@ class Replaceable:
         finish_adoption(path)
         self._path, self._derive, self._names = path, derive, tables
         self._map = (map_bytes, map_bytes_max)
+        self.replaced = 0
         self._retired: tuple[float, Environment] | None = None
         self._swapping = threading.Lock()
         self._references = self._opened_at(path)
@@ -81,6 +86,7 @@ class Replaceable:
                 raise
             fresh.env.moved(self._path)
             self._references = fresh
+            self.replaced += 1
         self._retired = (time.monotonic(), before.env)
 
     def close_retired(self, after_s: float) -> None:

@@ -18,6 +18,7 @@ from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, ReferenceSink
 from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
 from edge.cache.sealing import Derive, IdHider
+from edge.cache.standings import CREDENTIALS, STATUS, HeldStandings
 from edge.cache.tables import SealedTables
 from edge.errors import StoreError
 from edge.hotpath.holder import VERIFICATION, Probe, Template
@@ -47,17 +48,19 @@ MAP_BYTES = MAP_BYTES_MAX
 """The map is address space, not disk: it begins at its bound, because it may only grow while
 nobody reads."""
 
-_CREDENTIALS, _STATUS = b"credentials", b"status"
+_CREDENTIALS, _STATUS = CREDENTIALS, STATUS
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
 _CURSOR = CURSOR
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
-_Standing = tuple[CredentialRecord | None, StatusRecord | None]
-
 
 class LmdbStore(Replaceable):
-    """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
+    """Implements the pipeline's `CredentialCache` and sync's `FeedStore`.
+
+    Attributes:
+        standing, standings: Say how credentials stand (the pipeline's `Standings`).
+    """
 
     def __init__(
         self,
@@ -75,8 +78,9 @@ class LmdbStore(Replaceable):
         super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
         self._tables = SealedTables(lambda: self._env, TABLES, derive)
         self._hide = IdHider(derive).hide
-        self._credential = msgspec.msgpack.Decoder(CredentialRecord)
-        self._status = msgspec.msgpack.Decoder(StatusRecord)
+        held = HeldStandings(lambda: self._env, lambda: self._tables, self._hide)
+        self.standing, self.standings = held.standing, held.standings
+        self._credential, self._status = held.credential_of, held.status_of
         try:
             self._holdings = Holdings(
                 lambda: self._env, self._hide, _CREDENTIALS, self._credential_of)
@@ -97,33 +101,6 @@ class LmdbStore(Replaceable):
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
         return self._tables.load(_STATUS, self._hide(credential_id), self._status)
-
-    def standing(self, credential_id: bytes) -> _Standing:
-        """Give a credential, and its status if it is anything but valid, as of one moment."""
-        found = self.standings([credential_id])[0]
-        if isinstance(found, StoreError):
-            raise found
-        return found
-
-    def standings(self, credential_ids: Sequence[bytes]) -> list[_Standing | StoreError]:
-        """Give several standings as of one moment, or of each why it can't be read."""
-        keys = [self._hide(credential_id) for credential_id in credential_ids]
-        found: list[_Standing | StoreError] = []
-        for key, pair in zip(keys, self._env.get_pairs(_CREDENTIALS, _STATUS, keys), strict=True):
-            try:
-                found.append(self._standing_of(key, *pair))
-            except StoreError as error:
-                found.append(error)
-        return found
-
-    def _standing_of(
-        self, key: bytes, credential: bytes | None, status: bytes | None
-    ) -> _Standing:
-        return (
-            None if credential is None else self._tables.opened(
-                _CREDENTIALS, key, credential, self._credential),
-            None if status is None else self._tables.opened(_STATUS, key, status, self._status),
-        )
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""
@@ -264,6 +241,10 @@ class LmdbStore(Replaceable):
                 self._tables.delete(txn, _EPOCHS, key_epoch.to_bytes(4, "big"))
 
         self._env.write(work)
+
+    def forget_dead_readers(self) -> None:
+        """Let go of what a process that was killed while it read holds of the file."""
+        self._env.forget_dead_readers()
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
         if isinstance(change, PutCredential):

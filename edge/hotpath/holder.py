@@ -158,9 +158,14 @@ def check_holder(
     )
     if attack is not None:
         return attack, evidence
-    if score > comparison.threshold:
-        return verdict(Reason.OK), evidence
-    return verdict(Reason.NO_MATCH, Decision(policy.no_match)), evidence
+    return judge_score(score, comparison.threshold, policy), evidence
+
+
+def judge_score(score: float, threshold: float, policy: ScenePolicy) -> Verdict:
+    """Judge a score where liveness is no matter: a match is above the threshold."""
+    if score > threshold:
+        return verdict(Reason.OK)
+    return verdict(Reason.NO_MATCH, Decision(policy.no_match))
 
 
 def checks_of(probe: Probe, policy: ScenePolicy) -> dict[str, bool]:

@@ -12,7 +12,8 @@ from hmac import compare_digest
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from edge.hotpath.keys import SEAL_SUITE, DerivedKeys, KeyRing
+from edge.hotpath.keys import DerivedKeys, KeyRing
+from edge.hotpath.node_seal import SEAL_SUITE
 from edge.hotpath.reasons import Reason
 from edge.hotpath.verdict import Verdict, verdict
 from edge.protocol.base45 import Base45Error
@@ -32,7 +33,6 @@ from edge.protocol.kh1 import (
     SealedInner,
     key_epoch_of,
     parse_sealed_inner,
-    step_at,
 )
 from edge.protocol.steps import DAY_S, STEP_S
 
@@ -122,12 +122,17 @@ def check_presentation(
         return _MAC_MISMATCH
 
     # 5. Time (4 concerns sealed codes only).
+    return check_step(step, now, window) or AuthenticPresentation(suite, day, step, credential_id)
+
+
+def check_step(step: int, now: float, window: DriftWindow) -> Verdict | None:
+    """Judge when a genuine code was made, None if that is within the window around now."""
     late = now // STEP_S - step
     if late > window.steps_back:
         return _STEP_EXPIRED
     if -late > window.steps_ahead:
         return _STEP_FUTURE
-    return AuthenticPresentation(suite, day, step, credential_id)
+    return None
 
 
 def _check_sealed(
@@ -160,12 +165,8 @@ def _check_sealed(
         return _MALFORMED
 
     # 5. Time.
-    late = step_at(now) - inner.step
-    if late > window.steps_back:
-        return _STEP_EXPIRED
-    if -late > window.steps_ahead:
-        return _STEP_FUTURE
-    return AuthenticPresentation(SUITE_SEALED, day, inner.step, inner.credential_id, inner.card)
+    return check_step(inner.step, now, window) or AuthenticPresentation(
+        SUITE_SEALED, day, inner.step, inner.credential_id, inner.card)
 
 
 def _open_seal(binary: bytes, held: DerivedKeys) -> SealedInner | None:

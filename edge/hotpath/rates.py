@@ -22,8 +22,6 @@ LEVEL = 0.95
 """Of every interval."""
 ROUNDS = 400
 """Of a bootstrap."""
-DECADES_MAX = 1.0
-"""How far beyond the strictest measured point a threshold may be extrapolated, in powers of ten."""
 
 Scores = npt.NDArray[np.float32]
 Pairs = npt.NDArray[np.int32]
@@ -75,27 +73,6 @@ def serving_point(points: Sequence[Point], fmr: float) -> Point | None:
     """Give the loosest point whose FMR is at most the one asked for, None if there is none."""
     fit = [point for point in points if point.fmr <= fmr * (1 + 1e-9)]
     return max(fit, key=lambda point: point.fmr, default=None)
-
-
-def extrapolated_threshold(points: Sequence[Point], fmr: float) -> float | None:
-    """Give a threshold for an FMR that may lie beyond the strictest measured point.
-
-    Within the points it is the serving point's own. Beyond, the threshold goes on as a line
-    over log FMR through the two strictest points; that is a guess, so it ends
-    after `DECADES_MAX` powers of ten.
-
-    Returns:
-        The threshold, or None where it couldn't be stated honestly.
-    """
-    served = serving_point(points, fmr)
-    if served is not None:
-        return served.threshold
-    strict = sorted(points, key=lambda point: point.fmr)[:2]
-    if len(strict) < 2 or math.log10(strict[0].fmr / fmr) > DECADES_MAX:
-        return None
-    one, other = strict
-    slope = (one.threshold - other.threshold) / math.log10(one.fmr / other.fmr)
-    return max(one.threshold, one.threshold + slope * math.log10(fmr / one.fmr))
 
 
 def fit_threshold(descending: Scores, total: int, fmr: float) -> tuple[float, int] | None:

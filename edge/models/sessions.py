@@ -6,6 +6,7 @@
 """
 
 import logging
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,16 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.quantization import (
     CalibrationDataReader,
+    CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
+)
+from onnxruntime.quantization.calibrate import (
+    TensorData,
+    TensorsData,
+    load_tensors_data,
+    save_tensors_data,
 )
 
 from edge.errors import PackError
@@ -28,6 +36,8 @@ Array = npt.NDArray[Any]
 
 Dimension = int | str | None
 """Of a model's tensor; a word or None = any size."""
+Ranges = dict[str, tuple[float, float]]
+"""Lowest and highest value, by tensor."""
 
 
 class Runner:
@@ -114,23 +124,52 @@ class _Chips(CalibrationDataReader):  # type: ignore[misc]
         return None if chip is None else {"pixels": chip}
 
 
-def quantise(source: Path, target: Path, chips: Sequence[Array]) -> None:
+def measure_ranges(source: Path, chips: Sequence[Array]) -> Ranges:
+    """Run a float32 model and note the lowest and highest value of every tensor.
+
+    Args:
+        source: The model.
+        chips: Its inputs, uint8, (1, side, side, 3) each.
+
+    Raises:
+        PackError: The model can't be run so.
+    """
+    with tempfile.TemporaryDirectory(prefix="kanhe-ranges-") as name:
+        cache = Path(name) / "ranges.json"
+        _quantise(source, Path(name) / "int8.onnx", cache, _Chips(chips))
+        found = load_tensors_data(cache)
+    return {tensor: (float(np.min(data.lowest)), float(np.max(data.highest)))
+            for tensor, data in sorted(found.items(), key=lambda item: (len(item[0]), item[0]))}
+
+
+def quantise(source: Path, target: Path, ranges: Ranges) -> None:
     """Quantise a model to int8 (U8 activations, S8 weights, per channel, QOperator).
 
     Args:
         source: The float32 model.
         target: Where the int8 model goes.
-        chips: Inputs to calibrate with, uint8, (1, side, side, 3) each.
+        ranges: Of its tensors.
 
     Raises:
         PackError: The quantiser failed.
     """
+    known = {tensor: TensorData(lowest=np.float32(low), highest=np.float32(high))
+             for tensor, (low, high) in ranges.items()}
+    with tempfile.TemporaryDirectory(prefix="kanhe-ranges-") as name:
+        cache = Path(name) / "ranges.json"
+        save_tensors_data(TensorsData(CalibrationMethod.MinMax, known), cache)
+        _quantise(source, target, cache, None)
+
+
+def _quantise(source: Path, target: Path, cache: Path, chips: _Chips | None) -> None:
+    """Quantise by the ranges in a cache, which is filled from chips if it isn't there."""
     # The quantiser advises on the root logger about graphs it wasn't given time to optimise.
     logging.disable(logging.WARNING)
     try:
         quantize_static(
-            str(source), str(target), _Chips(chips), quant_format=QuantFormat.QOperator,
+            str(source), str(target), chips, quant_format=QuantFormat.QOperator,
             per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            calibration_cache_path=cache,
         )
     except Exception as error:
         raise PackError(f"{source.name} can't be quantised") from error

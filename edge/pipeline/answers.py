@@ -3,6 +3,7 @@
 - Kept for a bounded time and number, as the bytes that were sent; while the first is under way,
   others wait for it.
 - A failure isn't an answer: after one the same request may try again.
+- One table a node: what other processes of it work on is claimed here before it is settled.
 - Where the nodes of a site share answers, one that another node gave counts too.
 - After a restart the table is rebuilt from the journal: an entry then holds the record, from
   which the answer is made when it is asked for.
@@ -28,7 +29,7 @@ Key = bytes
 """First 16 bytes of SHA-256(gate_id ‖ 0 ‖ request_id)."""
 
 
-class Entry(msgspec.Struct, gc=False):
+class _Entry(msgspec.Struct, gc=False):
     """One request and what became of it."""
 
     body_digest: bytes
@@ -65,7 +66,7 @@ class RecentAnswers:
         """Begin empty; `remake` makes an answer from a journalled record."""
         self._remake = remake
         self._kept_s, self._kept_max = kept_s, kept_max
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self.shared: SharedAnswers | None = None
 
     def __len__(self) -> int:
@@ -76,7 +77,7 @@ class RecentAnswers:
         """Take up a journalled answer after a restart."""
         left = self._kept_s - age_s
         if left > 0.0:
-            self._entries[record.request_digest] = Entry(
+            self._entries[record.request_digest] = _Entry(
                 record.body_digest, time.monotonic() + left, (record, receipt)
             )
 
@@ -88,41 +89,52 @@ class RecentAnswers:
         Raises:
             RequestConflict: The same request_id came with another body.
         """
-        entry = self.begin(key, body_digest)
-        if entry is None:
-            return await self._again(self._entries[key], body_digest)
+        found = self.claim(key, body_digest)
+        if found is not None:
+            return Outcome(found) if isinstance(found, bytes) else await asyncio.shield(found)
         try:
             if self.shared is None:
                 outcome = await work()
             else:
                 outcome = await self._at_site(self.shared, key, body_digest, work)
         except BaseException as error:
-            self.fail(key, entry, error)
+            self.fail(key, error)
             raise
-        self.keep(entry, outcome)
+        self.settle(key, outcome)
         return outcome
 
-    def begin(self, key: Key, body_digest: bytes) -> "Entry | None":
-        """Begin the work of a request, None if it came before.
+    def claim(self, key: Key, body_digest: bytes) -> "bytes | asyncio.Future[Outcome] | None":
+        """Ask for the answer of a request before working on it.
 
-        What was begun ends with `keep` or `fail`.
+        Returns:
+            The answer; what gives it while it is under way; or None: it is the caller's now, until
+            `settle` or `fail`.
+
+        Raises:
+            RequestConflict: The same request_id came with another body.
         """
         now = time.monotonic()
         self._forget(now)
-        if key in self._entries:
-            return None
-        entry = self._entries[key] = Entry(body_digest, now + self._kept_s, None)
-        return entry
+        entry = self._entries.get(key)
+        if entry is not None:
+            return self._found(entry, body_digest)
+        self._entries[key] = _Entry(body_digest, now + self._kept_s, None)
+        return None
 
-    def keep(self, entry: "Entry", outcome: Outcome) -> None:
-        """Keep the answer of a request, and give it to those who wait."""
-        if isinstance(entry.outcome, asyncio.Future):
-            entry.outcome.set_result(outcome)
-        entry.outcome = outcome.body
+    def settle(self, key: Key, outcome: Outcome | tuple[VerificationRecord, Receipt]) -> None:
+        """Give the answer of a claimed request, or what it can be made of, also to who waits."""
+        entry = self._entries[key]
+        waited_for = entry.outcome
+        entry.outcome = outcome.body if isinstance(outcome, Outcome) else outcome
+        if isinstance(waited_for, asyncio.Future):
+            if isinstance(outcome, tuple):
+                outcome = self._remake(*outcome)
+                entry.outcome = outcome.body
+            waited_for.set_result(outcome)
 
-    def fail(self, key: Key, entry: "Entry", error: BaseException) -> None:
-        """Forget a request that got no answer, and tell those who wait."""
-        del self._entries[key]
+    def fail(self, key: Key, error: BaseException) -> None:
+        """Let go of a claimed request that came to nothing."""
+        entry = self._entries.pop(key)
         if isinstance(entry.outcome, asyncio.Future):
             _fail(entry.outcome, error)
 
@@ -140,16 +152,14 @@ class RecentAnswers:
             raise RequestConflict(CONFLICT)
         return Outcome(found[len(body_digest):])
 
-    async def _again(self, entry: Entry, body_digest: bytes) -> Outcome:
+    def _found(self, entry: _Entry, body_digest: bytes) -> "bytes | asyncio.Future[Outcome]":
         if entry.body_digest != body_digest:
             raise RequestConflict(CONFLICT)
         if isinstance(entry.outcome, tuple):
             entry.outcome = self._remake(*entry.outcome).body
-        if isinstance(entry.outcome, bytes):
-            return Outcome(entry.outcome)
         if entry.outcome is None:
             entry.outcome = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(entry.outcome)
+        return entry.outcome
 
     def _forget(self, now: float) -> None:
         """Drop what is too old or too much; entries are in order of age."""

@@ -18,11 +18,11 @@ from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.statuslist import newest_status
 from edge.hotpath.verdict import Verdict, verdict
 from edge.pipeline.judgement import Judgement, undecided
-from edge.pipeline.ports import CredentialCache, FaceEngine
+from edge.pipeline.ports import CredentialCache, FaceEngine, Standings
 from edge.protocol.records import ReferenceRecord, Status, StatusRecord
 
 
-def check_credentials(cases: Sequence[Judgement], cache: CredentialCache) -> None:
+def check_credentials(cases: Sequence[Judgement], cache: Standings) -> None:
     """Judge the credentials of genuine codes; what can't be read of one fails its case."""
     if not cases:
         return

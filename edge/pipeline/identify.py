@@ -16,14 +16,15 @@ from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.identification import check_identity, choose_credential, score_candidate
 from edge.hotpath.rates import identification_fmr
 from edge.hotpath.reasons import Reason
+from edge.hotpath.timing import window_of
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
 from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers, in_time
-from edge.pipeline.calls import IdentificationCall, SceneForbidden, SceneUnknown
+from edge.pipeline.calls import IdentificationCall, SceneForbidden
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.judgement import Judgement
+from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
     Clock,
     FaceEngine,
@@ -91,9 +92,8 @@ class Identifier:
             actor=call.actor,
         )
         # 2. By a clock that can be believed.
-        found = self._check_clock(case.policy)
-        if found is None:
-            found = await self._judge(call, case)
+        window = window_of(case.policy, self._clock.state)
+        found = window if isinstance(window, Verdict) else await self._judge(call, case)
         return await self._conclude(case, found)
 
     async def _judge(self, call: IdentificationCall, case: Judgement) -> Verdict:
@@ -145,12 +145,6 @@ class Identifier:
         candidates.sort(key=lambda item: item[1], reverse=True)
         return _Search(probe, candidates, searched)
 
-    def _check_clock(self, policy: ScenePolicy) -> Verdict | None:
-        state = self._clock.state
-        if state == "untrusted" or (state == "degraded" and policy.clock_degraded == "refer"):
-            return verdict(Reason.CLOCK_UNTRUSTED)
-        return None
-
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """6. The record is durable. 7. The answer leaves."""
         record = case.record(found, self._clock.state, self._guard)
@@ -162,11 +156,7 @@ class Identifier:
         return Outcome(encode_answer(answer), case.timings_ms)
 
     def _policy(self, trust: Trust, call: IdentificationCall) -> ScenePolicy:
-        policy = trust.policies.get(call.scene)
-        if policy is None:
-            raise SceneUnknown("this node has no such scene")
-        if call.scene not in call.gate.scenes:
-            raise SceneForbidden("the scene isn't this gate's")
+        policy = policy_of(trust, call.gate, call.scene)
         if policy.identification != "allowed":
             raise SceneForbidden(
                 "the scene's policy doesn't allow identification: ask for a code instead")

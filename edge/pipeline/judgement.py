@@ -8,11 +8,12 @@ import msgspec
 
 from edge.hotpath.card import Card
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
+from edge.hotpath.timing import ClockState
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
 from edge.pipeline.calls import SceneForbidden, SceneUnknown, VerificationCall
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.ports import ClockState, ReplayGuard, Scope
+from edge.pipeline.ports import Reach, Scope
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
     CredentialRecord,
@@ -88,7 +89,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         found = check_presentation(self.text, self.now, self.trust.keys, window)
         self.expired = found if isinstance(found, AuthenticPresentation) else None
 
-    def record(self, verdict: Verdict, clock: ClockState, guard: ReplayGuard) -> VerificationRecord:
+    def record(self, verdict: Verdict, clock: ClockState, guard: Reach) -> VerificationRecord:
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
@@ -110,7 +111,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _scope(self, accepted: bool, guard: ReplayGuard) -> Scope:
+    def _scope(self, accepted: bool, guard: Reach) -> Scope:
         """Say how far the code was spent, or would be now; an accept claims what it asked for."""
         if self.replay_scope is not None:
             return self.replay_scope

@@ -11,10 +11,10 @@ from typing import Literal, Protocol
 from edge.errors import JournalError, StoreError
 from edge.hotpath.holder import Comparison, Probe, ProbeFault, Template
 from edge.hotpath.qr.reading import CodeReading
+from edge.hotpath.timing import ClockState
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 from edge.protocol.records import CredentialRecord, ReferenceRecord, ScenePolicy, StatusRecord
 
-ClockState = Literal["trusted", "degraded", "untrusted"]
 Scope = Literal["node", "site"]
 Standing = tuple[CredentialRecord | None, StatusRecord | None]
 """A credential, and its status if it is anything but valid since it was issued, of one moment."""
@@ -96,16 +96,8 @@ class Observer(Protocol):
         ...
 
 
-class CredentialCache(Protocol):
-    """What the node holds of the city (edge.cache). Each call takes microseconds."""
-
-    def credential(self, credential_id: bytes) -> CredentialRecord | None:
-        """Look a credential up."""
-        ...
-
-    def status(self, credential_id: bytes) -> StatusRecord | None:
-        """Give its status if it is anything but valid since it was issued."""
-        ...
+class Standings(Protocol):
+    """What a code alone is held against. Takes microseconds."""
 
     def standing(self, credential_id: bytes) -> Standing:
         """Give how a credential stands.
@@ -123,6 +115,18 @@ class CredentialCache(Protocol):
         Raises:
             StoreError: Nothing can be read.
         """
+        ...
+
+
+class CredentialCache(Standings, Protocol):
+    """What the node holds of the city (edge.cache). Each call takes microseconds."""
+
+    def credential(self, credential_id: bytes) -> CredentialRecord | None:
+        """Look a credential up."""
+        ...
+
+    def status(self, credential_id: bytes) -> StatusRecord | None:
+        """Give its status if it is anything but valid since it was issued."""
         ...
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
@@ -201,8 +205,8 @@ class SiteGuard(Protocol):
         ...
 
 
-class ReplayGuard(Protocol):
-    """Remembers what is spent (edge.cache). Takes microseconds."""
+class Reach(Protocol):
+    """How far what is spent is known of."""
 
     @property
     def site(self) -> SiteGuard | None:
@@ -213,6 +217,10 @@ class ReplayGuard(Protocol):
     def scope(self) -> Scope:
         """How far this memory alone reaches: whoever doesn't ask the site can't claim it."""
         ...
+
+
+class ReplayGuard(Reach, Protocol):
+    """Remembers what is spent (edge.cache). Takes microseconds."""
 
     def spend_all(self, spends: Sequence[Spend], now_step: int) -> list[bool]:
         """Spend presentations once each, in their order, by one atomic check-and-set of all.

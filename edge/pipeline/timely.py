@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.reasons import Reason
-from edge.hotpath.verdict import verdict
+from edge.hotpath.timing import window_of
+from edge.hotpath.verdict import Verdict
 from edge.pipeline.judgement import Judgement
-from edge.pipeline.ports import Clock, ClockState
-from edge.protocol.records import ScenePolicy
+from edge.pipeline.ports import Clock
 
 STEPS_ANY = 2**32
 """Wider than all time: asks for authenticity alone."""
@@ -23,27 +23,18 @@ def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
     if not cases:
         return
     state = clock.state
-    policy, window = None, None
+    policy = cases[0].policy
+    window = window_of(policy, state)
     for case in cases:
         if case.policy is not policy:
             policy = case.policy
-            window = _window(policy, state)
-        if window is None:
+            window = window_of(policy, state)
+        if isinstance(window, Verdict):
             _hear(case, clock)
-            case.found = verdict(Reason.CLOCK_UNTRUSTED)
+            case.found = window
         else:
             _check_code(case, window, clock)
     cases[0].end("authenticate")
-
-
-def _window(policy: ScenePolicy, state: ClockState) -> DriftWindow | None:
-    """Give what a scene admits by a clock in this state, None if nothing."""
-    window = DriftWindow(policy.steps_back, policy.steps_ahead, policy.suites)
-    if state == "trusted":
-        return window
-    if state == "untrusted" or policy.clock_degraded == "refer":
-        return None
-    return window.narrowed() if policy.clock_degraded == "narrow" else window
 
 
 def _check_code(case: Judgement, window: DriftWindow, clock: Clock) -> None:

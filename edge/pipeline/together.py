@@ -16,7 +16,7 @@ import msgspec
 
 from edge.errors import JournalError
 from edge.pipeline.answer import Outcome
-from edge.pipeline.answers import Entry, RecentAnswers, in_time
+from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import Journal, Observer
 from edge.protocol.journal import Receipt, VerificationRecord
@@ -50,13 +50,11 @@ class Asked(msgspec.Struct, gc=False):
 
     Attributes:
         case: What it becomes.
-        entry: Its place among the recent answers.
         deadline_s: Monotonic; no answer leaves after it.
         answered: Is told the answer, or why there is none.
     """
 
     case: Judgement
-    entry: Entry
     deadline_s: float
     answered: Answered
 
@@ -131,7 +129,7 @@ class Together:
                 self._answer(one, item, now_s)
 
     def _answer(self, one: Asked, outcome: Outcome, now_s: float) -> None:
-        self._answers.keep(one.entry, outcome)
+        self._answers.settle(one.case.request_digest, outcome)
         try:
             in_time(outcome, one.deadline_s, now_s)
         except Exception as error:
@@ -140,5 +138,5 @@ class Together:
             one.answered(outcome)
 
     def _fail(self, one: Asked, error: Exception) -> None:
-        self._answers.fail(one.case.request_digest, one.entry, error)
+        self._answers.fail(one.case.request_digest, error)
         one.answered(error)

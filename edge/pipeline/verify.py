@@ -129,10 +129,9 @@ class Verifier:
         if (self._guard.site, self._demand, self.answers.shared) != (None, None, None):
             return False
         case = case_of(call, trust, policy, self._new_id())
-        entry = self.answers.begin(case.request_digest, case.body_digest)
-        if entry is None:
+        if self.answers.claim(case.request_digest, case.body_digest) is not None:
             return False
-        self._together.add(Asked(case, entry, call.deadline_s, answered))
+        self._together.add(Asked(case, call.deadline_s, answered))
         return True
 
     async def capture(self, call: CaptureCall) -> Outcome:
@@ -172,8 +171,7 @@ class Verifier:
         # 2. The code is genuine and in time.
         check_codes(undecided([case]), self._clock)
         # 3. The credential stands and is accepted here.
-        if case.authentic is not None:
-            await ask_for(self._demand, case.authentic)
+        await ask_for(self._demand, case.authentic)
         check_credentials(undecided([case]), self._cache)
         case.insist()
         # 4. The presentation is spent, once.

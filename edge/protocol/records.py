@@ -184,6 +184,8 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
         node_id: The node it belongs to; empty = any node of the feed.
         label: Where it stands, in words.
         revoked: Refused from then on.
+        rate_per_s: Calls a second that it may make for ever; None = as the node's configuration
+            says. The node's own bound holds all the same.
     """
 
     gate_id: str
@@ -192,6 +194,7 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str = ""
     label: str = ""
     revoked: bool = False
+    rate_per_s: float | None = None
 
 
 class EpochKeys(msgspec.Struct, frozen=True, kw_only=True):

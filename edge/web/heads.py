@@ -102,4 +102,6 @@ def _is_short(message: RawRequestMessage, body_bytes: int) -> bool:
         and message.version == HttpVersion11 and not message.should_close
         and message.compression is None and 0 < body_bytes <= BODY_BYTES_MAX
         and "Authorization" in headers and "Expect" not in headers
+        # It differs with every call, so nothing would be known again; aiohttp's way follows it.
+        and "traceparent" not in headers
     )

@@ -65,6 +65,23 @@ class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[CohortPoint, ...]
 
 
+class GalleryShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be searched for a face without a code.
+
+    Attributes:
+        references: Held with the purpose `identification`.
+        generation: Of the secret that they are rotated by.
+        bytes: On the disk, mapped into memory.
+        searches, search_s: Since the start, and their seconds together.
+    """
+
+    references: int
+    generation: int
+    bytes: int
+    searches: int
+    search_s: float
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The node at one moment. Ages in whole seconds.
 
@@ -80,6 +97,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         faces: How many holders' faces are held, against the number to file from.
         pack_change: How a change of pack goes, in words; empty where there is none.
         references: Generation of the references, and how many by pack.
+        gallery: What may be searched for a face without a code.
         status_lists: How many are held, the age of the oldest, and what is wrong with fetching.
     """
 
@@ -105,8 +123,10 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     pack_change: str
     faces: Faces
     references: Mapping[str, int]
+    gallery: GalleryShown
     status_lists: Mapping[str, int | str | None]
     waiting: Mapping[str, int]
+    processes: Mapping[str, int]
     journal: Mapping[str, int | str]
     feed: Mapping[str, int | float | str | None]
     last_rung: str

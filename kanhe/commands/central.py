@@ -26,7 +26,6 @@ from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.central_data import add_data_commands
 from kanhe.central_root import add_root_commands
-from kanhe.commands.city import add_city
 from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
@@ -61,7 +60,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         command.add_argument("--pack", required=True, help="id of the pack")
         _add_reach(command)
         command.set_defaults(run=run_references)
-    add_city(nouns)
     add_data_commands(nouns)
     add_root_commands(nouns)
     for noun, verb, positional, options, call in _ADMIN:
@@ -186,7 +184,7 @@ _NOUNS = {
     "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
     "policy": "scenes and their rules", "node": "enrol and revoke nodes",
     "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
-    "status": "what the platform holds", "snapshot": "what a node begins with",
+    "status": "what the platform holds", "snapshot": "what a node begins with", "code": "judge one",
 }
 _REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
              "lat", "lon"}
@@ -225,6 +223,8 @@ _ADMIN: tuple[_Row, ...] = (
     ("gate", "revoke", ("id",), ("reason",), _revoke("gates")),
     ("wallet", "code", ("holder_id",), (),
      lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
+    ("code", "check", ("scene", "code"), (),
+     lambda a: _json("POST", "/v1/checks", scene=a.scene, presentation=a.code)),
     ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
     ("snapshot", "make", (), (), lambda _: _json("POST", "/v1/snapshots")),
     ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),

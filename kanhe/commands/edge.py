@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ import orjson
 import uvloop
 
 from edge.access.tls import client_context
-from edge.config import EdgeConfig, check_edge, load_config
+from edge.config import ENV_PREFIX, EdgeConfig, check_edge, load_config
 from edge.errors import ConfigError
 from edge.front import accounts_of, wire_of
 from edge.logs import set_up_logs
@@ -32,6 +33,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = actions.add_parser("run", help="run the node until it is told to stop")
     run.set_defaults(run=run_edge)
+    run.add_argument("--workers", type=int, metavar="N",
+                     help="processes that share the port; overrides workers.processes")
     enrol = actions.add_parser("enrol", help="make this node known to a central platform")
     enrol.add_argument("link", nargs="?", help="what the administrator's page gives, whole")
     enrol.add_argument("--url", default="", help="address of the central platform")
@@ -74,8 +77,11 @@ def run_check_config(args: argparse.Namespace) -> int:
 
 def run_edge(args: argparse.Namespace) -> int:
     """Run the node."""
-    config = _prepare(args)
-    from edge.app import run_node  # numba's cache folder is set before it is imported
+    environ = dict(os.environ)
+    if args.workers is not None:
+        environ[ENV_PREFIX + "WORKERS__PROCESSES"] = str(args.workers)
+    config = _prepare(args, environ)
+    from edge.running import run_node  # numba's cache folder is set before it is imported
 
     def ready(url: str) -> None:
         sys.stdout.buffer.write(orjson.dumps({"event": "ready", "url": url}) + b"\n")
@@ -197,8 +203,8 @@ def run_site_key(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(args: argparse.Namespace) -> EdgeConfig:
-    config = load_config(args.config, os.environ)
+def _prepare(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> EdgeConfig:
+    config = load_config(args.config, environ)
     set_up_logs(config.log_level)
     os.environ.setdefault("NUMBA_CACHE_DIR", str((config.packs_folder / "kernels").resolve()))
     logging.getLogger("numba").setLevel(logging.WARNING)

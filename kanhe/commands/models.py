@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from edge.errors import PackError
+from edge.models.assemble import choose
 from edge.models.catalogue import Entry, load_catalogue
 from edge.models.convert import ensure_default_pack
 from edge.models.forms import check_manifest
@@ -94,6 +95,8 @@ def run_verify(args: argparse.Namespace) -> int:
             line["pack"] = manifest.id
             check_manifest(manifest)
             verify_files(folder, manifest)
+            embedder = choose(manifest, "embedder")
+            line["embedder"] = embedder.name if embedder else None
         except PackError as error:
             whole = False
             line |= {"whole": False, "why": str(error)}

@@ -67,7 +67,9 @@ async def test_it_is_filled_from_the_store_and_then_follows_it(tmp_path, filled)
     again = Running(tmp_path)
     await asyncio.to_thread(again.node.take_up)
     assert filled() == 0
+    assert again.node.gallery.searches == 0  # what warms up is none
     assert again.found(9) == bytes([9] * 16)
+    assert (again.node.gallery.searches, again.node.gallery.search_s > 0) == (1, True)
     await again.stop()
 
 

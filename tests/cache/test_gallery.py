@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from bench.harness_gallery import People, Population
+from bench.harness_people import People, Population
 from edge.cache.gallery import kernels, layout
 from edge.cache.gallery.gallery import Gallery
 from edge.cache.gallery.index import SlotIndex
@@ -202,6 +202,49 @@ def test_a_new_mean_changes_no_answer(gallery):
         assert gallery.search(row)[0][0] == answer[0]
 
 
+def test_a_new_mean_waits_for_no_search_and_no_search_for_it(gallery):
+    rows = People(CLUSTERED, 17).rows(600)
+    filled(gallery, rows)
+    with gallery._lock:
+        bank = gallery._coder.begin()  # a search that doesn't end
+    gallery.recode()
+    assert gallery._file.active != bank
+    assert found(gallery, rows[5])[0] == id_of(5)
+    again = threading.Thread(target=gallery.recode)
+    again.start()  # would write the codes that the old search still reads
+    again.join(0.2)
+    assert again.is_alive()
+    gallery.put(id_of(5), PACK, rows[6])
+    assert gallery.search(rows[6])[0][1][1] > 0.9999
+    with gallery._lock:
+        gallery._coder.end(bank)
+    again.join(5.0)
+    assert not again.is_alive()
+    assert gallery.search(rows[6])[0][1][1] > 0.9999
+
+
+def test_what_changes_while_codes_are_made_is_found_by_the_new_ones(gallery):
+    rows = People(CLUSTERED, 18).rows(9_000)
+    filled(gallery, rows[:6_000])
+    stop = threading.Event()
+
+    def recode() -> None:
+        while not stop.is_set():
+            gallery.recode()
+
+    coding = threading.Thread(target=recode)
+    coding.start()
+    for number in range(6_000, 9_000):
+        gallery.put(id_of(number), PACK, rows[number])
+        gallery.drop(id_of(number - 6_000), PACK)
+    stop.set()
+    coding.join()
+    assert len(gallery) == 6_000
+    assert [found(gallery, rows[n])[0] for n in range(3_000, 9_000, 50)] == [
+        id_of(n) for n in range(3_000, 9_000, 50)]
+    assert not any(id_of(n) in found(gallery, rows[n]) for n in range(0, 3_000, 50))
+
+
 def test_a_settled_gallery_is_believed_after_a_kill_and_after_a_clean_stop(tmp_path):
     rows = People(CLUSTERED, 13).rows(10)
     gallery = Gallery(tmp_path / "g", PACK, D, derive, boot_id=b"boot")
@@ -264,12 +307,15 @@ def test_searches_and_changes_at_once_give_answers_of_their_moment(gallery):
             number = 1_000 + turn % 5_000
             gallery.drop(id_of(number), PACK)
             gallery.put(id_of(number), PACK, rows[number])
-            if turn % 400 == 399:
-                gallery.recode()
             turn += 1
 
-    writer = threading.Thread(target=change)
-    writer.start()
+    def recode() -> None:
+        while not stop.is_set():
+            gallery.recode()
+
+    writers = [threading.Thread(target=work) for work in (change, recode)]
+    for writer in writers:
+        writer.start()
     end = time.monotonic() + 3.0
     searches = 0
     while time.monotonic() < end:
@@ -283,7 +329,8 @@ def test_searches_and_changes_at_once_give_answers_of_their_moment(gallery):
                 faults.append(best)
         searches += 1
     stop.set()
-    writer.join()
+    for writer in writers:
+        writer.join()
     assert searches > 3
     assert not faults
 

@@ -5,19 +5,20 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from central.config import load_central_config
-from edge.config import load_config
+from central.engine import parse_address
+from edge.config import EdgeConfig, load_config
 from edge.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 EXAMPLES = sorted((DEPLOY / "examples").glob("*.toml"))
-CLUSTER = ("central", "node")
 EXPOSURE_MAX = 2.0
 
 
@@ -60,34 +61,58 @@ def test_an_example_with_a_typo_would_be_noticed(tmp_path):
         load_config(tmp_path / "x.toml", {})
 
 
-def test_compose_follows_the_compose_specification(tmp_path):
+@pytest.mark.parametrize("name", ["compose.yaml", "redis.yaml"])
+def test_compose_follows_the_compose_specification(tmp_path, name):
     def check(path: Path) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec",
              str(path)], capture_output=True, text=True, check=False, timeout=60)
 
-    path = DEPLOY / "compose" / "compose.yaml"
+    path = DEPLOY / "compose" / name
     assert check(path).returncode == 0, check(path).stdout
-    wrong = tmp_path / "compose.yaml"
-    wrong.write_text(path.read_text().replace("read_only: true", "readonly: true"))
+    wrong = tmp_path / name
+    wrong.write_text(path.read_text().replace("environment:", "enviroment:"))
     assert check(wrong).returncode != 0
 
 
-def test_compose_mounts_what_is_there_and_gives_no_service_more_than_it_needs():
+def test_compose_holds_the_whole_city_and_gives_no_service_more_than_it_needs():
     compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
-    for name, service in compose["services"].items():
+    services = compose["services"]
+    assert set(services) == {"postgres", "central", "node", "redis", "prometheus", "grafana"}
+    image = (DEPLOY / "Dockerfile").read_text()
+    for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True, name
         assert "privileged" not in service
-        for volume in service["volumes"]:
+        if "build" in service:
+            assert (DEPLOY.parent / service["build"]["dockerfile"]).is_file()
+            assert "USER 10001:10001" in image
+            assert "healthcheck" in service or "HEALTHCHECK" in image
+        else:
+            assert re.fullmatch(r"docker\.io/[a-z/]+:v?\d+(\.\d+){1,2}(-bookworm)?",
+                                service["image"]), "a version, not a moving name"
+            assert not service["user"].startswith("0:"), name
+            assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+        for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
             if source.startswith("."):
                 assert (DEPLOY / "compose" / source).exists(), volume
             else:
                 assert source in compose["volumes"], volume
-    for name in ("central", "node"):
-        assert compose["services"][name]["read_only"] is True
-        assert (DEPLOY.parent / compose["services"][name]["build"]["dockerfile"]).is_file()
+
+
+def test_databases_are_on_networks_without_a_way_out_and_no_password_is_written_down():
+    text = (DEPLOY / "compose" / "compose.yaml").read_text()
+    compose = yaml.safe_load(text)
+    for name in ("postgres", "redis"):
+        service = compose["services"][name]
+        assert "ports" not in service
+        assert all(compose["networks"][network]["internal"] for network in service["networks"])
+    for variable in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD"):
+        assert f"${{{variable}:?" in text
+    written = re.findall(r"PASSWORD: (\S+)", text)
+    assert all(value.startswith("${") for value in written), written
 
 
 def test_the_environment_of_compose_and_image_is_a_configuration():
@@ -98,46 +123,47 @@ def test_the_environment_of_compose_and_image_is_a_configuration():
     assert (node.listen.host, node.tls.names) == ("0.0.0.0", ("node",))
     assert (central.host, central.tls.names) == ("0.0.0.0", ("central",))
     assert node.data_dir == central.data_dir == Path("/var/lib/kanhe")
+    assert parse_address(central.database_url).host == "postgres"
 
 
-def kustomized(name: str) -> list[dict]:
-    folder = DEPLOY / "kubernetes" / name
-    if shutil.which("kubectl"):
-        done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True,
-                              text=True, check=True, timeout=60)
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
-    resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
-    return [document for resource in resources for document in documents(folder / resource)]
+@pytest.mark.skipif(not hasattr(EdgeConfig(), "redis"), reason="this version has no [redis]")
+def test_what_lets_nodes_share_redis_is_a_configuration():
+    compose = yaml.safe_load((DEPLOY / "compose" / "redis.yaml").read_text())["services"]
+    node = load_config(None, compose["node"]["environment"])
+    assert (node.redis.url, str(node.redis.key_file)) == (
+        "redis://redis:6379/0", "/run/secrets/site-key")
 
 
-@pytest.mark.parametrize("name", CLUSTER)
-def test_manifests_follow_the_schemas_of_kubernetes(name):
-    import kubernetes_validate
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server is installed")
+def test_redis_starts_with_the_arguments_that_compose_and_cluster_give_it(tmp_path):
+    compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+    (cluster,) = [item for item in documents(DEPLOY / "kubernetes" / "node-redis" / "redis.yaml")
+                  if item["kind"] == "Deployment"]
+    given = [str(word) for word in compose["services"]["redis"]["command"]]
+    (container,) = cluster["spec"]["template"]["spec"]["containers"]
+    assert given[:-1] == container["args"][:-1]
+    socket = tmp_path / "redis.sock"
+    server = subprocess.Popen(
+        [*given[:-1], "a password", "--port", "0", "--unixsocket", str(socket), "--dir",
+         str(tmp_path)], stdout=subprocess.DEVNULL)
 
-    found = kustomized(name)
-    assert {"StatefulSet", "Service", "NetworkPolicy"} <= {item["kind"] for item in found}
-    for item in found:
-        kubernetes_validate.validate(item, kubernetes_validate.latest_version(), strict=True)
-    broken = json.loads(json.dumps(next(i for i in found if i["kind"] == "StatefulSet")))
-    broken["spec"]["replica"] = broken["spec"].pop("replicas")
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["redis-cli", "-s", str(socket), *words], capture_output=True, text=True, check=False,
+            timeout=10, env={"PATH": "/usr/bin:/bin", "REDISCLI_AUTH": "a password"}).stdout
 
-
-@pytest.mark.parametrize("name", CLUSTER)
-def test_pods_run_without_root_and_with_a_read_only_root(name):
-    (pod,) = [item["spec"]["template"]["spec"] for item in kustomized(name)
-              if item["kind"] == "StatefulSet"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["automountServiceAccountToken"] is False
-    (container,) = pod["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]}}
-    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
-    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert mounted == {"/var/lib/kanhe", "/etc/kanhe", "/tmp"}
+    try:
+        for _ in range(100):
+            if "PONG" in ask("ping"):
+                break
+            time.sleep(0.05)
+        assert "PONG" in ask("ping")
+        for key, value in (("maxmemory-policy", "noeviction"), ("save", ""), ("appendonly", "no"),
+                           ("maxmemory", str(256 * 1024 * 1024))):
+            assert ask("config", "get", key).splitlines() == [key, value]
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def test_the_image_is_built_in_stages_and_runs_without_root():
@@ -145,6 +171,8 @@ def test_the_image_is_built_in_stages_and_runs_without_root():
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     words = [line.split()[0] for line in lines]
     assert words.count("FROM") == 2
+    assert {line.split()[1] for line in lines if line.startswith("FROM")} == {
+        "docker.io/library/python:3.12.11-slim-bookworm"}
     final = lines[len(words) - 1 - words[::-1].index("FROM"):]
     kept = {line.split()[0]: line for line in final}
     assert kept["USER"] == "USER 10001:10001"
@@ -158,6 +186,33 @@ def test_the_image_is_built_in_stages_and_runs_without_root():
         assert (ROOT / source).exists(), source
     ignored = (ROOT / ".dockerignore").read_text()
     assert all(f"!{source}" in ignored for items in copied for source in items)
+
+
+def test_the_program_runs_without_what_the_image_leaves_out(face_pack_dir):
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    first = re.findall(r"uninstall --yes ([a-z -]+?) &&", text)[0].split()
+    assert "scipy" in first
+    modules = [{"pillow": "PIL"}.get(name, name).replace("-", "_") for name in first]
+    script = f'''
+import sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {modules!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import central.app, edge.app, kanhe.cli, kanhe.commands.central, kanhe.commands.edge
+from edge.models.calibration import PICTURES, _picture
+from edge.models.engine import FaceEngine
+assert all(_picture(*item) is not None for item in PICTURES)
+FaceEngine(Path({str(face_pack_dir)!r})).warm()
+print("runs")
+'''
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
+                          check=False, timeout=120)
+    assert done.stdout == "runs\n", done.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")

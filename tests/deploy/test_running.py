@@ -1,5 +1,6 @@
 """What `deploy/` says is run for real: the units' command lines, the health check, the sandbox."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -11,10 +12,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bench.http_cpu import cpu_s_of
 from edge.protocol.kh1 import step_at
 from tests.deploy.conftest import ROOT, Started, kanhe
+from tests.observability.test_tracing import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+SCRAPED_SHARE_MAX = 0.3
+"""Of a core, for a page every 100 ms and all that a node does beside it."""
 SYSTEMD = ROOT / "deploy" / "systemd"
 
 
@@ -67,6 +72,46 @@ async def test_the_node_of_the_unit_starts_answers_is_healthy_and_stops(city, tm
         assert f"{port} is in use" in busy.stderr
     finally:
         assert node.stop(stop_s) == 0, node.errors.read_text()[-2_000:]
+
+
+async def test_a_scraper_every_100_ms_gets_its_pages_and_leaves_the_node_its_time(city, tmp_path):
+    config = city.folder / "edge.toml"
+    node = Started(kanhe("edge", "run", "--config", str(config)), cwd=tmp_path)
+    try:
+        url = await asyncio.to_thread(node.url)
+        async with aiohttp.ClientSession() as session:
+
+            async def scrape() -> None:
+                async with session.get(url + "/metrics") as response:
+                    assert response.status == 200
+                    assert b"kanhe_build_info" in await response.read()
+
+            await scrape()
+            began, before = time.monotonic(), cpu_s_of(node.pid)
+            for number in range(30):
+                await scrape()
+                if number % 10 == 0:
+                    assert (await verify(city, url))["decision"] in {"accept", "reject"}
+                await asyncio.sleep(max(0.0, began + (number + 1) * 0.1 - time.monotonic()))
+            share = (cpu_s_of(node.pid) - before) / (time.monotonic() - began)
+        assert share < SCRAPED_SHARE_MAX, f"{share:.2f} of a core"
+    finally:
+        assert await asyncio.to_thread(node.stop) == 0, node.errors.read_text()[-2_000:]
+
+
+async def test_a_node_with_tracing_on_sends_what_it_answered(city, tmp_path):
+    async with receiving() as receiver:
+        config = tmp_path / "edge.toml"
+        config.write_text((city.folder / "edge.toml").read_text() +
+                          f'\n[tracing]\notlp_endpoint = "{receiver.url}"\nratio = 1.0\n')
+        node = Started(kanhe("edge", "run", "--config", str(config)), cwd=tmp_path)
+        try:
+            answer = await verify(city, await asyncio.to_thread(node.url))
+        finally:
+            code = await asyncio.to_thread(node.stop)
+        assert code == 0, node.errors.read_text()[-2_000:]
+        assert [span.trace_id.hex() for span in receiver.roots] == [answer["verification_id"]]
+        assert {"kanhe.authenticate", "kanhe.journal"} <= {span.name for span in receiver.spans}
 
 
 async def test_the_platform_of_the_unit_starts_is_healthy_and_stops(tmp_path, face_pack_dir):

@@ -110,12 +110,13 @@ def test_small_cohorts_bear_no_threshold_and_say_so(cohort):
     assert not calibrate(view(cohort.rows[:199]), [1e-2]).points
 
 
-def test_normalised_scores_miss_fewer_and_keep_the_rate_they_were_calibrated_for():
+@pytest.mark.parametrize("identities", [1_000, 2_000])
+def test_normalised_scores_miss_fewer_and_keep_the_rate_they_were_calibrated_for(identities):
     """Cohort and tested persons are disjoint, as with strangers; both of one population."""
     raw_missed, missed, realised = [], [], {1e-3: [], 1e-4: []}
     for seed in range(3):
         town = Town(seed)
-        made = view(town.persons(2000)[0])
+        made = view(town.persons(identities)[0])
         calibration = calibrate(made, realised)
         references, probes = town.persons(2000)
         raw = unit(probes) @ unit(references).T

@@ -8,7 +8,6 @@ from edge.hotpath.rates import (
     Point,
     all_pairs_drawn,
     drawn_pairs,
-    extrapolated_threshold,
     fit_threshold,
     identification_fmr,
     person_weights,
@@ -39,13 +38,6 @@ def test_the_serving_point_never_errs_more_than_asked():
     assert serving_point(POINTS, 1e-3).fmr == 1e-3
     assert serving_point(POINTS, 9e-4).fmr == 1e-4
     assert serving_point(POINTS, 9e-5) is None
-
-
-def test_a_threshold_is_extrapolated_for_one_power_of_ten_and_no_further():
-    assert extrapolated_threshold(POINTS, 1e-3) == 0.93
-    assert extrapolated_threshold(POINTS, 1e-5) == pytest.approx(0.95)
-    assert extrapolated_threshold(POINTS, 0.9e-5) is None
-    assert extrapolated_threshold(POINTS[:1], 1e-4) is None
 
 
 def test_a_threshold_has_at_least_ten_errors_behind_it_and_never_more_than_asked():

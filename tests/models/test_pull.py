@@ -218,6 +218,13 @@ async def test_without_a_known_checksum_nothing_is_fetched(tmp_path, capsys):
     assert "give the archive's with --sha256" in capsys.readouterr().err
 
 
+async def test_a_source_that_is_not_there_is_said_before_anything_is_asked(tmp_path, capsys):
+    assert await kanhe("raccoon_l", "--from", tmp_path / "no.zip", "--packs", tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "no.zip isn't there" in said
+    assert "licence" not in said
+
+
 async def test_without_consent_nothing_is_fetched(serve, archive, tmp_path, capsys):
     mirror = Mirror(archive)
     url = await serve(mirror)

@@ -195,9 +195,11 @@ async def test_who_alters_the_gallerys_file_names_nobody(hall):
              for slot, ids in enumerate(file.ids[:31])}
     mine, theirs = slots[HOLDER], slots[bytes([100] * 16)]
     with hall.gallery._lock:
-        for column in (file.rows, file.inverses, file.factors, file.bases):
+        for column in (file.rows, file.inverses,
+                       *(column for bank in file.banks for column in (bank.factors, bank.bases))):
             column[[mine, theirs]] = column[[theirs, mine]]
-        file.codes[:, [mine, theirs]] = file.codes[:, [theirs, mine]]
+        for bank in file.banks:
+            bank.codes[:, [mine, theirs]] = bank.codes[:, [theirs, mine]]
     for face in (OWNER, BYSTANDER):
         assert (await hall.answer(face)).reason == "nobody"
 

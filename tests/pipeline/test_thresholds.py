@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from edge.errors import JournalError
+from edge.hotpath.fitness import judge_fitness
 from edge.hotpath.holder import Probe
 from edge.hotpath.normalise import CohortView, view_of
 from edge.hotpath.rates import Point
 from edge.pipeline.renewal import Renewal
-from edge.pipeline.thresholds import SceneRates, judge_fitness
+from edge.pipeline.thresholds import SceneRates
 from edge.protocol.journal import decode_record
 from edge.protocol.records import ReferenceRecord
 from tests.fakes.ports import PACK, POINTS, template_of

@@ -134,7 +134,7 @@ async def test_threads_of_faces_stand_back_behind_the_event_loop():
 @pytest.mark.parametrize("at_s,allowed", [(0.99, False), (1.0, True), (1.01, True)])
 def test_a_rate_gives_back_one_call_after_its_time(at_s, allowed):
     now = [100.0]
-    pace = GatePace(1.0, 3, lambda: now[0])
+    pace = GatePace(1.0, 3, 10.0, lambda: now[0])
     for _ in range(3):
         pace.take("a")
     with pytest.raises(RateExceeded) as refused:
@@ -146,6 +146,21 @@ def test_a_rate_gives_back_one_call_after_its_time(at_s, allowed):
         pace.take("a")
     with pytest.raises(RateExceeded):
         pace.take("a")
+
+
+@pytest.mark.parametrize("rate_per_s,at_once,next_s", [
+    (None, 16, 1 / 8), (8.0, 16, 1 / 8), (4.0, 8, 1 / 4), (0.25, 1, 4.0), (32.0, 64, 1 / 32),
+    (1e6, 256, 1 / 128),  # beyond the node's bound of 128
+    (0.0, 16, 1 / 8), (-1.0, 16, 1 / 8), (float("nan"), 16, 1 / 8),  # no rate: the node's own
+])
+def test_a_gates_own_rate_holds_within_the_nodes_bound(rate_per_s, at_once, next_s):
+    pace = GatePace(8.0, 16, 128.0, lambda: 50.0)
+    for _ in range(at_once):
+        pace.take("a", rate_per_s)
+    with pytest.raises(RateExceeded) as refused:
+        pace.take("a", rate_per_s)
+    assert refused.value.retry_after_s == pytest.approx(next_s)
+    pace.take("b")
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ async def test_a_head_is_known_again_by_its_bytes_only():
         head.replace(b"Length: 9", b"Length: 99999"),
         head.replace(b"Host: x", b"Host: x\r\nContent-Encoding: gzip"),
         head.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"),
+        head.replace(b"Host: x", b"Host: x\r\ntraceparent: 00-%s-%s-01" % (b"a" * 32, b"b" * 16)),
         head.replace(b"Host: x", b"Host: x\r\nUpgrade: websocket\r\nConnection: upgrade"),
     ):
         assert not heads.parse(unusual).short, unusual

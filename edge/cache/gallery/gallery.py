@@ -14,6 +14,7 @@ import logging
 import os
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge.cache.gallery.coder import Coder
 from edge.cache.gallery.index import Id, SlotIndex
-from edge.cache.gallery.kernels import BLOCK, FREE, encode_rows, search_rows
+from edge.cache.gallery.kernels import BLOCK, search_rows
 from edge.cache.gallery.layout import ROWS_MAX, Layout
-from edge.cache.gallery.query import make_query, mean_row
+from edge.cache.gallery.query import make_query
 from edge.cache.sealing import Derive, IdHider
 from edge.errors import StoreError
 
@@ -48,7 +50,12 @@ Scored = tuple[float, int]
 
 
 class Gallery:
-    """Implements `ReferenceSink` and the pipeline's `Gallery` for one pack."""
+    """Implements `ReferenceSink` and the pipeline's `Gallery` for one pack.
+
+    Attributes:
+        recode: Takes the mean anew and codes every row by it, aside: searches and changes go on.
+        searches, search_s: How many there were since it was opened, and their seconds together.
+    """
 
     def __init__(
         self, path: Path, pack: str, dimensions: int, derive: Derive, *,
@@ -75,11 +82,12 @@ class Gallery:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="kanhe-gallery")
         self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._searching = 0
+        self._coder = Coder(self._file, self._lock)
+        self.recode = self._coder.recode
         self._changed: deque[int] = deque(maxlen=CHANGES_MAX)
         self._changes = 0
         self._behind = False
+        self.searches, self.search_s = 0, 0.0
         self._boot_id = boot_id[:36]
         if self._file.mark.startswith(_CLOSED):
             self._file.mark = self._boot_id + self._file.mark.removeprefix(_CLOSED)
@@ -91,6 +99,11 @@ class Gallery:
     def __len__(self) -> int:
         """Count the references."""
         return self._index.count
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that it takes on the disk and, once searched, of memory that can be paged out."""
+        return self._file.bytes_used
 
     def is_of(self, mark: bytes) -> bool:
         """Tell whether every change up to this mark of the store is in, and none was cut off."""
@@ -117,12 +130,12 @@ class Gallery:
                     self._fall_behind(error)
                     return
             file.mark = b""
-            file.bases[slot] = FREE
+            self._coder.free(slot)
             file.rows[slot, : len(row)] = row
             file.inverses[slot] = 1.0 / norm if norm > 0.0 else 0.0
             file.ids[slot] = id_
             file.used = max(file.used, slot + 1)
-            self._encode(slot, slot + 1)
+            self._coder.encode(slot)
             if not known:
                 self._index.enter(id_, slot)
             self._note(slot)
@@ -138,9 +151,10 @@ class Gallery:
                 self._clear(id_, slot)
 
     def settle(self, mark: bytes) -> None:
-        """Know that every change up to this mark of the store was told."""
+        """Know that every change up to this mark of the store was told; may take a while."""
         if len(self) >= RECODE_GROWTH * max(1, self._file.coded):
-            self.recode()
+            self._coder.recode()
+        self._file.promise_ahead()
         with self._lock:
             if not self._behind:
                 self._file.mark = self._boot_id + mark
@@ -162,10 +176,7 @@ class Gallery:
         self.settle(mark)
 
     def search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
-        """Find the two references most like a probe.
-
-        Args:
-            template: int8, (d,), in stored space.
+        """Find the two references most like a probe, int8, (d,), in stored space.
 
         Returns:
             Up to two (holder id, cosine), descending, and how many references were searched.
@@ -175,49 +186,44 @@ class Gallery:
         """
         if template.shape != (self._file.dimensions,):
             raise ValueError("a probe of another length than the gallery's")
+        start = time.perf_counter()
+        found = self._search(template)
+        with self._lock:
+            self.searches += 1
+            self.search_s += time.perf_counter() - start
+        return found
+
+    def _search(self, template: Template) -> tuple[list[tuple[bytes, float]], int]:
         for _ in range(TRIES):
             with self._lock:
-                self._searching += 1
+                bank = self._coder.begin()
                 since, used = self._changes, self._file.used
             best: list[Scored] = []
             try:
-                best = self._scan(template, used)
+                best = self._scan(template, used, bank)
             finally:
                 with self._lock:
-                    self._searching -= 1
-                    self._idle.notify_all()
+                    self._coder.end(bank)
                     found = self._judge(best, template, since)
             if found is not None:
                 return found
         # Too much changes at once: the last try holds writers off, so that an answer comes.
         with self._lock:
-            found = self._judge(self._scan(template, self._file.used), template, self._changes)
+            best = self._scan(template, self._file.used, self._file.active)
+            found = self._judge(best, template, self._changes)
         assert found is not None
         return found
 
-    def recode(self) -> None:
-        """Take the mean anew and code every row by it; searches wait."""
-        file = self._file
-        with self._idle:
-            self._idle.wait_for(lambda: self._searching == 0)
-            used = file.used
-            live = np.flatnonzero(file.ids[:used].any(axis=1))
-            file.mark = b""
-            file.mean[:] = mean_row(file.rows, file.inverses, live)
-            self._encode(0, used)
-            free = np.ones(used, bool)
-            free[live] = False
-            file.bases[:used][free] = FREE
-            file.coded = len(live)
-
     def warm(self) -> None:
         """Compile what the first change and the first search would wait for."""
-        self._encode(0, 0)
-        self.search(np.ones(self._file.dimensions, np.int8))
+        self._coder.warm()
+        self._file.promise_ahead()
+        self._search(np.ones(self._file.dimensions, np.int8))
 
     def close(self) -> None:
         """Bring it to the disk and let go of it."""
         self._pool.shutdown(wait=True)
+        self._coder.stop()
         with self._lock:
             self._file.flush()
             if self._file.mark:
@@ -225,16 +231,16 @@ class Gallery:
                 self._file.flush()
             self._file.close()
 
-    def _scan(self, template: Template, used: int) -> list[Scored]:
+    def _scan(self, template: Template, used: int, bank: int) -> list[Scored]:
         """Give the best rows as they were while they were read, descending."""
-        file = self._file
-        query = make_query(template, file.mean)
+        file, coded = self._file, self._file.banks[bank]
+        query = make_query(template, coded.mean)
         bound = np.full(1, -2.0, np.float32)
 
         def part(begin: int, end: int) -> list[Scored]:
             scores, slots = np.empty(KEPT, np.float32), np.empty(KEPT, np.int64)
-            search_rows(file.rows, file.inverses, file.codes, file.factors, file.bases, *query,
-                        begin, end, bound, scores, slots)
+            search_rows(file.rows, file.inverses, coded.codes, coded.factors, coded.bases,
+                        *query, begin, end, bound, scores, slots)
             return [item for item in zip(scores.tolist(), slots.tolist(), strict=True)
                     if item[1] >= 0]
 
@@ -259,7 +265,7 @@ class Gallery:
         file, probe = self._file, template.astype(np.float32)
         inverse = 1.0 / max(float(np.linalg.norm(probe)), 1e-12)
         for slot in touched:
-            if file.bases[slot] != FREE:
+            if self._coder.holds(slot):
                 dot = float(file.rows[slot, : len(probe)].astype(np.float32) @ probe)
                 kept.append((dot * float(file.inverses[slot]) * inverse, slot))
         kept.sort(reverse=True)
@@ -267,15 +273,10 @@ class Gallery:
                  for score, slot in kept[:2]]
         return found, self._index.count
 
-    def _encode(self, begin: int, end: int) -> None:
-        file = self._file
-        encode_rows(file.rows, file.inverses, file.mean, begin, end,
-                    file.codes, file.factors, file.bases)
-
     def _clear(self, id_: Id, slot: int) -> None:
         file = self._file
         file.mark = b""
-        file.bases[slot] = FREE
+        self._coder.free(slot)
         self._index.remove(id_)
         file.ids[slot] = 0
         file.rows[slot] = 0

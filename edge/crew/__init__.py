@@ -1,0 +1,1 @@
+"""Several processes of one node: one keeps, the others answer codes beside it."""

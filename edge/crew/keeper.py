@@ -1,0 +1,289 @@
+"""The keeper as a worker sees it: one line to it, and what was heard over it.
+
+- What comes up in one turn of the worker's loop goes out as one frame; while judgements are being
+  settled the next ones gather, for a moment at most, as records do at the journal.
+- Nothing is judged unless the keeper was heard a moment ago and the wall clock has gone on evenly
+  since: a worker has no clock, no guard and no trust of its own.
+- The line's end is the worker's end: it can't promise anything without the keeper.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from edge.clock.judge import LEAP_S
+from edge.clock.kernel import anchor_s
+from edge.crew.telling import heard
+from edge.crew.words import (
+    Asked,
+    Beat,
+    Drained,
+    Frames,
+    Hello,
+    PassedCall,
+    Reopen,
+    Scope,
+    Serving,
+    Settled,
+    State,
+    ToKeeper,
+    TrustTold,
+    Turn,
+    Welcome,
+    decode_to_worker,
+    error_of,
+    framed,
+)
+from edge.errors import CapacityError
+from edge.hotpath.trust import Trust
+from edge.pipeline.codes import SettledRecord
+from edge.protocol.journal import VerificationRecord, decode_record, encode_record
+from edge.protocol.records import EpochKeys
+
+FRESH_S = 3.0
+"""How long what was heard of the keeper holds: six of its beats."""
+GATHER_S = 0.002
+"""How long judgements gather at most while others are being settled."""
+WAITING_MAX = 10_000
+"""Calls that wait for the keeper at once."""
+_LOG = logging.getLogger(__name__)
+_Waiting = tuple["asyncio.Future[SettledRecord | bytes]", VerificationRecord | None]
+
+
+class Store(Protocol):
+    """What is read of the node's store."""
+
+    def epochs(self) -> list[EpochKeys]:
+        """Give the key epochs."""
+        ...
+
+    def reopen(self) -> None:
+        """Take up the store that is there now."""
+        ...
+
+
+class KeeperLine(asyncio.Protocol):
+    """The line. Implements `edge.pipeline.codes.Keeper` and the pipeline's `Clock`.
+
+    Attributes:
+        welcome: Told when the keeper is there.
+        ready: Set once a trust and a beat were heard.
+        lost: Set when the keeper is gone.
+    """
+
+    def __init__(self, slot: int) -> None:
+        """Begin with nothing heard."""
+        loop = asyncio.get_running_loop()
+        self._slot, self._frames = slot, Frames()
+        self.welcome: asyncio.Future[Welcome] = loop.create_future()
+        self.ready, self.lost = asyncio.Event(), asyncio.Event()
+        self._loop, self._transport = loop, cast(asyncio.Transport, None)
+        self._store: Store | None = None
+        self._early: list[bytes] = []
+        self._store_number = 0
+        self._trust: Trust | None = None
+        self._beat, self._heard_s = Beat("untrusted", 0.0, "node"), float("-inf")
+        self._next = 0
+        self._waiting: dict[int, _Waiting] = {}
+        self._asked: list[Asked] = []
+        self._answered: list[tuple[int, bytes]] = []
+        self._saw: list[tuple[bytes, int]] = []
+        self._passed: list[PassedCall] = []
+        self._problems: list[int] = []
+        self._due: asyncio.Handle | None = None
+        self._at_once = self._settling = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say which worker this is."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.say(Hello(self._slot))
+
+    def data_received(self, data: bytes) -> None:
+        """Hear the keeper."""
+        for body in self._frames.feed(data):
+            if self._store is None and self.welcome.done():
+                self._early.append(body)
+            else:
+                self._take(body)
+
+    def connection_lost(self, _: BaseException | None) -> None:
+        """The keeper is gone."""
+        self.lost.set()
+        self.ready.set()
+        for future, __ in self._waiting.values():
+            if not future.done():
+                future.set_exception(CapacityError("the node is ending"))
+        self._waiting.clear()
+
+    def use(self, store: Store) -> None:
+        """Take up what was told, now that the store is open."""
+        self._store = store
+        early, self._early = self._early, []
+        for body in early:
+            self._take(body)
+
+    def say(self, message: ToKeeper) -> None:
+        """Say one message at once."""
+        if not self.lost.is_set() and not self._transport.is_closing():
+            self._transport.write(framed(message))
+
+    def serving(self) -> None:
+        """Say that connections are taken."""
+        self.say(Serving())
+
+    def drained(self) -> None:
+        """Say that none are taken any more, after all that was answered."""
+        self._flush()
+        self.say(Drained())
+
+    @property
+    def trust(self) -> Trust:
+        """What the node trusts."""
+        assert self._trust is not None, "asked before it was ready"
+        return self._trust
+
+    @property
+    def scope(self) -> Scope:
+        """How far the node's replay guard reaches."""
+        return self._beat.scope
+
+    @property
+    def site(self) -> None:
+        """Nothing: only the keeper asks the site."""
+        return None
+
+    @property
+    def state(self) -> State:
+        """How far the node's clock can be believed."""
+        return self._beat.clock
+
+    def now_s(self) -> float:
+        """Give Unix seconds."""
+        return time.time()
+
+    def saw(self, credential_id: bytes, step: int) -> None:
+        """Have the node's clock hear a genuine code."""
+        self._saw.append((credential_id, step))
+        self._flush_later()
+
+    def check(self) -> None:
+        """Insist that the keeper was heard just now, by a wall clock that nobody set since.
+
+        Raises:
+            CapacityError: It wasn't, or too much waits for it.
+        """
+        anchor = anchor_s()
+        leapt = abs(time.time() - anchor - self._beat.offset_s) > LEAP_S / 2
+        if leapt or anchor - self._heard_s > FRESH_S:
+            raise CapacityError("this process waits to hear from its node")
+        if len(self._waiting) >= WAITING_MAX:
+            raise CapacityError("too many calls wait for the journal")
+
+    def settle(
+        self, record: VerificationRecord, timings_ms: Mapping[str, float]
+    ) -> "asyncio.Future[SettledRecord | bytes]":
+        """Have a judgement settled; see `edge.pipeline.codes.Keeper`."""
+        number, future = self._wait_for(record)
+        self._asked.append(Asked(number, encode_record(record), dict(timings_ms)))
+        return future
+
+    def answered(self, number: int, answer: bytes) -> None:
+        """Say the answer of a settled judgement."""
+        self._answered.append((number, answer))
+        self._flush_later()
+
+    async def call(self, gate_id: str, body: bytes) -> bytes:
+        """Have the keeper answer a whole call; gives the bytes of the response.
+
+        Raises:
+            CapacityError: It can't.
+        """
+        if len(self._waiting) >= WAITING_MAX:
+            raise CapacityError("too many calls wait for the node")
+        number, future = self._wait_for(None)
+        self._passed.append(PassedCall(number, gate_id, body))
+        response = await future
+        assert isinstance(response, bytes)
+        return response
+
+    def problem(self, status: int) -> None:
+        """Have a call without a verdict counted."""
+        self._problems.append(status)
+        self._flush_later()
+
+    def _wait_for(
+        self, record: VerificationRecord | None
+    ) -> tuple[int, "asyncio.Future[SettledRecord | bytes]"]:
+        self._next = number = self._next + 1
+        future: asyncio.Future[SettledRecord | bytes] = self._loop.create_future()
+        self._waiting[number] = (future, record)
+        self._flush_soon()
+        return number, future
+
+    def _flush_later(self) -> None:
+        if self._due is None:
+            self._due = self._loop.call_later(GATHER_S, self._flush)
+
+    def _flush_soon(self) -> None:
+        """Flush behind what this turn of the loop still brings; behind others' settling, if any."""
+        if self._settling:
+            self._flush_later()
+        elif not self._at_once:
+            self._at_once = True
+            if self._due is not None:
+                self._due.cancel()
+            self._due = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        self._at_once = False
+        self._settling = self._settling or bool(self._asked)
+        self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
+                      self._problems))
+        self._asked, self._answered, self._saw = [], [], []
+        self._passed, self._problems = [], []
+
+    def _take(self, body: bytes) -> None:
+        message = decode_to_worker(body)
+        if isinstance(message, Settled):
+            self._take_settled(message)
+        elif isinstance(message, Beat):
+            self._beat, self._heard_s = message, anchor_s()
+            if self._trust is not None:
+                self.ready.set()
+        elif isinstance(message, TrustTold):
+            assert self._store is not None
+            self._trust = heard(message, self._trust, self._store.epochs)
+        elif isinstance(message, Reopen):
+            assert self._store is not None
+            # What is judged from here on is by the new one.
+            if message.store != self._store_number:
+                self._store.reopen()
+            self._store_number = message.store
+        elif not self.welcome.done():
+            self.welcome.set_result(message)
+
+    def _take_settled(self, settled: Settled) -> None:
+        for kept in settled.kept:
+            future, record = self._waiting.pop(kept.number)
+            if kept.record:
+                record = cast(VerificationRecord, decode_record(kept.record))
+            assert record is not None
+            if not future.done():
+                future.set_result(SettledRecord(kept.number, record, kept.receipt))
+        for number, answer in settled.given:
+            future, _ = self._waiting.pop(number)
+            if not future.done():
+                future.set_result(answer)
+        for refused in settled.refused:
+            future, _ = self._waiting.pop(refused.number)
+            if not future.done():
+                future.set_exception(error_of(refused))
+        self._settling = False
+        if self._asked:
+            # Behind those who have just been woken: what they answered goes in the same frame.
+            self._flush_soon()

@@ -1,0 +1,267 @@
+"""The keeper's end of the workers' lines, and what is told to all of them.
+
+- What comes up in one turn of the event loop goes out as one frame.
+- A worker is told a trust by what it doesn't hold yet; keys aren't told, it reads them from the
+  sealed store.
+- Judgements by a store that was replaced aren't settled.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from edge.clock.kernel import anchor_s
+from edge.crew.telling import told
+from edge.crew.words import (
+    Beat,
+    Drained,
+    Hello,
+    Kept,
+    Refused,
+    Reopen,
+    Scope,
+    Serving,
+    Settled,
+    State,
+    ToWorker,
+    Turn,
+    Welcome,
+    decode_to_keeper,
+    framed,
+    refusal,
+)
+from edge.errors import CapacityError
+from edge.hotpath.trust import Trust
+from edge.pipeline.settling import Settler
+from edge.protocol.journal import Receipt
+
+BEAT_S = 0.5
+_LOG = logging.getLogger(__name__)
+
+
+class KeeperClock(Protocol):
+    """What lines need of the node's clock."""
+
+    def now_s(self) -> float:
+        """Give Unix seconds."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """How far that can be believed."""
+        ...
+
+    def saw(self, credential_id: bytes, step: int) -> None:
+        """Hear a genuine code."""
+        ...
+
+
+class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the node the workers' lines lead to.
+
+    Attributes:
+        settler: Settles judgements.
+        call: Answers a whole call of a gate: its id and body to the bytes of a response.
+        clock: The node's.
+        scope: How far the replay guard reaches now.
+        problem: Counts a call without a verdict by its status.
+    """
+
+    settler: Settler
+    call: Callable[[str, bytes], Coroutine[None, None, bytes]]
+    clock: KeeperClock
+    scope: Callable[[], Scope]
+    problem: Callable[[int], None]
+
+
+class Line:
+    """One worker's line. Implements `edge.pipeline.settling.Asker`."""
+
+    def __init__(self, transport: asyncio.Transport, lines: "Lines", slot: int) -> None:
+        """Take over a connection that said what it is."""
+        self._transport, self._lines, self.slot = transport, lines, slot
+        self._kept: list[Kept] = []
+        self._given: list[tuple[int, bytes]] = []
+        self._refused: list[Refused] = []
+        self._due = False
+        self._calls: set[asyncio.Task[bytes]] = set()
+        self._told: Trust | None = None
+        self.lost = self.serving = False
+        self.drained = asyncio.Event()
+
+    def say(self, message: ToWorker) -> None:
+        """Say one message at once."""
+        if not self.lost:
+            self._transport.write(framed(message))
+
+    def kept(self, number: int, receipt: Receipt, record: bytes) -> None:
+        """Say that a record is durable."""
+        self._kept.append(Kept(number, receipt, record))
+        self._flush_soon()
+
+    def given(self, number: int, answer: bytes) -> None:
+        """Say an answer, or a response, that is there."""
+        self._given.append((number, answer))
+        self._flush_soon()
+
+    def refused(self, number: int, error: Exception) -> None:
+        """Say what it came to instead."""
+        self._refused.append(refusal(number, error))
+        self._flush_soon()
+
+    def take(self, body: bytes) -> None:
+        """Take one frame of the worker.
+
+        Raises:
+            msgspec.MsgspecError: It isn't one of ours.
+        """
+        message = decode_to_keeper(body)
+        if isinstance(message, Turn):
+            self._take_turn(message)
+        elif isinstance(message, Serving):
+            self.serving = True
+        elif isinstance(message, Drained):
+            self.serving = False
+            self.drained.set()
+            self._lines.drained(self)
+
+    def close(self) -> None:
+        """End the line; the worker ends with it."""
+        self._transport.close()
+
+    def lose(self) -> None:
+        """Take note that the worker is gone."""
+        self.lost, self.serving = True, False
+        self.drained.set()
+        self._lines.parts.settler.forget(self)
+
+    def tell(self, trust: Trust) -> None:
+        """Tell a trust, by what the worker doesn't hold."""
+        self.say(told(trust, self._told))
+        self._told = trust
+
+    def _take_turn(self, turn: Turn) -> None:
+        parts = self._lines.parts
+        for number, answer in turn.answered:
+            parts.settler.answered(self, number, answer)
+        for credential_id, step in turn.saw:
+            parts.clock.saw(credential_id, step)
+        for asked in turn.asked:
+            if turn.store == self._lines.store:
+                parts.settler.settle(self, asked.number, asked.record, asked.timings_ms)
+            else:
+                self.refused(asked.number, CapacityError(
+                    "the store was replaced meanwhile: ask again with the same request_id"))
+        for passed in turn.passed:
+            task = asyncio.get_running_loop().create_task(
+                parts.call(passed.gate_id, passed.body))
+            self._calls.add(task)
+            task.add_done_callback(partial(self._called, passed.number))
+        for status in turn.problems:
+            parts.problem(status)
+
+    def _called(self, number: int, task: "asyncio.Task[bytes]") -> None:
+        self._calls.discard(task)
+        if task.cancelled():
+            self.refused(number, CapacityError("the node is ending"))
+        else:
+            self.given(number, task.result())
+
+    def _flush_soon(self) -> None:
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._due = False
+        self.say(Settled(self._kept, self._given, self._refused))
+        self._kept, self._given, self._refused = [], [], []
+
+
+class Lines:
+    """The lines of all workers.
+
+    Attributes:
+        parts: What they lead to.
+        store: Which opening of the store judgements must be by.
+    """
+
+    def __init__(self, parts: KeeperParts, trust: Callable[[], Trust]) -> None:
+        """Begin without a worker; `trust` gives what the node trusts now."""
+        self.parts, self.store = parts, 0
+        self._trust = trust
+        self._all: set[Line] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._welcome: Welcome | None = None
+        self._ending = False
+
+    @property
+    def serving(self) -> int:
+        """How many workers take connections."""
+        return sum(line.serving for line in self._all)
+
+    def start(self, welcome: Welcome) -> None:
+        """Begin to welcome workers."""
+        self._welcome = welcome
+        self._beat()
+
+    def opened(self, transport: asyncio.Transport, hello: Hello) -> Line:
+        """Welcome a worker."""
+        assert self._welcome is not None
+        line = Line(transport, self, hello.slot)
+        self._all.add(line)
+        for message in (self._welcome, Reopen(self.store), self._now()):
+            line.say(message)
+        line.tell(self._trust())
+        return line
+
+    def lost(self, line: Line) -> None:
+        """Let go of a worker that is gone."""
+        self._all.discard(line)
+        line.lose()
+
+    def drained(self, line: Line) -> None:
+        """Let a worker go that ends by itself; while all end, its connections end first."""
+        if not self._ending:
+            line.close()
+
+    def publish(self, trust: Trust) -> None:
+        """Tell all workers a new trust."""
+        for line in self._all:
+            line.tell(trust)
+
+    def reopen_store(self, store: int) -> None:
+        """Have all workers open the store anew: it is another one now."""
+        self.store = store
+        for line in self._all:
+            line.say(Reopen(self.store))
+
+    async def drain(self, within_s: float) -> None:
+        """Wait until no worker has a call of its own any more."""
+        self._ending = True
+        waits = [asyncio.ensure_future(line.drained.wait()) for line in self._all]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=within_s)
+            for wait in late:
+                wait.cancel()
+
+    def close(self) -> None:
+        """End all lines."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for line in list(self._all):
+            line.close()
+
+    def _beat(self) -> None:
+        beat = self._now()
+        for line in self._all:
+            line.say(beat)
+        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
+
+    def _now(self) -> Beat:
+        clock = self.parts.clock
+        return Beat(clock.state, clock.now_s() - anchor_s(), self.parts.scope())

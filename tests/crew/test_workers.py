@@ -1,0 +1,409 @@
+"""A node of three real processes: one port, one store, one guard, one journal."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections import Counter
+
+import aiohttp
+import pytest
+
+from edge.access.tls import client_context
+from edge.audit.verify import verify_journal
+from edge.protocol.kh1 import step_at
+from kanhe.demo.frames import face_frame
+from kanhe.demo.people import PEOPLE, load_portrait
+from tests.crew.site import SCENE, Gate, Site, children, gone, owner_of, until
+from tests.torture.__main__ import requests_recorded
+
+PROCESSES = 3
+
+
+@pytest.fixture
+async def site(tmp_path, face_pack_dir, monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(probe.getsockname()[1]))
+    monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT_TRIES", "1")
+    site = Site(tmp_path, face_pack_dir.parent)
+    try:
+        yield await site.begin(PROCESSES)
+    finally:
+        site.stop()
+
+
+def verdicts(calls):
+    assert [status for status, _, _ in calls] == [200] * len(calls), calls
+    return sorted(json.loads(body)["reason"] for _, _, body in calls)
+
+
+async def test_a_presentation_sent_to_all_processes_at_once_is_accepted_once(site):
+    gates = list((await site.gate_at_each()).values())
+    met = Counter()
+    shown = 0
+    for _ in range(4):
+        step = await site.fresh_step()
+        for wallet in site.crowd:
+            if step_at(time.time()) > step:
+                break
+            code = wallet.code(step)
+            met[tuple(verdicts(await asyncio.gather(
+                *(gate.show(code) for gate in gates))))] += 1
+            shown += 1
+    assert shown > 1_000
+    assert met == {("ok", "presentation_replayed", "presentation_replayed"): shown}
+    site.node.stop()
+    report = verify_journal(site.folder / "edge" / "journal")
+    assert report.whole, report.problems
+    digests = requests_recorded(site.folder / "edge" / "journal")
+    assert len(digests) == len(set(digests))
+
+
+async def test_a_request_gets_one_answer_from_whichever_process_it_asks(site):
+    gates = list((await site.gate_at_each()).values())
+    step = await site.fresh_step()
+    for number, wallet in enumerate(site.crowd[:100]):
+        code = wallet.code(step)
+        calls = await asyncio.gather(*(gate.show(code, f"same{number}") for gate in gates))
+        assert len({body for _, _, body in calls}) == 1
+        assert json.loads(calls[0][2])["decision"] == "accept"
+        # Also later, and from the others.
+        for gate in gates:
+            assert (await gate.show(code, f"same{number}"))[2] == calls[0][2]
+
+
+async def test_a_request_with_another_content_is_a_conflict_and_spends_nothing(site):
+    gates = list((await site.gate_at_each()).values())
+    step = await site.fresh_step()
+    for number, wallet in enumerate(site.crowd[200:220]):
+        first, other = wallet.code(step), site.crowd[400 + number].code(step)
+        assert json.loads((await gates[0].show(first, f"taken{number}"))[2])["reason"] == "ok"
+        for gate in gates:
+            status, _, body = await gate.show(other, f"taken{number}")
+            assert status == 409, body
+        assert json.loads((await gates[number % 3].show(other))[2])["reason"] == "ok"
+
+
+async def test_a_revocation_holds_at_all_processes(site):
+    gates = list((await site.gate_at_each()).values())
+    for number in range(5):
+        await site.admin("POST", f"/v1/credentials/{site.ids[number]}/status",
+                         {"status": "revoked", "reason": "a test"})
+
+        async def refused(gate, number=number):
+            code = site.crowd[number].code(step_at(time.time()))
+            return json.loads((await gate.show(code))[2])["reason"] == "credential_revoked"
+
+        async with asyncio.timeout(10.0):
+            while not await refused(gates[number % 3]):
+                await asyncio.sleep(0.005)
+        # What one process knows, all know: they read the same store.
+        assert all([await refused(gate) for gate in gates])
+
+
+async def test_metrics_and_the_shift_show_what_all_processes_did(site):
+    gates = await site.gate_at_each()
+    before = await counts(site.gates[0], site)
+    step = await site.fresh_step()
+    for wallet in site.crowd[:90]:
+        calls = await asyncio.gather(*(gate.show(wallet.code(step)) for gate in gates.values()))
+        verdicts(calls)
+    for gate in gates.values():
+        assert (await gate.show("KH1:BB8", scene="no.such"))[0] == 404
+    assert [await gate.call("GET", "/livez") for gate in gates.values()]
+    after = await counts(site.gates[0], site)
+    assert after["accept"] - before["accept"] == 90
+    assert after["reject"] - before["reject"] == 180
+    assert after["404"] - before["404"] == 3
+    for gate in gates.values():
+        status, _, body = await gate.call("GET", "/v1/verifications?limit=100")
+        assert status == 200
+        assert len(json.loads(body)["verifications"]) == 100
+
+
+async def counts(credential, site):
+    """Read `/metrics` by a new connection, wherever it goes."""
+    await asyncio.sleep(0.3)
+    async with (aiohttp.ClientSession() as session,
+                session.get(site.node_url + "/metrics") as response):
+        text = await response.text()
+    found = Counter()
+    for line in text.splitlines():
+        name, _, value = line.rpartition(" ")
+        if name.startswith("kanhe_verifications_total"):
+            found[name.partition('decision="')[2].partition('"')[0]] += int(float(value))
+        if name.startswith("kanhe_http_problems_total"):
+            found[name.partition('status="')[2].partition('"')[0]] += int(float(value))
+    return found
+
+
+async def test_faces_pages_and_odd_bodies_are_answered_whichever_process_is_asked(site):
+    await site.found()
+    gates = await site.gate_at_each(site.gate_credential)
+    for person, gate in zip(PEOPLE, gates.values(), strict=False):
+        async def referred(person=person, gate=gate):
+            code = site.wallets[person.key].code("resident_id", step_at(time.time()))
+            return (json.loads((await gate.show(code, scene="hotel.checkin"))[2]).get("reason")
+                    == "face_absent")
+
+        await until(referred)
+        assert (await gate.show("KH1:BB8", more=', "face_image": "!!"'))[0] == 422
+        assert (await gate.show("KH1:BB8", more=', "unknown": 1'))[0] == 422
+        status, headers, _ = await gate.call("GET", "/signin")
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    gates = await site.gate_at_each(site.gate_credential)
+    person = PEOPLE[0]
+    boundary = "b" * 40
+    face = face_frame(load_portrait(person), seed=3)
+    for gate in gates.values():
+        code = site.wallets[person.key].code("driving_licence", step_at(time.time()))
+        body = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode()
+            + data + b"\r\n"
+            for name, more, data in (
+                ("scene", "", b"police.roadside"), ("presentation", "", code.encode()),
+                ("request_id", "", f"face{gate.client_port}".encode()),
+                ("face_image", '; filename="f.jpg"', face)))
+        body += f"--{boundary}--\r\n".encode()
+        assert len(body) > 20_000
+        status, _, answer = await gate.call(
+            "POST", "/v1/verifications", body, f"multipart/form-data; boundary={boundary}")
+        assert status == 200, answer
+        assert json.loads(answer)["reason"] in {"ok", "presentation_replayed", "no_match"}
+
+
+async def test_the_rate_of_a_gate_holds_over_all_processes(tmp_path, face_pack_dir):
+    site = Site(tmp_path, face_pack_dir.parent)
+    site.extra = "[limits]\ngate_rate_per_s = 0.5\ngate_burst = 40\n"
+    try:
+        await site.begin(PROCESSES, 60)
+        gates = list((await site.gate_at_each(site.gates[1])).values())
+        credential = site.gates[2]
+        calls = []
+        for gate in gates:
+            gate._credential = credential
+        for _ in range(30):
+            calls += await asyncio.gather(*(gate.show("KH1:BB8") for gate in gates))
+        statuses = Counter(status for status, _, _ in calls)
+        assert 40 <= statuses[200] <= 60, statuses
+        assert statuses[200] + statuses[429] == 90
+        limited = next(headers for status, headers, _ in calls if status == 429)
+        assert int(limited["retry-after"]) >= 1
+    finally:
+        site.stop()
+
+
+class Crowd:
+    """Gates that show codes without a pause, and connect again when a process dies."""
+
+    def __init__(self, site, gates=24):
+        self.site, self.gates = site, gates
+        self.accepted, self.answers, self.broken = Counter(), {}, 0
+        self._wallets = iter(())
+
+    def _next(self):
+        step = step_at(time.time())
+        if step != getattr(self, "_step", None):
+            self._step, self._wallets = step, iter(self.site.crowd)
+        wallet = next(self._wallets, None)
+        return None if wallet is None else (wallet.code(step), f"{step}-{id(wallet)}")
+
+    async def run(self, stop):
+        await asyncio.gather(*(self._one(stop) for _ in range(self.gates)))
+
+    async def _one(self, stop):
+        gate = None
+        while not stop.is_set():
+            call = self._next()
+            if call is None:
+                await asyncio.sleep(0.02)
+                continue
+            try:
+                if gate is None:
+                    gate = await Gate(self.site.node_url, self.site.gates[1]).open()
+                status, _, body = await gate.show(*call)
+                if status == 200:
+                    answer = json.loads(body)
+                    self.answers[answer["receipt"]["index"]] = answer["receipt"]["leaf"]
+                    self.accepted[call[0]] += answer["decision"] == "accept"
+            except (OSError, asyncio.IncompleteReadError):
+                self.broken += 1
+                if gate is not None:
+                    gate.close()
+                gate = None
+                await asyncio.sleep(0.01)
+
+
+def held(site) -> dict[int, str]:
+    """Give the leaves of all records of the node's journal, by index."""
+    from edge.audit.recovery import segment_firsts
+    from edge.audit.segment import segment_name, walk_frames
+    from edge.hotpath.merkle import hash_leaf
+
+    folder, found = site.folder / "edge" / "journal", {}
+    for first in segment_firsts(folder):
+        datas = [data for _, data in walk_frames((folder / segment_name(first)).read_bytes())
+                 if data is not None]
+        found |= {first + at: hash_leaf(data).hex() for at, data in enumerate(datas)}
+    return found
+
+
+async def test_a_worker_killed_under_load_loses_nothing_and_is_started_again(site):
+    crowd, stop = Crowd(site), asyncio.Event()
+    running = asyncio.create_task(crowd.run(stop))
+    killed = set()
+    for _ in range(4):
+        await asyncio.sleep(1.0)
+        victim = children(site.node.pid)[-1]
+        os.kill(victim, signal.SIGKILL)
+        killed.add(victim)
+
+        async def back(victim=victim):
+            now = children(site.node.pid)
+            return victim not in now and len(now) == PROCESSES - 1
+
+        await until(back)
+    await site.all_serving()
+    await asyncio.sleep(0.5)
+    stop.set()
+    await running
+    assert (await site.status())["processes"]["restarts"] == len(killed) == 4
+    assert crowd.broken > 0
+    assert sum(crowd.accepted.values()) > 500
+    assert max(crowd.accepted.values()) == 1
+    assert await site.gate_at_each()
+    site.node.stop()
+    leaves = held(site)
+    assert all(leaves[index] == leaf for index, leaf in crowd.answers.items())
+    report = verify_journal(site.folder / "edge" / "journal")
+    assert report.whole, report.problems
+
+
+async def test_a_killed_node_ends_its_workers_and_comes_back_with_one_whole_log(site):
+    for _ in range(3):
+        crowd, stop = Crowd(site), asyncio.Event()
+        running = asyncio.create_task(crowd.run(stop))
+        await asyncio.sleep(1.5)
+        workers = children(site.node.pid)
+        assert len(workers) == PROCESSES - 1
+        url = site.node_url
+        os.kill(site.node.pid, signal.SIGKILL)
+        site.node.wait()
+
+        async def ended(workers=workers):
+            return all(gone(pid) for pid in workers)
+
+        await until(ended, 5.0)
+        stop.set()
+        await running
+        site.run_node()
+        # Nobody of before is left at the port, so it is the same one.
+        assert site.node_url == url
+        await site.all_serving()
+        assert len(crowd.answers) > 100
+        leaves = held(site)
+        assert all(leaves[index] == leaf for index, leaf in crowd.answers.items())
+        assert max(crowd.accepted.values()) == 1
+    site.node.stop()
+    report = verify_journal(site.folder / "edge" / "journal")
+    assert report.whole, report.problems
+
+
+async def test_a_stopped_node_answers_what_is_under_way_and_leaves_no_process(site):
+    crowd, stop = Crowd(site), asyncio.Event()
+    running = asyncio.create_task(crowd.run(stop))
+    await asyncio.sleep(1.0)
+    workers = children(site.node.pid)
+    begun = time.monotonic()
+    await asyncio.to_thread(site.node.stop)
+    assert time.monotonic() - begun < 8.0
+    stop.set()
+    await running
+    assert all(gone(pid) for pid in workers)
+    leaves = held(site)
+    assert all(leaves[index] == leaf for index, leaf in crowd.answers.items())
+    assert not (site.folder / "edge" / "workers.sock").exists()
+
+
+async def test_a_worker_that_cant_hear_its_keeper_refuses(site):
+    gates = await site.gate_at_each()
+    worker = next(pid for pid in gates if pid != site.node.pid)
+    code = site.crowd[0].code(await site.fresh_step())
+    os.kill(site.node.pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(3.6)
+        async with asyncio.timeout(2.0):
+            status, headers, body = await gates[worker].show(code)
+        assert status == 503, body
+        assert "retry-after" in headers
+    finally:
+        os.kill(site.node.pid, signal.SIGCONT)
+
+    async def answers():
+        return (await gates[worker].show("KH1:BB8"))[0] == 200
+
+    await until(answers)
+
+
+async def test_a_scene_is_one_more_thing_all_processes_learn_of(site):
+    """A gate that is made while the node runs may speak at every process; a revoked one at none."""
+    made = await site.admin("POST", "/v1/gates", {"label": "late", "scenes": [SCENE]})
+    gates = await site.gate_at_each()
+
+    async def known():
+        calls = [await gate.call("POST", "/v1/verifications", json.dumps({
+            "scene": SCENE, "presentation": "KH1:BB8", "request_id": f"k{time.monotonic_ns()}"}
+        ).encode(), credential=made["credential"]) for gate in gates.values()]
+        return {status for status, _, _ in calls}
+
+    async def all_know():
+        return await known() == {200}
+
+    await until(all_know)
+    await site.admin("DELETE", f"/v1/gates/{made['gate_id']}")
+
+    async def none_knows():
+        return await known() == {401}
+
+    await until(none_knows)
+
+
+async def test_workers_serve_with_the_keepers_certificate_and_pass_on_what_came_by_it(site):
+    port = site.node_url.rpartition(":")[2]
+    site.node.stop()
+    config = site.folder / "edge.toml"
+    config.write_text(config.read_text() + '[tls]\nmode = "local"\n')
+    site.run_node()
+    context = client_context(site._authority("edge"))
+    url = f"https://127.0.0.1:{port}"
+
+    async def serving():
+        gate = await Gate(url, site.gate_credential, context).open()
+        found = json.loads((await gate.call("GET", "/v1/status"))[2])["processes"]["serving"]
+        gate.close()
+        return found == PROCESSES
+
+    await until(serving)
+    met, gates = {}, []
+    pids = site.pids
+    for _ in range(100):
+        gate = await Gate(url, site.gate_credential, context).open()
+        gates.append(gate)
+        assert (await gate.show("KH1:BB8"))[0] == 200
+        met.setdefault(owner_of(gate.client_port, gate.port, pids), gate)
+        if len(met) == PROCESSES:
+            break
+    assert set(met) == set(pids)
+    step = await site.fresh_step()
+    for wallet in site.crowd[:20]:
+        code = wallet.code(step)
+        assert verdicts(await asyncio.gather(*(gate.show(code) for gate in met.values()))) == [
+            "ok", "presentation_replayed", "presentation_replayed"]
+    for gate in met.values():
+        status, _, body = await gate.call("GET", "/authority")
+        assert status == 200
+        # The page tells where it is: by TLS, though it came in clear from the worker.
+        assert b"https://gate/authority" in body
