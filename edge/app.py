@@ -23,6 +23,7 @@ from edge.config import EdgeConfig
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front, wire_of
+from edge.holding import settle_mode
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.presentation import DriftWindow, check_presentation
@@ -33,12 +34,13 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_asking,
     open_builder,
     open_central,
-    open_demand,
     open_face,
     open_guard,
     open_journal,
+    open_lookups,
     open_store,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
@@ -76,6 +78,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
+        settle_mode(config, self._store)
         self._client, identity = open_central(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
@@ -123,6 +126,7 @@ class Node:
         self._shift = ShiftLog()
         report = Report(
             trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
+            holding=self._asking.holding,
             journal=self._journal, guard=self._guard, follower=self._follower,
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
@@ -136,8 +140,9 @@ class Node:
         self._watching = Watching(self.note, self.metrics.signal, self._trend.sample)
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
-        self._demand = open_demand(
-            self.config, self._client, self._store, self._follower, self.trust)
+        self._asking = open_asking(
+            self.config, open_lookups(self._client, self._follower), self._follower, self._store,
+            self._clock, self.trust, self.metrics, self.note)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -148,7 +153,7 @@ class Node:
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(),
             monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._asking.demand,
         )
 
     def trust(self) -> Trust:
@@ -179,6 +184,7 @@ class Node:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
+        await self._asking.holding.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
         await self._shipper.start()
@@ -198,8 +204,9 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
-        if self._demand is not None:
-            await self._demand.stop()
+        if self._asking.demand is not None:
+            await self._asking.demand.stop()
+        await self._asking.holding.stop()
         await self._follower.stop()
         await self._client.close()
         self._code_pool.close()
@@ -221,7 +228,8 @@ class Node:
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
-            identifier=self._identifier,
+            identifier=self._identifier, expects=self._asking.arrivals,
+            arrivals_max=self.config.holding.arrivals_max,
         )
         return server.application(front.pages, front.routes), server.connections()
 

@@ -8,22 +8,26 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
-from edge.cache.store import LmdbStore
+from edge.cache.selective import SelectiveStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.holding import Holding
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
+from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
 from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.arrivals import Arrivals
 from edge.pipeline.demand import Demand
 from edge.protocol.journal import VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
@@ -33,6 +37,7 @@ from edge.sync.follower import Follower
 from edge.sync.identity import Identity
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
+from edge.vigil import Note
 
 META_CENTRAL_URL = "app.central_url"
 META_CENTRAL_AUTHORITY = "app.central_authority"
@@ -44,18 +49,18 @@ EVENTS_MAX = 64
 """A journal that is longer isn't searched for a first verdict."""
 
 
-def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
+def open_store(config: EdgeConfig) -> tuple[NodeKey, SelectiveStore]:
     """Open key and store of a data folder, making them if they aren't there.
 
     Raises:
         OperatingError: Key file or store is damaged; the message says what to do.
     """
     key = load_or_create_node_key(config.data_dir / "node.key")
-    return key, LmdbStore(config.data_dir / "cache", key.derive)
+    return key, SelectiveStore(config.data_dir / "cache", key.derive)
 
 
 def open_central(
-    config: EdgeConfig, store: LmdbStore, key: NodeKey
+    config: EdgeConfig, store: SelectiveStore, key: NodeKey
 ) -> tuple[CentralClient | AbsentCentral, Identity | None]:
     """Open the way to the central platform of an enrolled node, or its absence, and who it is.
 
@@ -75,7 +80,7 @@ def open_central(
 
 
 def open_builder(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore
+    config: EdgeConfig, key: NodeKey, store: SelectiveStore
 ) -> SnapshotBuilder | None:
     """Prepare what takes snapshots in, for an enrolled node; None where there is no network.
 
@@ -93,33 +98,58 @@ def open_builder(
 
     return SnapshotBuilder(
         url=url, token=token, authority=_authority(config, store),
-        key=key, store=store, folder=config.data_dir / "bootstrap")
+        key=key, store=store, folder=config.data_dir / "bootstrap",
+        records=store.entries_max is None)
 
 
-def open_demand(
-    config: EdgeConfig, client: CentralClient | AbsentCentral, store: LmdbStore,
-    follower: Follower, trust: Callable[[], Trust],
-) -> Demand | None:
-    """Prepare what asks for credentials that aren't held, None where they aren't asked for."""
-    if not config.central.lookup_ms or isinstance(client, AbsentCentral):
+def open_lookups(
+    client: CentralClient | AbsentCentral, follower: Follower
+) -> Lookups | None:
+    """Prepare what asks the platform, None where there is no way to it."""
+    if isinstance(client, AbsentCentral):
         return None
-    return Demand(
-        held=store.credential, lookups=Lookups(client, follower.believer, time.time),
-        into=follower.believer, trust=trust, deadline_s=config.central.lookup_ms / 1_000)
+    return Lookups(client, follower.believer, time.time)
 
 
-def _central_url(config: EdgeConfig, store: LmdbStore) -> str:
+class Asking(NamedTuple):
+    """What brings credentials that the feed doesn't; without `demand` nobody asks at a code."""
+
+    holding: Holding
+    demand: Demand | None
+    arrivals: Arrivals
+
+
+def open_asking(
+    config: EdgeConfig, lookups: Lookups | None, follower: Follower, store: SelectiveStore,
+    clock: SystemClock, trust: Callable[[], Trust], metrics: NodeMetrics, note: Note,
+) -> Asking:
+    """Prepare what asks for credentials that aren't held, and what lets go of them."""
+    holding = Holding(
+        config=config.holding, store=store, believer=follower.believer, lookups=lookups,
+        clock=clock, trust=trust, count=metrics.lapsed)
+    arrivals = Arrivals(
+        trust=trust, lookups=lookups, into=holding, note=note, count=metrics.expected,
+        monotonic=time.monotonic, per_hour=config.holding.arrivals_per_hour)
+    demand = None
+    if config.central.lookup_ms and lookups is not None:
+        demand = Demand(
+            held=store.credential, lookups=lookups, into=holding, trust=trust,
+            deadline_s=config.central.lookup_ms / 1_000, count=metrics.looked_up)
+    return Asking(holding, demand, arrivals)
+
+
+def _central_url(config: EdgeConfig, store: SelectiveStore) -> str:
     return config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
 
 
-def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
+def _central_tls(config: EdgeConfig, store: SelectiveStore, url: str) -> ssl.SSLContext | None:
     """Whom to believe at the central platform: its own authority, or the system's roots."""
     if not url.startswith("https:"):
         return None
     return client_context(_authority(config, store))
 
 
-def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
+def _authority(config: EdgeConfig, store: SelectiveStore) -> bytes | None:
     path = config.central.authority
     try:
         return path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
@@ -128,7 +158,7 @@ def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
 
 
 def open_face(
-    config: EdgeConfig, store: LmdbStore, progress: Progress
+    config: EdgeConfig, store: SelectiveStore, progress: Progress
 ) -> tuple[Path, FaceEngine]:
     """Open the face pack to serve with, making the default one if it isn't there; and its folder.
 
@@ -164,7 +194,8 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
 
 
 def open_guard(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal, clock: SystemClock
+    config: EdgeConfig, key: NodeKey, store: SelectiveStore, journal: FileJournal,
+    clock: SystemClock,
 ) -> LmdbReplayGuard:
     """Open the replay guard; a node that never judged has nothing spent yet.
 

@@ -16,6 +16,7 @@ from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.faces import judge_faces, pack_change
+from edge.holding import Holding
 from edge.hotpath.trust import Trust
 from edge.models.engine import FaceEngine
 from edge.pipeline.verify import Verifier
@@ -41,6 +42,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     clock: SystemClock
     vigil: Vigil
     store: LmdbStore
+    holding: Holding
     journal: FileJournal
     guard: LmdbReplayGuard
     follower: Follower
@@ -114,7 +116,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
             scenes_unfit=self.scenes_unfit(), face_scenes=scenes,
             cohort=self.rates.shown_cohort(), replay_scope=self.guard.scope,
-            held=self.store.counts(),
+            held=self.store.counts(), holding=self.holding.shown,
             pack=PackShown(manifest.id, manifest.title, manifest.licence.title,
                            self.face.embedder_file, manifest.notes,
                            self.face.pad_manifest.id if self.face.pad_manifest else ""),

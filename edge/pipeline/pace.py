@@ -33,15 +33,15 @@ class GatePace:
         self._monotonic = monotonic
         self._due: dict[str, float] = {}
 
-    def take(self, gate_id: str) -> None:
-        """Count one call of a gate.
+    def take(self, gate_id: str, calls: int = 1) -> None:
+        """Count calls of a gate.
 
         Raises:
-            RateExceeded: It is one too many; it doesn't count.
+            RateExceeded: They are too many; none of them counts.
         """
         now = self._monotonic()
         due = self._due.get(gate_id, now)
-        late_s = due - now - self._burst_s
+        late_s = max(due, now) + (calls - 1) * self._each_s - now - self._burst_s
         if late_s > 0.0:
             raise RateExceeded("this gate calls more often than it may", late_s)
-        self._due[gate_id] = max(due, now) + self._each_s
+        self._due[gate_id] = max(due, now) + calls * self._each_s
