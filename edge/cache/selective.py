@@ -31,6 +31,9 @@ from edge.protocol.feed import (
 
 ENTRIES = "holding.entries_max"
 """Among the small values; absent = the whole feed is held."""
+ASIDE = "holding.aside"
+"""Among the small values, in the transaction of what it counts: a gallery that wasn't told of all
+of it, because the node was killed, is of another number."""
 LAPSED_AT_ONCE = 500
 _CREDENTIALS, _HOLDINGS, _STATUS, _POLICIES, _GATES = TABLES[0], TABLES[1], *TABLES[3:6]
 Lapse = str
@@ -54,6 +57,7 @@ class SelectiveStore(LmdbStore):
         self._asked: tuple[int, int] | None = None
         kept = self.meta(ENTRIES)
         self._entries_max = int.from_bytes(kept, "big") if kept else None
+        self.aside = int.from_bytes(self.meta(ASIDE) or b"", "big")
         self.lapsed: Counter[Lapse] = Counter()
 
     @property
@@ -104,11 +108,15 @@ class SelectiveStore(LmdbStore):
             if emptied:
                 self._references.empty(txn)
             self._references.keep_counts(txn)
-            self._put_meta(txn, {**meta, ENTRIES: value})
+            self._put_meta(txn, {**meta, ENTRIES: value, **self._next_aside()})
 
         self._env.write(work)
         self._references.committed()
         self._entries_max = entries_max
+        self.aside += 1
+
+    def _next_aside(self) -> dict[str, bytes]:
+        return {ASIDE: (self.aside + 1).to_bytes(8, "big")}
 
     def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
         """Put down what of these changes is held here, cursor and meta, in one transaction.
@@ -130,7 +138,7 @@ class SelectiveStore(LmdbStore):
             StoreError: Nothing of it was written.
         """
         if self._entries_max is None:
-            self.hold(changes)
+            self._hold_aside(changes)
             return
         if not self._passed.fit:
             raise StoreError("too much changed since this was asked for: ask again")
@@ -139,13 +147,17 @@ class SelectiveStore(LmdbStore):
                    if isinstance(item, PutCredential)}
         self._asked = since_s, end_s
         try:
-            self.hold([
+            self._hold_aside([
                 item for item in changes if not isinstance(item, DropCredential | DropReference)
                 and (not isinstance(item, PutReference) or item.reference.holder_id in holders
                      or self._holdings.of(item.reference.holder_id))])
         finally:
             self._asked = None
         self._shrink()
+
+    def _hold_aside(self, changes: Sequence[Change]) -> None:
+        self.hold(changes, self._next_aside())
+        self.aside += 1
 
     def lapse(self, now_s: float) -> int:
         """Let go of what has come to its end, some hundred at a time; give how many."""
@@ -176,9 +188,11 @@ class SelectiveStore(LmdbStore):
             for key in keys:
                 self._let_go(txn, key)
             self._references.keep_counts(txn)
+            self._put_meta(txn, self._next_aside())
 
         self._env.write(work)
         self._references.committed()
+        self.aside += 1
         self.lapsed[why] += len(keys)
         return len(keys)
 

@@ -57,7 +57,13 @@ NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 class LmdbStore(Replaceable):
-    """Implements the pipeline's `CredentialCache` and sync's `FeedStore`."""
+    """Implements the pipeline's `CredentialCache` and sync's `FeedStore`.
+
+    Attributes:
+        aside: Rises with what is put down or forgotten without the cursor's moving.
+    """
+
+    aside = 0
 
     def __init__(
         self,
