@@ -30,7 +30,7 @@ from edge.sync.believer import Believer
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.worker import Worker
-from kanhe.commands.city import generate_city
+from kanhe.made_up_city import generate_city
 from kanhe.progress import show_progress
 
 FOLDER = Path("var/bench")

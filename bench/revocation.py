@@ -23,7 +23,7 @@ from edge.protocol.feed import PutStatus
 from edge.sync.client import CentralClient, EnrolRequest
 from edge.sync.rules import RootOfTrust, TrustedFeed
 from edge.sync.snapshot import trust_timestamp
-from kanhe.commands.city import credential_id
+from kanhe.made_up_city import credential_id
 
 NAME = "revocation"
 NODES, SMALL_NODES = 500, 20

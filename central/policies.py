@@ -7,14 +7,12 @@ import msgspec
 from sqlalchemy import func, select
 
 from central.errors import Invalid, Unknown
+from central.policy_rules import wrong_fields
 from central.schema import Policy
 from central.store import Transaction
 from edge.protocol.feed import PutPolicy
-from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
+from edge.protocol.records import ScenePolicy
 
-STEPS_BACK_MAX = 60
-STEPS_AHEAD_MAX = 60
-CHALLENGE_S_MIN, CHALLENGE_S_MAX = 5, 120
 SCENE_NAME = re.compile(r"[a-z0-9_]{1,31}\.[a-z0-9_]{1,31}")
 
 
@@ -88,22 +86,8 @@ def set_policy(tx: Transaction, scene: str, body: bytes, reason: str) -> ScenePo
         )
     except msgspec.MsgspecError as error:
         raise Invalid(str(error)) from error
-    strange = [kind for kind in policy.accepts if kind not in CREDENTIAL_TYPES]
-    if strange:
-        raise Invalid(f"accepts: there is no credential {strange[0][:40]!r}")
-    if not 0 <= policy.steps_back <= STEPS_BACK_MAX:
-        raise Invalid(f"steps_back is 0 to {STEPS_BACK_MAX}")
-    if not 0 <= policy.steps_ahead <= STEPS_AHEAD_MAX:
-        raise Invalid(f"steps_ahead is 0 to {STEPS_AHEAD_MAX}")
-    # A comparison with not-a-number is false, so that is refused too.
-    if not 0.0 < policy.fmr_max < 1.0:
-        raise Invalid("fmr_max is a rate between 0 and 1, 0.001 for one in a thousand")
-    if policy.fnmr_max is not None and not 0.0 < policy.fnmr_max <= 1.0:
-        raise Invalid("fnmr_max is a rate above 0 and up to 1, or none")
-    if not CHALLENGE_S_MIN <= policy.challenge_open_s <= CHALLENGE_S_MAX:
-        raise Invalid(f"challenge_open_s is {CHALLENGE_S_MIN} to {CHALLENGE_S_MAX}")
-    if policy.reference_age_max_days is not None and policy.reference_age_max_days < 1:
-        raise Invalid("reference_age_max_days is 1 or more, or null for no bound")
+    for name, words in wrong_fields(policy).items():
+        raise Invalid(f"{name}: {words.en}")
     _put(tx, policy)
     tx.act("policy.set", f"{scene} v{policy.version}", reason)
     return policy

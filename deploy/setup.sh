@@ -26,6 +26,7 @@ check_parts() {
             "the tests that open pages in a browser are skipped"
         part postgresql "ls /usr/lib/postgresql/*/bin/postgres" \
             "the platform is tested on SQLite only"
+        part redis-server "command -v redis-server" "the tests with Redis are skipped"
         part fonts-wqy-microhei "fc-list :lang=zh | grep -q ." "screenshots show no Chinese"
         part prometheus "command -v prometheus && command -v promtool" \
             "the tests of dashboards and alerts are skipped"

@@ -41,6 +41,7 @@ from edge.parts import (
     open_guard,
     open_journal,
     open_lookups,
+    open_site,
     open_store,
 )
 from edge.pipeline.decisions import DECISION_OPEN_S, Decider
@@ -99,6 +100,7 @@ class Node:
             builder=open_builder(config, self._key, self._store),
             identity=identity,
         )
+        self._site = open_site(config, self._clock, self._guard, self._follower, self.trust)
         self._vigil = Vigil(clock=self._clock, trust=self.trust, note=self.note,
                             days_ahead=config.keys.days_ahead)
         self._shipper = Shipper(central=self._client, journal=self._journal)
@@ -110,8 +112,8 @@ class Node:
     def _build_answering(self, reader: FrameReader, image_limits: ImageLimits) -> None:
         """Build what answers beside the verifier, and what reports."""
         self._decider = Decider(
-            trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
-            journal=self._journal, observer=self, answers=self.verifier.answers,
+            trust=self.trust, clock=self._clock, cache=self._store, journal=self._journal,
+            observer=self, answers=self.verifier.answers,
             captures=self.verifier.open,
         )
         self._gallery = NodeGallery(self.config.data_dir, self._key.derive, self._store,
@@ -131,7 +133,7 @@ class Node:
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
             verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
-            folder=self.config.data_dir,
+            folder=self.config.data_dir, site=self._site,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -187,6 +189,9 @@ class Node:
         await self._asking.holding.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
+        if self._site is not None:
+            self.verifier.answers.shared = self._site.answers
+            self._site.start()
         await self._shipper.start()
         self._reporter.start()
         self._rates.start()
@@ -208,6 +213,8 @@ class Node:
             await self._asking.demand.stop()
         await self._asking.holding.stop()
         await self._follower.stop()
+        if self._site is not None:
+            await self._site.stop()
         await self._client.close()
         self._code_pool.close()
         self._face_pool.close()
@@ -237,6 +244,8 @@ class Node:
         before, self._trust = self._trust, trust
         if before is None or before.central_clock_as_of_s != trust.central_clock_as_of_s:
             self._clock.heard_central(trust.central_clock_skew_s)
+        if before is not None and self._site is not None and before.cursor != trust.cursor:
+            self._site.wakes.tell()
         self._faces.look()
         self._gallery.settle(trust.cursor)
 

@@ -154,6 +154,33 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     entries_max: Annotated[int, Meta(ge=10, le=5_000_000)] = 100_000
 
 
+class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the nodes of one site share through a Redis of that site; see docs/redis.md.
+
+    Attributes:
+        url: Its address, without name or password; empty = this node is on its own.
+        key_file: The site's key, the same 32 bytes at each of its nodes; `kanhe edge site-key`
+            makes one.
+        prefix: Begins every name in Redis; one for each site that shares a server with others.
+        deadline_ms: Milliseconds that a verdict waits for Redis before the node's own guard counts
+            alone.
+        username: Whom to sign in as; empty = Redis' default user.
+        password_file: File that holds the password; else it is taken from the environment variable
+            `KANHE_REDIS_PASSWORD`, if there is one.
+        sentinel_password_file: Likewise for the sentinels, else `KANHE_REDIS_SENTINEL_PASSWORD`.
+        authority: PEM file of the authority that Redis' certificate is from; the system's if empty.
+    """
+
+    url: str = ""
+    key_file: Path | None = None
+    prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9:_.-]+$", max_length=64)] = "kanhe"
+    deadline_ms: Annotated[int, Meta(ge=1, le=1_000)] = 25
+    username: str = ""
+    password_file: Path | None = None
+    sentinel_password_file: Path | None = None
+    authority: Path | None = None
+
+
 class SignInConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Signing in to the node's pages.
 
@@ -192,6 +219,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     journal: Journal = Journal()
     central: Central = Central()
     holding: Holding = Holding()
+    redis: Redis = Redis()
 
     @property
     def packs_folder(self) -> Path:
@@ -226,5 +254,10 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     yield from try_file("central.authority", config.central.authority)
     if config.holding.mode == "demand" and not config.central.lookup_ms:
         yield Found("error", "holding.mode", DEMAND_LACKS)
+    for name in ("key_file", "password_file", "sentinel_password_file", "authority"):
+        yield from try_file(f"redis.{name}", getattr(config.redis, name))
+    if config.redis.url and config.redis.key_file is None:
+        yield Found("error", "redis.key_file", "redis.url needs the site's key: make it with "
+                    "kanhe edge site-key FILE, and copy it to the site's other nodes")
     if not (config.data_dir / "cache").is_dir():
         yield Found("note", "data_dir", "this node isn't enrolled yet: kanhe edge enrol")

@@ -22,7 +22,12 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -39,12 +44,24 @@ _Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
 class Reading(NamedTuple):
-    """A gauge that is read when it is scraped: samples are label values and a value."""
+    """A gauge that is read when it is scraped: samples are label values and a value.
+
+    `grows` says that it is a counter; its name is then written with `_total` behind it.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...]
     read: Callable[[], _Samples]
+    grows: bool = False
+
+
+class SpreadReading(NamedTuple):
+    """A histogram that is read when it is scraped."""
+
+    name: str
+    help: str
+    read: Callable[[], Spread]
 
 
 def reading(name: str, help_: str, read: Callable[[], float | None]) -> Reading:
@@ -61,14 +78,27 @@ class _Readings(Collector):
     """Shows gauges."""
 
     def __init__(self) -> None:
-        self.items: list[Reading] = []
+        self.items: list[Reading | SpreadReading] = []
 
     def collect(self) -> Iterator[Metric]:
         for item in self.items:
-            family = GaugeMetricFamily(item.name, item.help, labels=item.labels)
+            if isinstance(item, SpreadReading):
+                yield _histogram(item)
+                continue
+            kind = CounterMetricFamily if item.grows else GaugeMetricFamily
+            family = kind(item.name, item.help, labels=item.labels)
             for labels, value in item.read():
                 family.add_metric(labels, value)
             yield family
+
+
+def _histogram(item: SpreadReading) -> Metric:
+    spread, below = item.read(), 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*spread.bounds, "+Inf"), spread.counts, strict=True):
+        below += count
+        buckets.append((str(bound), below))
+    return HistogramMetricFamily(item.name, item.help, buckets=buckets, sum_value=spread.total)
 
 
 class _Several(Collector):
@@ -153,8 +183,8 @@ class NodeMetrics:
             "kanhe_holding_lapsed", "Credentials that are held no longer, by why.", ("why",),
             registry=self._registry)
 
-    def gauges(self, readings: Iterable[Reading]) -> None:
-        """Add gauges."""
+    def gauges(self, readings: Iterable[Reading | SpreadReading]) -> None:
+        """Add what is read when it is scraped."""
         self._readings.items.extend(readings)
 
     def problem(self, status: int) -> None:

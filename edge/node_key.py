@@ -67,9 +67,19 @@ def load_or_create_node_key(path: Path) -> NodeKey:
     Raises:
         KeyFileError: It is damaged, open to others, or can't be read or made.
     """
+    if not path.exists():
+        create_secret(path)
+    return NodeKey(read_secret(
+        path, "restore it from a backup, or move the data folder away and enrol the node anew"))
+
+
+def read_secret(path: Path, mend: str) -> bytes:
+    """Read the 32 bytes of a key file; `mend` says what to do about a damaged one.
+
+    Raises:
+        KeyFileError: It is damaged, open to others, or can't be read.
+    """
     try:
-        if not path.exists():
-            _create(path)
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise KeyFileError(f"{path} can be read by others (mode {mode:o}): chmod 600 {path}")
@@ -78,10 +88,20 @@ def load_or_create_node_key(path: Path) -> NodeKey:
         raise KeyFileError(f"{path}: {error.strerror}") from error
     if len(secret) != SECRET_BYTES:
         raise KeyFileError(
-            f"{path} is damaged ({len(secret)} bytes instead of {SECRET_BYTES}): restore it from a "
-            "backup, or move the data folder away and enrol the node anew"
-        )
-    return NodeKey(secret)
+            f"{path} is damaged ({len(secret)} bytes instead of {SECRET_BYTES}): {mend}")
+    return secret
+
+
+def create_secret(path: Path) -> None:
+    """Make a key file that only its owner may read; one that is there stays as it is.
+
+    Raises:
+        KeyFileError: It can't be made.
+    """
+    try:
+        _create(path)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
 
 
 def _create(path: Path) -> None:

@@ -6,23 +6,31 @@
 
 import shutil
 import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+from edge.cache.site.circuit import STATES, State
 from edge.hotpath.trust import Trust
-from edge.metrics import Reading, reading
+from edge.metrics import Reading, SpreadReading, reading
 from edge.protocol.kh1 import key_epoch_of, step_at
 from edge.report import Report
 from edge.sync.status import SyncStatus, sync_status
-from edge.tally import GATES_MAX
+from edge.tally import GATES_MAX, Spread
+
+if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+    from edge.cache.site.site import Site
 
 HOLDING_MODES = ("all", "arrivals", "demand")
 CLOCK_STATES = ("trusted", "degraded", "untrusted")
 REPLAY_SCOPES = ("node", "site")
 _Samples = list[tuple[tuple[str, ...], float]]
+Counted = Mapping[str, int] | Mapping[State, int]
 
 
-def readings(report: Report) -> list[Reading]:
+def readings(report: Report) -> list[Reading | SpreadReading]:
     """Give the table for a node."""
-    return [*_of_node(report), *_of_trust(report), *_of_work(report), *_of_journal(report)]
+    return [*_of_node(report), *_of_trust(report), *_of_work(report), *_of_journal(report),
+            *_of_site(report)]
 
 
 def _of_node(report: Report) -> list[Reading]:
@@ -94,7 +102,8 @@ def _of_trust(report: Report) -> list[Reading]:
         reading("kanhe_central_clock_skew_seconds", "Central platform's clock minus ours.",
                 lambda: trust().central_clock_skew_s),
         Reading("kanhe_replay_scope", "1 for how far the replay guard reaches.", ("scope",),
-                lambda: _one_of(REPLAY_SCOPES, report.guard.scope)),
+                lambda: _one_of(REPLAY_SCOPES, report.site.memory.scope if report.site
+                                else report.guard.scope)),
     ]
 
 
@@ -151,6 +160,38 @@ def _of_journal(report: Report) -> list[Reading]:
                 lambda: journal.disk_free_bytes),
         reading("kanhe_journal_diverged", "1 if the central platform holds other records.",
                 lambda: report.shipper.status.state == "diverged"),
+    ]
+
+
+def _of_site(report: Report) -> list[Reading | SpreadReading]:
+    """Give what is shared with the site's other nodes; nothing is counted without a Redis."""
+    site = report.site
+
+    def counted(name: str, help_: str, label: str, read: Callable[["Site"], Counted]) -> Reading:
+        return Reading(name, help_, (label,) if label else (), lambda: [
+            ((word,) if label else (), float(count))
+            for word, count in (read(site) if site is not None else {}).items()], grows=True)
+
+    return [
+        Reading("kanhe_site_state", "1 for how the memory of the site is.", ("state",),
+                lambda: _one_of(("off", *STATES), site.memory.state if site else "off")),
+        reading("kanhe_site_alone", "Credentials spent alone that aren't merged yet.",
+                lambda: site.memory.alone if site else None),
+        counted("kanhe_site_spends", "Codes by how far they were spent.", "result",
+                lambda site: site.memory.counts.spends),
+        counted("kanhe_site_faults", "What kept Redis from being used.", "state",
+                lambda site: site.memory.counts.faults),
+        counted("kanhe_site_merged", "What was spent alone and brought to the site.", "",
+                lambda site: {"": site.memory.counts.merged}),
+        counted("kanhe_site_spent_twice", "Codes spent at two nodes while apart.", "",
+                lambda site: {"": site.memory.counts.twice}),
+        counted("kanhe_site_answers", "Shared answers.", "result", lambda site: {
+            "found": site.answers.found, "kept": site.answers.kept,
+            "left_out": site.answers.left_out}),
+        counted("kanhe_site_wakes", "Wake-ups between the site's nodes.", "way",
+                lambda site: {"told": site.wakes.told, "heard": site.wakes.heard}),
+        SpreadReading("kanhe_site_call_seconds", "How long verdicts waited for Redis.",
+                      lambda: site.memory.counts.seconds if site else Spread()),
     ]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,6 +29,9 @@ from edge.sync.shipper import Shipper
 from edge.sync.status import sync_status
 from edge.vigil import Vigil
 from edge.web.status import NodeStatus, PackShown
+
+if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+    from edge.cache.site.site import Site
 
 
 def node_version() -> str:
@@ -56,6 +60,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     zbar: ZbarChild
     started_s: float
     folder: Path
+    site: "Site | None"
 
     @property
     def ready(self) -> bool:
@@ -115,7 +120,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),
             key_epochs=trust.keys.key_epochs, scenes=tuple(sorted(trust.policies)),
             scenes_unfit=self.scenes_unfit(), face_scenes=scenes,
-            cohort=self.rates.shown_cohort(), replay_scope=self.guard.scope,
+            cohort=self.rates.shown_cohort(),
+            replay_scope=self.guard.scope if self.site is None else self.site.memory.scope,
+            site={"state": "off"} if self.site is None else self.site.shown(),
             held=self.store.counts(), holding=self.holding.shown,
             pack=PackShown(manifest.id, manifest.title, manifest.licence.title,
                            self.face.embedder_file, manifest.notes,

@@ -1,9 +1,10 @@
-"""`kanhe central migrate|backup|restore`: what is done with the platform's data by hand.
+"""`kanhe central migrate|backup|restore|generate-city`: the platform's data, by hand.
 
 - The database's packages are imported by the command that needs them, not by every `kanhe`.
 """
 
 import argparse
+import asyncio
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ import orjson
 from central.config import load_central_config
 from central.migrations import HEAD
 from edge.errors import StoreError
+from kanhe.progress import show_progress
 
 LEAP = 10_000
 
@@ -35,6 +37,20 @@ def add_data_commands(nouns: "argparse._SubParsersAction[argparse.ArgumentParser
     restore.set_defaults(run=run_restore)
     for command in (up, backup, restore):
         command.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    city = nouns.add_parser("generate-city", help="a made-up city, to measure with")
+    city.add_argument("--holders", type=int, required=True, metavar="N",
+                      help="each with a face and three credentials")
+    city.add_argument("--folder", type=Path, required=True, metavar="DIR",
+                      help="data folder of the platform; must be new or empty")
+    city.set_defaults(run=run_generate_city)
+
+
+def run_generate_city(args: argparse.Namespace) -> int:
+    """Make a city up."""
+    from kanhe.made_up_city import generate_city
+
+    asyncio.run(generate_city(args.folder, args.holders, show_progress))
+    return 0
 
 
 def run_migrate(args: argparse.Namespace) -> int:

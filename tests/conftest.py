@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import kanhe  # noqa: F401 - first: it bounds what threads NumPy starts
 from edge.models.convert import ensure_default_pack
 from edge.models.engine import FaceEngine
 

@@ -3,19 +3,20 @@
 import msgspec
 from aiohttp import web
 
-from central import checkpoints, history, policies
+from central import checkpoints, history, policies, policy_rules
 from central.errors import Conflict, Invalid
 from central.store import Transaction
 from central.web.common import whole_number
+from central.web.policy_form import read_filled
 from central.web.site import Site, go
 from edge.access.accounts import Role
 from edge.access.sessions import Session
-from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy
+from edge.protocol.records import CREDENTIAL_TYPES, ScenePolicy, Words
 from edge.ui.headers import PAGE_HEADERS
 
 SUITES = ((0x01, "01 compact"), (0x02, "02 SM3/SM4"), (0x11, "11 sealed"))
 MASKS = ("full", "name", "id_number", "plate", "last4", "year")
-DISCLOSED_MAX = 20
+REASON_MISSING = Words("请说明修改理由，将记录在案", "say why, for the record")
 
 
 class RecordPages:
@@ -65,52 +66,44 @@ class RecordPages:
         scene = request.match_info["scene"]
         policy, versions = await self._site.run(session, lambda tx: (
             policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
-        return self._page(request, session, policy, versions, "")
+        return self._page(request, session, policy, versions)
 
     async def set_scene(self, request: web.Request, session: Session) -> web.Response:
         """`POST /scenes/{scene}`: first shows what would change, then puts it in force."""
         scene = request.match_info["scene"]
         form = await request.post()
         fields = {name: [str(value) for value in form.getall(name)] for name in form}
-        try:
-            current = await self._site.run(session, lambda tx: policies.get_policy(tx, scene))
-            # Over the policy in force, so that what the form doesn't show stays as it is.
-            body = msgspec.to_builtins(current) | _policy_of(fields)
-            if fields.get("act") == ["preview"]:
-                return await self._preview(request, session, scene, body)
-            reason = fields.get("reason", [""])[0]
-            if not reason.strip():
-                raise Invalid("reason: say why, for the record")
-            await self._site.run(session, lambda tx: policies.set_policy(
-                tx, scene, msgspec.json.encode(body), reason))
-        except Invalid as error:
-            policy, versions = await self._site.run(session, lambda tx: (
-                policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
-            return self._page(request, session, policy, versions, str(error), code=422)
-        return go(f"/scenes/{scene}")
-
-    async def _preview(
-        self, request: web.Request, session: Session, scene: str, body: dict[str, object]
-    ) -> web.Response:
-        policy, versions = await self._site.run(session, lambda tx: (
+        current, versions = await self._site.run(session, lambda tx: (
             policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
         try:
-            draft = msgspec.convert(
-                body | {"scene": scene, "version": policy.version}, ScenePolicy)
-        except msgspec.ValidationError as error:
-            raise Invalid(str(error)) from error
-        changes = policies.policy_diff(
-            msgspec.to_builtins(policy), msgspec.to_builtins(draft))
-        return self._page(request, session, draft, versions, "", changes=changes)
+            filled = read_filled(fields, current)
+            draft, reason = filled.policy, fields.get("reason", [""])[0]
+            wrong = dict(filled.wrong)
+            if fields.get("act") != ["preview"] and not reason.strip():
+                wrong["reason"] = REASON_MISSING
+            if wrong or draft is None:
+                return self._page(request, session, filled.shown, versions, wrong=wrong, code=422)
+            if fields.get("act") == ["preview"]:
+                changes = policies.policy_diff(
+                    msgspec.to_builtins(current), msgspec.to_builtins(draft))
+                return self._page(request, session, filled.shown, versions, changes=changes)
+            await self._site.run(session, lambda tx: policies.set_policy(
+                tx, scene, msgspec.json.encode(draft), reason))
+        except Invalid as error:
+            return self._page(
+                request, session, current, versions, problem=str(error), code=422)
+        return go(f"/scenes/{scene}")
 
     def _page(
-        self, request: web.Request, session: Session, policy: ScenePolicy,
-        versions: list[policies.PolicyVersion], problem: str, *, code: int = 200,
+        self, request: web.Request, session: Session, policy: ScenePolicy | dict[str, object],
+        versions: list[policies.PolicyVersion], *, problem: str = "", code: int = 200,
+        wrong: dict[str, Words] | None = None,
         changes: list[policies.PolicyChange] | None = None,
     ) -> web.Response:
         return self._site.render(
             request, session, "scene.html", code=code, policy=policy, versions=versions,
-            problem=problem, changes=changes, types=CREDENTIAL_TYPES, suites=SUITES, masks=MASKS)
+            problem=problem, wrong=wrong or {}, changes=changes, types=CREDENTIAL_TYPES,
+            suites=SUITES, masks=MASKS, rules=policy_rules)
 
     async def journal(self, request: web.Request, session: Session) -> web.Response:
         """`GET /journal?decision=…&before=…`."""
@@ -148,39 +141,3 @@ class RecordPages:
         """`GET /receipt`: the page that checks a receipt file in the browser, for anybody."""
         return self._site.pages.render(
             request, "receipt.html", witness=self._site.platform.keys.witness_public)
-
-
-def _policy_of(fields: dict[str, list[str]]) -> dict[str, object]:
-    """Make a policy's JSON of a form.
-
-    Raises:
-        Invalid: A number isn't one.
-    """
-    def one(name: str) -> str:
-        return fields.get(name, [""])[0].strip()
-
-    try:
-        age, fnmr = one("trust_age_max_s"), one("fnmr_max")
-        disclosed = [
-            {"field": field.strip(), "mask": mask}
-            for field, mask in zip(fields.get("disclose_field", []),
-                                   fields.get("disclose_mask", []), strict=True)
-            if field.strip()
-        ][:DISCLOSED_MAX]
-        return {
-            "title": {"zh": one("title_zh"), "en": one("title_en")},
-            "accepts": fields.get("accepts", []),
-            "suites": [int(suite) for suite in fields.get("suites", [])],
-            "steps_back": int(one("steps_back")), "steps_ahead": int(one("steps_ahead")),
-            "face": one("face"), "fmr_max": float(one("fmr_max")),
-            "fnmr_max": float(fnmr) if fnmr else None,
-            "pack_override": one("pack_override"), "no_match": one("no_match"),
-            "attack": one("attack"), "pad": one("pad"), "challenge": one("challenge"),
-            "challenge_actions": int(one("challenge_actions")),
-            "trust_age_max_s": int(age) if age else None, "trust_stale": one("trust_stale"),
-            "clock_degraded": one("clock_degraded"), "cards": one("cards"),
-            "capture_open_s": int(one("capture_open_s")),
-            "capture_tries": int(one("capture_tries")), "disclose": disclosed,
-        }
-    except ValueError as error:
-        raise Invalid(f"a number is missing or wrong: {error}") from error

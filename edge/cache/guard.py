@@ -9,12 +9,16 @@
 """
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.sealing import Derive, IdHider
 from edge.errors import StoreError
+
+if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
+    from edge.cache.site.memory import SiteMemory
 
 BUCKET_STEPS = 64
 STEPS_BACK_MAX = BUCKET_STEPS - 2
@@ -32,6 +36,8 @@ class LmdbReplayGuard:
 
     Attributes:
         forgot: What was spent before this start isn't remembered.
+        site: What the site's nodes share, None for a node on its own. It is asked after this
+            memory and never instead of it.
     """
 
     def __init__(
@@ -56,14 +62,16 @@ class LmdbReplayGuard:
         )
         self._buckets = [self._env.tables[name] for name in _TABLES[:2]]
         self._state = self._env.tables[_TABLES[2]]
-        self._hide = IdHider(derive).hide
+        hider = IdHider(derive)
+        self._hide, self._reveal = hider.hide, hider.reveal
+        self.site: SiteMemory | None = None
         self._boot_id = boot_id[:36].ljust(36, b"\0")
         self.forgot = False
         self._env.write(lambda txn: self._begin(txn, restart_floor))
 
     @property
     def scope(self) -> Literal["node", "site"]:
-        """How far the memory reaches."""
+        """How far this memory reaches; what the site's reaches is its own to say."""
         return "node"
 
     @property
@@ -84,6 +92,18 @@ class LmdbReplayGuard:
             self._spend, self._hide(credential_id), step, showing,
             max(step, now_step) // BUCKET_STEPS,
         )
+
+    def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
+        """Give credential id, step and showing of what was spent from that step on.
+
+        For a worker thread; what is spent meanwhile may be missing.
+        """
+        for name in _TABLES[:2]:
+            for chunk in self._env.chunks(name):
+                for key, entry in chunk:
+                    step, showing = _ENTRY.unpack(entry)
+                    if step >= step_min:
+                        yield self._reveal(key), step, showing
 
     def _spend(self, txn: Transaction, key: bytes, step: int, showing: bytes, bucket: int) -> bool:
         newest, floor = self._turned(txn, bucket)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator
 
-from cryptography.hazmat.primitives import hashes, hpke
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -33,9 +33,6 @@ RING_DAYS_AHEAD = 1
 
 Mac = Callable[[bytes, bytes], bytes]
 Block = Callable[[bytes], bytes]
-
-SEAL_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_128_GCM)
-"""RFC 9180 base mode, as suite 11 and the delivery of keys use it."""
 
 
 def mac_sha256(key: bytes, data: bytes) -> bytes:

@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from edge.hotpath.keys import SEAL_SUITE
-
 X25519_BYTES, MLKEM_BYTES = 32, 1_184
 HYBRID_BYTES = MLKEM_BYTES + X25519_BYTES
 PUBLIC_BYTES = (X25519_BYTES, HYBRID_BYTES)
 """Lengths that a node's public key may have."""
+SEAL_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_128_GCM)
+"""RFC 9180 base mode, as suite 11 and the delivery of keys use it. It stands here, and not beside
+the keys of an epoch, because those load compiled kernels."""
 HYBRID_SUITE = hpke.Suite(
     hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _HYBRID_ENC_BYTES = 1_088 + X25519_BYTES

@@ -12,7 +12,8 @@ from hmac import compare_digest
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from edge.hotpath.keys import SEAL_SUITE, DerivedKeys, KeyRing
+from edge.hotpath.keys import DerivedKeys, KeyRing
+from edge.hotpath.node_seal import SEAL_SUITE
 from edge.hotpath.reasons import Reason
 from edge.hotpath.verdict import Verdict, verdict
 from edge.protocol.base45 import Base45Error

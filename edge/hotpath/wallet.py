@@ -7,7 +7,8 @@
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from edge.hotpath.keys import SEAL_SUITE, DerivedKeys, mac_sha256, mac_sm3
+from edge.hotpath.keys import DerivedKeys, mac_sha256, mac_sm3
+from edge.hotpath.node_seal import SEAL_SUITE
 from edge.protocol.kh1 import (
     SEAL_CONTEXT,
     SUITE_COMPACT,

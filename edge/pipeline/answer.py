@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     body: bytes
     timings_ms: dict[str, float] = {}
-    """Stages `decode`, `authenticate`, `cache`, `face`, `journal` that were run."""
+    """Stages `decode`, `authenticate`, `cache`, `site`, `face`, `journal` that were run."""
 
     @property
     def answer(self) -> Answer:

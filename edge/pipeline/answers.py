@@ -3,6 +3,7 @@
 - Kept for a bounded time and number, as the bytes that were sent; while the first is under way,
   others wait for it.
 - A failure isn't an answer: after one the same request may try again.
+- Where the nodes of a site share answers, one that another node gave counts too.
 - After a restart the table is rebuilt from the journal: an entry then holds the record, from
   which the answer is made when it is asked for.
 """
@@ -11,6 +12,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
@@ -20,6 +22,7 @@ from edge.protocol.journal import Receipt, VerificationRecord
 
 KEPT_S = 600.0
 KEPT_MAX = 200_000
+CONFLICT = "this request_id was used with another content"
 
 Key = bytes
 """First 16 bytes of SHA-256(gate_id ‖ 0 ‖ request_id)."""
@@ -32,8 +35,24 @@ class _Entry(msgspec.Struct, gc=False):
     """The answer's bytes; None or a future (if somebody waits) while it is under way."""
 
 
+class SharedAnswers(Protocol):
+    """Answers of all nodes of a site (edge.cache)."""
+
+    async def find(self, id_: bytes) -> bytes | None:
+        """Give what was kept; takes no longer than its deadline and raises nothing."""
+        ...
+
+    def keep(self, id_: bytes, value: bytes) -> None:
+        """Have it kept soon, if it can be; takes microseconds."""
+        ...
+
+
 class RecentAnswers:
-    """Recent answers by request."""
+    """Recent answers by request.
+
+    Attributes:
+        shared: Answers of all nodes of the site, None for a node on its own.
+    """
 
     def __init__(
         self,
@@ -45,6 +64,7 @@ class RecentAnswers:
         self._remake = remake
         self._kept_s, self._kept_max = kept_s, kept_max
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self.shared: SharedAnswers | None = None
 
     def __len__(self) -> int:
         """Count what is kept."""
@@ -74,7 +94,10 @@ class RecentAnswers:
         entry = _Entry(body_digest, now + self._kept_s, None)
         self._entries[key] = entry
         try:
-            outcome = await work()
+            if self.shared is None:
+                outcome = await work()
+            else:
+                outcome = await self._at_site(self.shared, key, body_digest, work)
         except BaseException as error:
             del self._entries[key]
             if isinstance(entry.outcome, asyncio.Future):
@@ -85,9 +108,23 @@ class RecentAnswers:
         entry.outcome = outcome.body
         return outcome
 
+    async def _at_site(
+        self, shared: SharedAnswers, key: Key, body_digest: bytes,
+        work: Callable[[], Awaitable[Outcome]],
+    ) -> Outcome:
+        """Give another node's answer, or work and let the others have it."""
+        found = await shared.find(key)
+        if found is None:
+            outcome = await work()
+            shared.keep(key, body_digest + outcome.body)
+            return outcome
+        if found[:len(body_digest)] != body_digest:
+            raise RequestConflict(CONFLICT)
+        return Outcome(found[len(body_digest):])
+
     async def _again(self, entry: _Entry, body_digest: bytes) -> Outcome:
         if entry.body_digest != body_digest:
-            raise RequestConflict("this request_id was used with another content")
+            raise RequestConflict(CONFLICT)
         if isinstance(entry.outcome, tuple):
             entry.outcome = self._remake(*entry.outcome).body
         if isinstance(entry.outcome, bytes):

@@ -7,6 +7,7 @@
 
 import time
 from collections import OrderedDict
+from typing import Literal
 
 import msgspec
 
@@ -25,6 +26,8 @@ class OpenVerification(msgspec.Struct):
     authentic: AuthenticPresentation
     expires_s: float
     tries_left: int
+    replay_scope: Literal["node", "site"] | None = None
+    """How far its code was spent; None = the site wasn't asked."""
 
 
 class OpenVerifications:

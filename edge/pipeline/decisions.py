@@ -28,7 +28,7 @@ from edge.pipeline.calls import (
 from edge.pipeline.captures import OpenVerifications
 from edge.pipeline.digests import request_key
 from edge.pipeline.judgement import disclosed_fields, evidence_of, status_word
-from edge.pipeline.ports import Clock, CredentialCache, Journal, Observer, ReplayGuard
+from edge.pipeline.ports import Clock, CredentialCache, Journal, Observer
 from edge.pipeline.render import render
 from edge.protocol.journal import VerificationRecord
 
@@ -100,11 +100,10 @@ class Decider:
 
     def __init__(
         self, *, trust: Callable[[], Trust], clock: Clock, cache: CredentialCache,
-        guard: ReplayGuard, journal: Journal, observer: Observer, answers: RecentAnswers,
-        captures: OpenVerifications,
+        journal: Journal, observer: Observer, answers: RecentAnswers, captures: OpenVerifications,
     ) -> None:
         """Take the ports; `answers` and `captures` are the verifier's."""
-        self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
+        self._trust, self._clock, self._cache = trust, clock, cache
         self._journal, self._observer = journal, observer
         self._answers, self._captures = answers, captures
         self.open = OpenDecisions()
@@ -143,7 +142,8 @@ class Decider:
             body_digest=digest, decision=found.decision.value, reason=found.reason.value, why="",
             credential_type=credential.type if credential else before.credential_type,
             credential_status=status_word(credential, status) or before.credential_status,
-            evidence=evidence_of(trust, now, self._clock, self._guard, credential, policy),
+            evidence=evidence_of(trust, now, self._clock, before.evidence.replay_scope,
+                                 credential, policy),
             disclosed=disclosed_fields(credential, policy) if accepted else (),
             actor=call.actor, note=call.note,
         )

@@ -46,6 +46,8 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     """The credential is known by its card only."""
     carried_as_of_s: int | None = None
     """When the status that a carried credential rests on was true."""
+    replay_scope: Literal["node", "site"] | None = None
+    """How far the code was spent; None = the site wasn't asked."""
     face: FaceEvidence | None = None
     why: str = ""
     actor: str = ""
@@ -85,13 +87,19 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             credential_status=status_word(credential, self.status),
             suite=authentic.suite if authentic else None,
             step=authentic.step if authentic else None,
-            evidence=self._evidence(clock, guard),
+            evidence=self._evidence(clock, self._scope(accepted, guard)),
             face=self.face, why=self.why, actor=self.actor,
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _evidence(self, clock: Clock, guard: ReplayGuard) -> Evidence:
-        found = evidence_of(self.trust, self.now, clock, guard, self.credential, self.policy)
+    def _scope(self, accepted: bool, guard: ReplayGuard) -> Literal["node", "site"]:
+        """Say how far the code was spent, or would be now; an accept claims what it asked for."""
+        if self.replay_scope is not None:
+            return self.replay_scope
+        return guard.scope if accepted or guard.site is None else guard.site.scope
+
+    def _evidence(self, clock: Clock, scope: Literal["node", "site"]) -> Evidence:
+        found = evidence_of(self.trust, self.now, clock, scope, self.credential, self.policy)
         if not self.carried:
             return found
         as_of_s = self.carried_as_of_s
@@ -114,7 +122,7 @@ def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
 
 
 def evidence_of(
-    trust: Trust, now: float, clock: Clock, guard: ReplayGuard,
+    trust: Trust, now: float, clock: Clock, scope: Literal["node", "site"],
     credential: CredentialRecord | None, policy: ScenePolicy,
 ) -> Evidence:
     """Say how fresh what a verdict at `now` (Unix seconds) rests on is."""
@@ -123,7 +131,7 @@ def evidence_of(
         mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
         status_age_s=trust.status_age_s(now),
         credential_age_s=max(0, int(now) - updated) if updated else None,
-        policy_version=policy.version, replay_scope=guard.scope,
+        policy_version=policy.version, replay_scope=scope,
     )
 
 

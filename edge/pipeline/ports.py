@@ -152,12 +152,39 @@ class Gallery(Protocol):
         ...
 
 
+class SiteGuard(Protocol):
+    """Remembers what is spent at all nodes of a site (edge.cache)."""
+
+    @property
+    def scope(self) -> Literal["node", "site"]:
+        """How far a code of this step would be spent."""
+        ...
+
+    async def spend(
+        self, credential_id: bytes, step: int, showing: bytes
+    ) -> Literal["site", "node", "spent"]:
+        """Spend a presentation at the site that the node's own guard has just spent.
+
+        Takes no longer than its deadline and raises nothing.
+
+        Returns:
+            `site`: it wasn't spent at any node, by a memory whole for its step; `node`: that
+            can't be said, the node's own guard counts alone; `spent`: another showing has spent it.
+        """
+        ...
+
+
 class ReplayGuard(Protocol):
     """Remembers what is spent (edge.cache). Takes microseconds."""
 
     @property
+    def site(self) -> SiteGuard | None:
+        """What is to be asked after this one; None for a node on its own."""
+        ...
+
+    @property
     def scope(self) -> Literal["node", "site"]:
-        """How far the memory reaches now."""
+        """How far this memory alone reaches: whoever doesn't ask the site can't claim it."""
         ...
 
     def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:

@@ -35,6 +35,7 @@ from edge.pipeline.ports import (
     Journal,
     Observer,
     ReplayGuard,
+    SiteGuard,
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_code
@@ -155,6 +156,8 @@ class Verifier:
             if call.face_images:
                 self._face_pool.check(call.deadline_s, call.gate.gate_id)
         found = self._spend(case, case.request_digest)
+        if found is None and self._guard.site is not None:
+            found = await self._spend_at_site(case, self._guard.site)
         if found is not None or policy.face == "off":
             return await self._conclude(case, found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
@@ -170,6 +173,7 @@ class Verifier:
             request_digest=key, body_digest=digest, kind="capture", trust=trust,
             policy=policy_of(trust, call.gate, item.scene), now=self._clock.now_s(),
             authentic=item.authentic, actor=call.actor, challenge_id=call.challenge_id,
+            replay_scope=item.replay_scope,
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
@@ -196,6 +200,7 @@ class Verifier:
             self.open.open(case.verification_id, OpenVerification(
                 case.gate.gate_id, case.scene, case.authentic,
                 self._monotonic() + policy.capture_open_s, policy.capture_tries,
+                case.replay_scope,
             ))
         return await self._conclude(case, found)
 
@@ -224,6 +229,14 @@ class Verifier:
             authentic.credential_id, authentic.step, showing, step_at(case.now)
         )
         return None if fresh else verdict(Reason.PRESENTATION_REPLAYED)
+
+    async def _spend_at_site(self, case: Judgement, site: SiteGuard) -> Verdict | None:
+        authentic = case.authentic
+        assert authentic is not None
+        found = await site.spend(authentic.credential_id, authentic.step, case.request_digest)
+        case.end("site")
+        case.replay_scope = "node" if found == "node" else "site"
+        return verdict(Reason.PRESENTATION_REPLAYED) if found == "spent" else None
 
     async def _check_face(
         self, case: Judgement, images: Sequence[bytes], deadline_s: float

@@ -92,6 +92,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
         face_scenes: How each scene with a face is judged.
         cohort: None where the pack's scores aren't normalised.
+        replay_scope: How far a code is spent now, `site` if the site's nodes share it.
+        site: What is shared with the site's other nodes and how that is; see docs/redis.md.
         faces: How many holders' faces are held, against the number to file from.
         pack_change: How a change of pack goes, in words; empty where there is none.
         references: Generation of the references, and how many by pack.
@@ -113,6 +115,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     scenes: tuple[str, ...]
     scenes_unfit: tuple[str, ...]
     replay_scope: Literal["node", "site"]
+    site: Mapping[str, int | str]
     held: Mapping[str, int]
     holding: HoldingShown
     pack: PackShown

@@ -26,7 +26,6 @@ from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.central_data import add_data_commands
 from kanhe.central_root import add_root_commands
-from kanhe.commands.city import add_city
 from kanhe.findings import show_findings
 from kanhe.progress import show_progress
 
@@ -61,7 +60,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         command.add_argument("--pack", required=True, help="id of the pack")
         _add_reach(command)
         command.set_defaults(run=run_references)
-    add_city(nouns)
     add_data_commands(nouns)
     add_root_commands(nouns)
     for noun, verb, positional, options, call in _ADMIN:

@@ -18,6 +18,7 @@ from edge.config import EdgeConfig, check_edge, load_config
 from edge.errors import ConfigError
 from edge.front import accounts_of, wire_of
 from edge.logs import set_up_logs
+from edge.node_key import create_secret
 from kanhe.accounts import add_account_arguments, keep_account
 from kanhe.authority import add_authority_arguments, show_authority
 from kanhe.clock_word import vouch
@@ -52,6 +53,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     renew = actions.add_parser(
         "renew-references", help="protect every reference anew, so that a stolen copy is of no use")
     renew.set_defaults(run=run_renew_references)
+    site_key = actions.add_parser(
+        "site-key", help="make the key that the nodes of one site share, for [redis] key_file")
+    site_key.add_argument("file", type=Path, metavar="FILE")
+    site_key.set_defaults(run=run_site_key)
     clock = actions.add_parser(
         "vouch-clock", help="say that this machine's clock is right, where nothing else can")
     clock.add_argument("--time", required=True, metavar="TIME", help="what a clock that you trust "
@@ -180,6 +185,15 @@ def run_account(args: argparse.Namespace) -> int:
     config = load_config(args.config, os.environ)
     account = asyncio.run(keep_account(accounts_of(config), args))
     sys.stdout.buffer.write(orjson.dumps({"name": account.name, "role": account.role}) + b"\n")
+    return 0
+
+
+def run_site_key(args: argparse.Namespace) -> int:
+    """Make a site's key; one that is there is never replaced."""
+    if args.file.exists():
+        raise ConfigError(f"{args.file} is there already: copy it to the site's other nodes")
+    create_secret(args.file)
+    sys.stdout.buffer.write(orjson.dumps({"event": "made", "file": str(args.file)}) + b"\n")
     return 0
 
 

@@ -7,14 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from edge.audit.verify import verify_journal
 from edge.protocol.kh1 import step_at
-from kanhe.demo.city import City
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.fakes.running_city import running_city, verified
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,30 +29,18 @@ def test_the_demo_gives_every_expected_answer(face_pack_dir, host):
 
 @pytest.fixture
 async def city(tmp_path, face_pack_dir):
-    city = City(tmp_path, face_pack_dir.parent)
-    await city.start_central()
-    city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-    await city.found()
-    yield city
-    city.stop()
+    async with running_city(tmp_path, face_pack_dir.parent) as city:
+        yield city
 
 
 async def test_a_killed_node_answers_the_same_request_again_and_refuses_the_code(city):
     person = PEOPLE[0]
-    body = {"scene": "hotel.checkin", "request_id": "before-the-kill",
+    body = {"request_id": "before-the-kill",
             "presentation": city.wallets[person.key].code("resident_id", step_at(time.time()))}
     face = face_frame(load_portrait(person), seed=3)
-    headers = {"Authorization": f"Bearer {city.gate_credential}"}
 
     async def post(**differently):
-        form = aiohttp.FormData(default_to_multipart=True)
-        for name, value in {**body, **differently}.items():
-            form.add_field(name, value)
-        form.add_field("face_image", face, filename="face.jpg")
-        url = city.node_url + "/v1/verifications"
-        async with (aiohttp.ClientSession(headers=headers) as session,
-                    session.post(url, data=form) as response):
-            return await response.json()
+        return await verified(city, "hotel.checkin", body | differently, {"face_image": face})
 
     for _ in range(20):
         first = await post()

@@ -8,9 +8,9 @@ import pytest
 
 from edge.audit.verify import verify_journal
 from edge.protocol.kh1 import step_at
-from kanhe.demo.city import City
 from kanhe.demo.people import PEOPLE
 from tests.fakes.full_disk import MIB, small_disk
+from tests.fakes.running_city import running_city
 
 WITHIN_S = 15.0
 SCENE = "office.gatehouse"
@@ -20,18 +20,13 @@ SCENE = "office.gatehouse"
 async def city(tmp_path, face_pack_dir):
     """A city whose node keeps its data on a small disk of its own."""
     with small_disk("ext4", tmp_path, 200 * MIB) as disk:
-        city = City(tmp_path / "city", face_pack_dir.parent)
-        city.folder.mkdir()
-        (city.folder / "edge").symlink_to(disk.folder / "node")
+        folder = tmp_path / "city"
+        folder.mkdir()
+        (folder / "edge").symlink_to(disk.folder / "node")
         (disk.folder / "node").mkdir()
-        city.disk = disk
-        try:
-            await city.start_central()
-            city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-            await city.found()
+        async with running_city(folder, face_pack_dir.parent) as city:
+            city.disk = disk
             yield city
-        finally:
-            city.stop()
 
 
 async def get(city, path):

@@ -16,11 +16,19 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
 from kanhe.demo.frames import FRAME_SIZE, face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.browser.holder import camera
+from tests.fakes.running_city import running_city
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
 PASSWORD = "a long enough password"
 PEOPLE_BY_KEY = {person.key: person for person in PEOPLE}
+CHALLENGE_OPEN_S = 5
+CLINIC = {
+    "clinic.desk": {"challenge_actions": 1},
+    "clinic.vault": {"challenge_actions": 2},
+    "clinic.door": {"challenge_actions": 1, "challenge_open_s": CHALLENGE_OPEN_S},
+}
 FPS = 30
 """Chromium plays an MJPEG file as its fake camera at this rate, over and over."""
 
@@ -30,7 +38,7 @@ class Stage:
 
     def __init__(self, city: City, playwright, folder: Path) -> None:
         self.city, self._playwright, self._folder = city, playwright, folder
-        self._browsers = []
+        self._shared = None
         self._heads: dict[str, list[bytes]] = {}
 
     @property
@@ -81,14 +89,15 @@ class Stage:
     @asynccontextmanager
     async def browser(
         self, *, film: Path | None = None, locale: str = "zh-CN", flags=(), **options):
-        """Open a browser with a profile of its own; gives a page."""
-        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required",
-                     *flags]
+        """Open a profile of its own, with a film or flags in a browser of its own; gives a page."""
+        own = film is not None or bool(flags)
         if film is not None:
-            arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-                          f"--use-file-for-fake-video-capture={film}"]
-        browser = await self._playwright.chromium.launch(
-            executable_path=CHROMIUM, args=arguments)
+            flags = (*flags, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                     f"--use-file-for-fake-video-capture={film}")
+        if own:
+            browser = await self._launch(flags)
+        else:
+            browser = self._shared = self._shared or await self._launch(())
         context = await browser.new_context(locale=locale, **options)
         page = await context.new_page()
         page.set_default_timeout(20_000)
@@ -99,8 +108,12 @@ class Stage:
         try:
             yield page
         finally:
-            await browser.close()
+            await (browser if own else context).close()
         assert not page.errors, page.errors
+
+    async def _launch(self, flags):
+        return await self._playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", *flags])
 
     async def sign_in(self, page, address: str, name: str) -> None:
         await page.goto(address + "/signin")
@@ -129,21 +142,26 @@ class Stage:
         return await page.inner_text("#verdict .say")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(tmp_path_factory, face_pack_dir):
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     from playwright.async_api import async_playwright
 
     folder = tmp_path_factory.mktemp("city")
-    city = City(folder, face_pack_dir.parent)
-    try:
-        await city.start_central()
-        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-        await city.found()
+    async with (running_city(folder, face_pack_dir.parent) as city,
+                async_playwright() as playwright):
         for name, role in (("yun", "operator"), ("wen", "supervisor"), ("admin", "administrator")):
             await city.add_account(name, role, PASSWORD)
-        async with async_playwright() as playwright:
-            yield Stage(city, playwright, folder)
-    finally:
-        city.stop()
+        yield Stage(city, playwright, folder)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def clinic(stage, face_engine):
+    """Scenes that require a challenge, a gate for them, and a holder before the camera."""
+    like = await stage.city.admin("GET", "/v1/policies/hotel.checkin")
+    for scene, more in CLINIC.items():
+        await stage.city.admin("PUT", f"/v1/policies/{scene}?reason=trial",
+                               {**like, "challenge": "required", **more})
+    await stage.city.admin("POST", "/v1/gates", {"label": "clinic", "scenes": list(CLINIC)})
+    return camera(PEOPLE_BY_KEY["lin"], face_engine)

@@ -1,5 +1,6 @@
 """The administration in a real Chromium: enrol, grant, revoke, and the gate that refuses."""
 
+import re
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.browser.test_console import SCAN, keys_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 REFUSED_WITHIN_S = 1.0
 
 
@@ -71,6 +72,48 @@ async def test_a_policy_is_previewed_and_put_in_force_with_a_reason(stage):
         await page.fill("[name=reason]", "people look away")
         await page.click("button[value=set]")
         assert "v2" in await page.inner_text("main")
+
+
+async def test_every_rule_of_a_search_by_face_is_in_the_form_and_a_wrong_one_is_said_at_its_field(
+        stage):
+    path = "/v1/policies/checkpoint.gate"
+    async with stage.browser(locale="en-GB") as page:
+        await stage.sign_in(page, stage.central, "admin")
+        await page.goto(stage.central + "/scenes/checkpoint.gate")
+        wanted = {"identification": "allowed", "purpose": "identification", "fpir_max": "0.002",
+                  "identification_margin": "0.02", "reference_age_max_days": "730",
+                  "challenge_open_s": "30"}
+        for name in ("identification", "purpose"):
+            await page.select_option(f"[name={name}]", wanted[name])
+        for name in ("identification_margin", "reference_age_max_days", "challenge_open_s"):
+            await page.fill(f"[name={name}]", wanted[name])
+        field = page.get_by_label("Highest false positives (FPIR)")
+        await field.fill("one in five hundred")
+        await page.click("button[value=set]")
+        # Both are said at once, each at its field, and what was filled in is still there.
+        await expect(field).to_have_accessible_description(re.compile("^a number, please"))
+        await expect(field).to_have_attribute("aria-invalid", "true")
+        await expect(field).to_have_value("one in five hundred")
+        await expect(page.get_by_label("Reason")).to_have_accessible_description(
+            "say why, for the record")
+        await expect(page.locator("[name=reference_age_max_days]")).to_have_value("730")
+        await field.fill("2")
+        await page.fill("[name=reason]", "a search at the gate")
+        await page.click("button[value=set]")
+        await expect(field).to_have_accessible_description(re.compile("^a rate between 0 and 1"))
+        await page.click("text=中文")
+        await expect(page.get_by_label("误认率上限")).to_have_accessible_description(
+            re.compile("未登记的人"))
+        await page.fill("[name=fpir_max]", "0.002")
+        for name in ("identification", "purpose"):
+            await page.select_option(f"[name={name}]", wanted[name])
+        for name in ("identification_margin", "reference_age_max_days", "challenge_open_s"):
+            await page.fill(f"[name={name}]", wanted[name])
+        await page.fill("[name=reason]", "a search at the gate")
+        await page.click("button[value=set]")
+        await expect(page.locator("main")).to_contain_text("v2")
+    policy = await stage.city.admin("GET", path)
+    assert {name: str(policy[name]) for name in wanted} == wanted
 
 
 async def test_a_scene_is_added_with_the_rules_of_another(stage):

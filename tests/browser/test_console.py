@@ -9,7 +9,7 @@ from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.browser.conftest import PASSWORD, PEOPLE_BY_KEY
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def keys_of(text: str) -> list[dict]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.test_challenges import asked, shown
 from tests.browser.test_console import SCAN, keys_of
 from tests.browser.test_wallet import paired
 
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(not os.environ.get("KANHE_SCREENSHOTS"),
                        reason="pictures are made by `make screenshots`"),
 ]
@@ -79,3 +80,11 @@ async def test_pictures_of_the_administration(stage):
             await shoot(page, f"admin-{path.replace('/', '-') or 'overview'}", whole=True)
         await page.goto(f"{stage.central}/holders/{stage.city.holders['bao']}")
         await shoot(page, "admin-holder", whole=True)
+
+
+async def test_pictures_of_a_movement_that_is_asked_for(stage, clinic):
+    async with stage.browser(locale="en-GB", viewport=WIDE) as page:
+        await shown(stage, page, clinic, "clinic.desk")
+        await asked(page)
+        await page.wait_for_timeout(1_200)
+        await shoot(page, "console-challenge")

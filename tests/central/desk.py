@@ -87,7 +87,8 @@ async def desk_of(folder, address="", *, now=None, answering_at=None, **config):
         CentralConfig(data_dir=folder, database_url=address, **config), FakeEnroller(), **more)
     await platform.start()
     server = TestServer(application(platform), host="127.0.0.1", port=answering_at)
-    await server.start_server()
+    # A node's long poll would be waited for by the minute.
+    await server.start_server(shutdown_timeout=0.5)
     async with aiohttp.ClientSession() as session:
         yield Desk(platform, server, session)
     await server.close()

@@ -157,7 +157,9 @@ async def test_policies_are_versioned_and_checked(desk):
     for wrong in ({"accepts": ["nothing"]}, {"steps_back": 99}, {"odd": 1}, {"fmr_max": 0.0},
                   {"fmr_max": 1.0}, {"fnmr_max": 0.0}, {"fnmr_max": 1.1},
                   {"challenge_open_s": 0}, {"challenge_actions": 3}, {"challenge": "maybe"},
-                  {"reference_age_max_days": 0}):
+                  {"reference_age_max_days": 0}, {"reference_age_max_days": 40_000},
+                  {"fpir_max": 0.0}, {"fpir_max": 1.0}, {"identification_margin": -0.1},
+                  {"identification_margin": 1.0}, {"identification": "sometimes"}):
         assert (await desk.call("PUT", path, {**policy, **wrong}))[0] == 422
 
 

@@ -83,7 +83,7 @@ async def test_a_process_with_other_keys_does_not_start(two, tmp_path):
     other = PlatformKeys(tmp_path / "other")
     database = Database(here.platform.config.database_url, other)
     with pytest.raises(KeyFileError, match="other keys"):
-        await database.run(lambda tx: facts.insist_on_keys(tx, here.platform.root))
+        await database.run(lambda tx: facts.insist_on_keys(tx, here.platform.roots))
     await database.stop()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest_asyncio
 
-from kanhe.demo.city import City
+from tests.fakes.running_city import running_city
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 120.0
@@ -65,15 +65,9 @@ def kanhe(*arguments: str) -> list[str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def city(tmp_path_factory, face_pack_dir):
     """A city whose node is enrolled and filled, and stopped."""
-    city = City(tmp_path_factory.mktemp("site"), face_pack_dir.parent)
-    try:
-        await city.start_central()
-        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-        await city.found()
+    async with running_city(tmp_path_factory.mktemp("site"), face_pack_dir.parent) as city:
         for _ in range(100):
             if len((await city.admin("GET", "/v1/nodes"))["nodes"]):
                 break
         city.node.stop()
         yield city
-    finally:
-        city.stop()

@@ -17,7 +17,7 @@ OWNERS = {
     "onnxruntime": {"edge/models/sessions.py"},
     "cbor2": {"edge/protocol/cose.py"},
     "lmdb": {"edge/cache/lmdb_env.py"},
-    "redis": set[str](),
+    "redis": {"edge/cache/site/link.py"},
     "pyzbar": {"edge/capture/zbar_worker.py"},
     "prometheus_client": {"edge/metrics.py", "central/metrics.py"},
 }

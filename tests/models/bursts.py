@@ -64,3 +64,37 @@ def swaying(picture, points, *, sway=0.03, noise=3.0, seed=0, frames=FRAMES) -> 
         seen = moved.astype(np.float32) + rng.normal(0, noise, moved.shape)
         made.append(jpeg(np.clip(seen, 0, 255).astype(np.uint8)))
     return made
+
+
+def moved(picture, points, *, yaw_deg=0.0, pitch_deg=0.0, nearer=1.0):
+    """Give what a camera sees of a head that turned to its own left, looked up, came nearer.
+
+    The picture is laid over a head of average depth: a bowl for the face, a hill for the nose.
+
+    Args:
+        picture: RGB uint8 of a face that looks at the camera.
+        points: Of the face (dlib5).
+    """
+    right, left, nose = points[:2].mean(axis=0), points[2:4].mean(axis=0), points[4]
+    eyes, middle = float(np.hypot(*(right - left))), (right + left) / 2
+    height, width = picture.shape[:2]
+    x, y = np.meshgrid((np.arange(width) - middle[0]) / eyes,
+                       (np.arange(height) - middle[1]) / eyes)
+    x, y, yaw, pitch = x / nearer, y / nearer, np.deg2rad(yaw_deg), np.deg2rad(pitch_deg)
+    across, down = (nose - middle) / eyes
+
+    def depth(x, y):
+        """Towards the camera, in distances between the eyes; nought from the ears on."""
+        bowl = 0.9 * np.exp(-(x**2 + (0.7 * (y - 0.5)) ** 2))
+        hill = 0.3 * np.exp(-(((x - across) / 0.25) ** 2 + ((y - down) / 0.3) ** 2))
+        return bowl + hill - 0.55
+
+    # Where each pixel comes from: the turn undone, by a few steps as the depth is smooth.
+    u, v = x.copy(), y.copy()
+    for _ in range(12):
+        z = depth(u, v)
+        u = (x - z * np.sin(yaw)) / np.cos(yaw)
+        v = (y + z * np.sin(pitch)) / np.cos(pitch)
+    return cv2.remap(picture, (u * eyes + middle[0]).astype(np.float32),
+                     (v * eyes + middle[1]).astype(np.float32), cv2.INTER_CUBIC,
+                     borderMode=cv2.BORDER_REFLECT)

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import time
-import uuid
 from pathlib import Path
 
 import aiohttp
@@ -19,12 +18,14 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
 from kanhe.demo.frames import face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.fakes.running_city import running_city, verified
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PROMETHEUS = shutil.which("prometheus")
 SCRAPE = "500ms"
 READY_S = 30.0
+BUSY_S, SCRAPED_S = 6.0, 1.5
 
 
 class Monitored:
@@ -37,21 +38,12 @@ class Monitored:
                      type_: str = "resident_id", face: str = "", frame: bool = False) -> dict:
         code = self.city.wallets[key].code(type_, step_at(time.time()) + step_shift)
         code = code[:-3] + ("000" if code[-3:] != "000" else "100") if altered else code
-        form = aiohttp.FormData(default_to_multipart=True)
-        form.add_field("scene", scene)
-        form.add_field("request_id", uuid.uuid4().hex)
-        if frame:
-            form.add_field("code_image", phone_frame(code, seed=1), filename="code.jpg")
-        else:
-            form.add_field("presentation", code)
+        images = {"code_image": phone_frame(code, seed=1)} if frame else {}
         if face:
             person = next(person for person in PEOPLE if person.key == face)
-            form.add_field("face_image", face_frame(load_portrait(person), seed=2),
-                           filename="face.jpg")
-        headers = {"Authorization": f"Bearer {self.city.gate_credential}"}
-        async with (aiohttp.ClientSession(headers=headers) as session,
-                    session.post(self.city.node_url + "/v1/verifications", data=form) as response):
-            answer = await response.json()
+            images["face_image"] = face_frame(load_portrait(person), seed=2)
+        fields = {} if frame else {"presentation": code}
+        answer = await verified(self.city, scene, fields, images)
         self.answers.append(answer)
         return answer
 
@@ -126,21 +118,20 @@ async def until_ready(url: str) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def monitored(tmp_path_factory, face_pack_dir):
     if PROMETHEUS is None:
         pytest.skip("no prometheus is installed")
     folder = tmp_path_factory.mktemp("monitored")
-    city = City(folder, face_pack_dir.parent)
-    try:
-        await city.start_central()
-        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-        await city.found()
+    async with running_city(folder, face_pack_dir.parent) as city:
         with prometheus(folder, city) as (_, url):
             await until_ready(url)
-            found = Monitored(city, url)
-            await found.traffic(12.0)
-            await asyncio.sleep(2.0)
-            yield found
-    finally:
-        city.stop()
+            yield Monitored(city, url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def busy(monitored):
+    """A monitored city whose last seconds hold answers of every kind, scraped often enough."""
+    await monitored.traffic(BUSY_S)
+    await asyncio.sleep(SCRAPED_S)
+    return monitored

@@ -9,7 +9,7 @@ import pytest
 from deploy.dashboards.__main__ import BOARDS, generated
 from tests.observability.conftest import DEPLOY
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 VARIABLES = {"$__rate_interval": "10s", "$site": ".*", "$instance": ".*"}
 
 
@@ -45,10 +45,10 @@ async def test_panels_have_places_of_their_own_and_ids(board):
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
-async def test_every_query_returns_data_of_a_real_node(monitored, board):
+async def test_every_query_returns_data_of_a_real_node(busy, board):
     empty = []
     for title, target in board.targets():
-        found = await monitored.query(substituted(target.expr))
+        found = await busy.query(substituted(target.expr))
         values = [sample["value"][1] for sample in found]
         if not values or all(value == "NaN" for value in values):
             empty.append(f"{title}: {target.expr}")
@@ -59,30 +59,30 @@ async def test_every_query_returns_data_of_a_real_node(monitored, board):
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
-async def test_every_choice_at_the_top_has_values(monitored, board):
+async def test_every_choice_at_the_top_has_values(busy, board):
     for variable in board.variables:
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable.query).groups()
-        found = await monitored.query(substituted(metric))
+        found = await busy.query(substituted(metric))
         assert {sample["metric"][label] for sample in found}
 
 
-async def test_exemplars_lead_to_answers_that_were_given(monitored):
-    found = await monitored.ask(
+async def test_exemplars_lead_to_answers_that_were_given(busy):
+    found = await busy.ask(
         "query_exemplars", query="kanhe_verification_seconds_bucket", start="0", end="2000000000")
     ids = {exemplar["labels"]["verification_id"] for series in found
            for exemplar in series["exemplars"]}
     assert ids
-    assert ids <= {answer["verification_id"] for answer in monitored.answers}
+    assert ids <= {answer["verification_id"] for answer in busy.answers}
 
 
-async def test_the_metrics_agree_with_the_answers(monitored):
-    await monitored.traffic(0.1)
+async def test_the_metrics_agree_with_the_answers(busy):
+    await busy.traffic(0.1)
     want = {}
-    for answer in monitored.answers:
+    for answer in busy.answers:
         key = (answer["decision"], answer["reason"])
         want[key] = want.get(key, 0) + 1
     for _ in range(40):
-        found = await monitored.query("sum by (decision, reason) (kanhe_verifications_total)")
+        found = await busy.query("sum by (decision, reason) (kanhe_verifications_total)")
         got = {(sample["metric"]["decision"], sample["metric"]["reason"]):
                int(float(sample["value"][1])) for sample in found}
         if got == want:
@@ -91,10 +91,10 @@ async def test_the_metrics_agree_with_the_answers(monitored):
     assert got == want
 
 
-async def test_replays_and_late_codes_of_the_traffic_became_signals_at_node_and_centre(monitored):
+async def test_replays_and_late_codes_of_the_traffic_became_signals_at_node_and_centre(busy):
     for metric in ("kanhe_signals_total", "kanhe_central_signals_total"):
-        found = await monitored.query(f"{metric} > 0")
+        found = await busy.query(f"{metric} > 0")
         assert {"replay", "late_code", "forged_codes"} <= {
             sample["metric"]["signal"] for sample in found}, metric
-    taken = await monitored.city.admin("GET", "/v1/journal?limit=1000")
+    taken = await busy.city.admin("GET", "/v1/journal?limit=1000")
     assert "signal.replay" in {record.get("event") for record in taken["records"]}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.observability.conftest import ROOT
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_every_metric_is_described_and_every_description_has_its_metric(monitored):

@@ -17,7 +17,7 @@ class Counter:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.decider = Decider(
-            trust=lambda: desk.trust, clock=desk.clock, cache=desk.store, guard=desk.guard,
+            trust=lambda: desk.trust, clock=desk.clock, cache=desk.store,
             journal=desk.journal, observer=desk.seen, answers=desk.verifier.answers,
             captures=desk.verifier.open)
 

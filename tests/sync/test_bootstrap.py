@@ -25,9 +25,9 @@ from edge.sync.lookup import Lookups
 from edge.sync.options import FollowerOptions
 from edge.sync.ports import BuildOrder
 from edge.sync.state import load_base, load_enrolment
-from kanhe.commands.city import credential_id, generate_city, holder_id
 from kanhe.demo.city import credentials_of
 from kanhe.demo.people import PEOPLE
+from kanhe.made_up_city import credential_id, generate_city, holder_id
 
 KEY = NodeKey(bytes(range(32)))
 HOLDERS = 40

@@ -5,6 +5,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from kanhe.commands.city import credential_id, holder_id
 
 from central import registry
 from central.registry import NewCredential
@@ -22,7 +23,6 @@ from edge.pipeline.pace import RateExceeded
 from edge.protocol.records import GateRecord, Status
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_base, load_enrolment
-from kanhe.commands.city import credential_id, holder_id
 from kanhe.demo.city import credentials_of
 from kanhe.demo.people import PEOPLE
 from tests.sync import test_bootstrap as whole
@@ -281,7 +281,8 @@ async def test_holding_keeps_sweeping_after_a_fault(monkeypatch):
     swept = []
 
     class Store:
-        lapsed: dict[str, int] = {}
+        def __init__(self) -> None:
+            self.lapsed: dict[str, int] = {}
 
         def lapse(self, now):
             swept.append(now)

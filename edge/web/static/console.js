@@ -2,8 +2,12 @@
 //
 // - It looks at the camera some times a second (POST /v1/frames) and verifies once a showing.
 // - Whatever comes in (camera, window, picture, scanner, typed text) goes the same way.
-import { CallFailed, call, form, json } from "./node.js";
-import { clear, guide, paint, showAnswers, showShift, showTrust, showUnreached } from "./panel.js";
+import { askFor, burst } from "./challenge.js";
+import { takeDrops } from "./drop.js";
+import { CallFailed, call, form, json, wait } from "./node.js";
+import {
+  clear, guide, paint, showAnswers, showCameras, showShift, showTrust, showUnreached,
+} from "./panel.js";
 import { Showings } from "./showing.js";
 import { Source } from "./source.js";
 import { mute, muted, play } from "./sound.js";
@@ -20,6 +24,7 @@ const TEXTS_AT_ONCE_MAX = 3;
 // What a live picture is told for: these are seen only where there is a code, blur is seen everywhere.
 const SAYS_A_CODE = ["too_small", "glare", "cut_off", "damaged"];
 const PENDING = "kanhe-pending";
+const CAMERA_NEEDED = t("动作须由摄像头拍下：请打开摄像头", "Movements are for the camera: turn it on");
 
 const $ = (id) => document.getElementById(id);
 const faceWanted = document.body.dataset.face !== "off";
@@ -28,14 +33,14 @@ const source = new Source($("video"), (words) => {
   phase("off");
   guide(words);
 });
-let open = null; // the verification that waits for a face or a decision: {id, until}
+// What waits for a face or a decision: {id, waits, challenge, until}, and whether the next challenge waits
+// for the operator (`again`), as it does after one that wasn't met.
+let open = null;
 let busy = false;
 
 function phase(name) {
   $("frame").dataset.phase = name;
 }
-
-const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Run one piece of work at a time; say what went wrong. */
 async function alone(work) {
@@ -55,8 +60,8 @@ function failed(error) {
   guide(error.message);
   if (error.status === 401) {
     paint("refer", error.message);
-    const link = make("a", t("重新登录", "Sign in again"), { href: "/signin?next=/", class: "button" });
-    $("next").replaceChildren(link);
+    $("next").replaceChildren(
+      make("a", t("重新登录", "Sign in again"), { href: "/signin?next=/", class: "button" }));
     source.close();
     phase("off");
   } else if (error.status === 409) {
@@ -77,30 +82,34 @@ async function verify(texts) {
   judge(answers);
 }
 
-function judge(answers) {
+function judge(answers, moved = false) {
   const look = showAnswers(answers);
   const answer = answers.at(-1);
   open = null;
   sessionStorage.removeItem(PENDING);
-  const waits = answers.length === 1 && answer.decision === "retry" && answer.next === "capture_face";
-  if (waits || answer.decision === "refer") keepOpen(answer.verification_id, waits);
+  const challenge = answer.next === "challenge";
+  const waits = answers.length === 1 && answer.decision === "retry"
+    && (challenge || answer.next === "capture_face");
+  const again = waits && challenge && moved;
+  if (waits || answer.decision === "refer") {
+    open = { id: answer.verification_id, waits, challenge, again, until: Date.now() + FACE_MS_MAX };
+    sessionStorage.setItem(PENDING, JSON.stringify(open));
+  }
   $("decide").hidden = answer.decision !== "refer";
   $("noface").hidden = !waits;
+  offerAgain(again);
   if (look === "refer") $("note").focus();
   phase(waits ? "face" : source.live ? "code" : "off");
-  guide(waits ? t("请看镜头", "Please look at the camera") : "");
+  guide(waits ? faceWords() : "");
   shift();
 }
 
-function keepOpen(id, waits) {
-  open = { id, waits, until: Date.now() + FACE_MS_MAX };
-  sessionStorage.setItem(PENDING, JSON.stringify(open));
-}
+const faceWords = () => (open.challenge && !source.live ? CAMERA_NEEDED : t("请看镜头", "Please look at the camera"));
 
-async function capture(images) {
+async function capture(images, fields = {}) {
   const answer = await form(`/v1/verifications/${open.id}/captures`,
-    { request_id: crypto.randomUUID() }, images);
-  judge([answer]);
+    { request_id: crypto.randomUUID(), ...fields }, images);
+  judge([answer], "challenge_id" in fields);
   if (answer.decision === "retry") guide(pick(answer.message));
 }
 
@@ -115,7 +124,7 @@ async function see(image, still) {
   else if (fresh.length) {
     await verify(fresh);
     // A picture may hold the face beside the code.
-    if (still && open?.waits) await seeFace(image, false);
+    if (still && open?.waits && !open.challenge) await seeFace(image, false);
   } else if (look.message && (still || SAYS_A_CODE.includes(look.why))) guide(pick(look.message));
   else if (!look.texts.length) guide(t("请把码对准取景框", "Hold the code in the frame"));
   else if (still) guide(t("该码刚才已经核验", "This code was verified just now"));
@@ -124,11 +133,14 @@ async function see(image, still) {
 
 async function seeFace(image, still) {
   if (Date.now() > open.until) return nextPerson();
+  if (open.challenge && still) return guide(CAMERA_NEEDED);
+  if (open.again || !$("decide").hidden) return null;
   const look = await call("POST", "/v1/frames?want=face", image, "image/jpeg");
   if (!look.ready) {
     guide(pick(look.message));
     return null;
   }
+  if (open.challenge) return move(image);
   const images = [image];
   while (!still && source.live && images.length < BURST) {
     await wait(BURST_MS);
@@ -136,6 +148,32 @@ async function seeFace(image, still) {
     if (more) images.push(more);
   }
   return capture(images);
+}
+
+/** Have the holder move as the node asks, and send what the camera saw of it. */
+async function move(first) {
+  const held = open;
+  const goesOn = () => source.live && open === held && $("decide").hidden;
+  guide("");
+  const given = await askFor(document.body.dataset.scene);
+  const images = await burst(source, given, first, goesOn);
+  if (!goesOn()) return null;
+  if (images) return capture(images, { challenge_id: given.challenge_id });
+  guide(t("动作未能拍完，请再试一次", "The movements weren't taken in time: try again"));
+  open.again = true;
+  return offerAgain(true);
+}
+
+function offerAgain(shown) {
+  $("ask").hidden = !shown;
+  if (shown) $("ask").focus();
+}
+
+function askAgain() {
+  if (!open) return;
+  open.again = false;
+  offerAgain(false);
+  guide(faceWords());
 }
 
 function nextPerson() {
@@ -159,11 +197,7 @@ async function start(opening) {
     await opening();
     phase(open?.waits ? "face" : "code");
     guide(t("请把码对准取景框", "Hold the code in the frame"));
-    const cameras = await source.cameras();
-    const list = $("devices");
-    list.replaceChildren(...cameras.map((camera, index) =>
-      make("option", camera.label || `${t("摄像头", "Camera")} ${index + 1}`, { value: camera.deviceId })));
-    list.hidden = cameras.length < 2;
+    showCameras(await source.cameras());
     watch();
   } catch (error) {
     phase("off");
@@ -190,6 +224,7 @@ async function enter(text) {
 async function decide(event) {
   event.preventDefault();
   const choice = event.submitter?.value;
+  while (busy) await wait(30); // a look at the camera doesn't swallow a decision
   if (!open || !choice) return;
   await alone(async () => {
     const answer = await json("POST", `/v1/verifications/${open.id}/decision`, {
@@ -247,6 +282,7 @@ $("noface").addEventListener("click", () => {
   $("noface").hidden = true;
   $("note").focus();
 });
+$("ask").addEventListener("click", askAgain);
 $("again").addEventListener("click", nextPerson);
 $("mute").addEventListener("click", () => {
   mute(!muted);
@@ -255,17 +291,7 @@ $("mute").addEventListener("click", () => {
 });
 $("mute").setAttribute("aria-pressed", String(muted));
 document.addEventListener("keydown", (event) => event.key === "Escape" && nextPerson());
-const area = document.documentElement;
-area.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  $("frame").dataset.drop = "";
-});
-area.addEventListener("dragleave", () => delete $("frame").dataset.drop);
-area.addEventListener("drop", (event) => {
-  event.preventDefault();
-  delete $("frame").dataset.drop;
-  openPicture(event.dataTransfer.files[0]);
-});
+takeDrops($("frame"), openPicture);
 new Wedge(enter).listen(window);
 clear();
 resume();

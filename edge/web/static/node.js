@@ -2,6 +2,7 @@
 import { t } from "./words.js";
 
 export const CALL_MS_MAX = 12_000;
+export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class CallFailed extends Error {
   /** status 0: the node wasn't reached. */

@@ -1,4 +1,6 @@
 // Keeps the status page current: draws the last minutes, renews facts, says when it can't.
+import { age } from "./words.js";
+
 const EVERY_MS = 5_000;
 const CALL_MS_MAX = 4_000;
 const WIDE = 120;
@@ -66,6 +68,12 @@ function drawStages(stages) {
   }
 }
 
+function factWords(value, { unit, words }) {
+  if (unit === "age") return age(value);
+  if (Array.isArray(value)) return value.join(", ") || "—";
+  return (words && JSON.parse(words)[value]) || (value ?? "—");
+}
+
 function renew({ status, trend }) {
   drawStages(trend.stages);
   for (const box of document.querySelectorAll(".spark")) {
@@ -78,7 +86,7 @@ function renew({ status, trend }) {
   }
   for (const element of document.querySelectorAll("[data-fact]")) {
     const value = element.dataset.fact.split(".").reduce((found, name) => found?.[name], status);
-    element.textContent = Array.isArray(value) ? value.join(", ") || "—" : value ?? "—";
+    element.textContent = factWords(value, element.dataset);
   }
 }
 

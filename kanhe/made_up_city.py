@@ -1,4 +1,4 @@
-"""`kanhe central generate-city`: fill a new platform's database with a made-up city, for measures.
+"""Fills a new platform's database with a made-up city, for measures.
 
 - Rows are written as the platform writes them, sealed with its keys, thousands a transaction; the
   log counts a change for each and begins behind them, as if older changes were kept no more. So a
@@ -7,7 +7,6 @@
 - Only into an empty folder; never beside a real city.
 """
 
-import argparse
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from central.schema import Consent, Counter, Credential, Holder, Photograph
 from central.store import Database, Transaction
 from edge.errors import ConfigError
 from edge.models.convert import PACK_ID
-from kanhe.progress import show_progress
 
 HOLDERS_MAX = 20_000_000
 A_HOLDER = 3
@@ -32,23 +30,6 @@ TYPES = ("resident_id", "driving_licence", "health_card")
 PAGE = 5_000
 TEMPLATE_BYTES = 128
 _encode = msgspec.json.Encoder().encode
-
-
-def add_city(nouns: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `central generate-city`."""
-    parser = nouns.add_parser("generate-city", help="a made-up city, to measure with")
-    parser.add_argument("--holders", type=int, required=True, metavar="N",
-                        help=f"each with a face and {A_HOLDER} credentials")
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR",
-                        help="data folder of the platform; must be new or empty")
-    parser.set_defaults(run=_run)
-
-
-def _run(args: argparse.Namespace) -> int:
-    import asyncio
-
-    asyncio.run(generate_city(args.folder, args.holders, show_progress))
-    return 0
 
 
 async def generate_city(

@@ -1,0 +1,262 @@
+"""The way to Redis: stand-alone, Sentinel or Cluster; the one owner of redis-py.
+
+- Every call has a time in which it must be done, and is never tried again by itself: whether to
+  ask at all is the circuit's to say.
+- Time in which this process didn't run isn't Redis' doing: a timer that comes late gives the
+  answer, which may lie there already, a moment more.
+- Foreign errors become `SiteFault` here, with words that hold no password.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from redis import exceptions as errors
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelManagedSSLConnection
+from redis.backoff import NoBackoff
+
+from edge.access.tls import client_context
+from edge.cache.site.circuit import SiteFault
+from edge.cache.site.place import LinkOptions, parse_url
+from edge.errors import ConfigError
+
+CALLS_MAX = 64
+"""Calls, and so connections, at once; more wait within their time."""
+CLOSE_S_MAX = 1.0
+STALL_S = 0.002
+GRACE_S = 0.01
+_T = TypeVar("_T")
+
+
+class Script:
+    """A Lua script and its name at the server."""
+
+    def __init__(self, text: str) -> None:
+        """Take the text."""
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisLink:
+    """One site's Redis."""
+
+    def __init__(self, options: LinkOptions) -> None:
+        """Take the address; nothing is connected before the first call.
+
+        Raises:
+            ConfigError: The address has none of the forms, or the authority can't be read.
+        """
+        self._place = parse_url(options.url)
+        self._options = options
+        self._tls = _context(options.authority) if self._place.tls else None
+        self._room = asyncio.Semaphore(CALLS_MAX)
+        self._client: Any = None
+        self._clients: list[Any] = []
+
+    async def run(
+        self, script: Script, names: Sequence[str], args: Sequence[bytes | int | str],
+        within_s: float,
+    ) -> list[bytes]:
+        """Run a script that gives a list.
+
+        Raises:
+            SiteFault: It can't be told whether it was run.
+        """
+        return cast(list[bytes], await self._call(
+            lambda: self._run(script, names, args), within_s))
+
+    async def get(self, name: str, within_s: float) -> bytes | None:
+        """Read a value; raises as `run`."""
+        return cast(bytes | None, await self._call(lambda: self._ready().get(name), within_s))
+
+    async def put(self, name: str, value: bytes, kept_s: int, within_s: float) -> None:
+        """Write a value; raises as `run`."""
+        await self._call(lambda: self._ready().set(name, value, ex=kept_s), within_s)
+
+    async def tell(self, channel: str, message: bytes, within_s: float) -> None:
+        """Publish a message; raises as `run`."""
+        await self._call(
+            lambda: self._ready().execute_command("PUBLISH", channel, message), within_s)
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """Give what is published, for ever.
+
+        Raises:
+            SiteFault: The connection ended.
+        """
+        try:
+            async with self._ready().pubsub() as heard:
+                await heard.subscribe(channel)
+                async for message in heard.listen():
+                    if message["type"] == "message":
+                        yield message["data"]
+        except (errors.RedisError, errors.RedisClusterException, OSError) as error:
+            raise fault_of(error) from error
+        raise SiteFault("unreachable", "Redis ended a subscription")
+
+    async def forgets(self, within_s: float) -> str:
+        """Name the rule by which a server may throw out what isn't over; empty if there is none.
+
+        Raises:
+            SiteFault: It can't be told.
+        """
+        found = await self._call(self._memory, within_s)
+        for memory in found:
+            if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
+                return str(memory.get("maxmemory_policy"))
+        return ""
+
+    async def renew(self) -> None:
+        """Begin with new connections."""
+        before, self._clients, self._client = self._clients, [], None
+        for client in before:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await client.aclose()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.renew()
+
+    async def _run(
+        self, script: Script, names: Sequence[str], args: Sequence[bytes | int | str]
+    ) -> object:
+        client = self._ready()
+        try:
+            return await client.evalsha(script.sha, len(names), *names, *args)
+        except errors.NoScriptError:
+            return await client.eval(script.text, len(names), *names, *args)
+
+    async def _memory(self) -> list[dict[str, Any]]:
+        client = self._ready()
+        if self._place.kind != "cluster":
+            return [await client.info("memory")]
+        found = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
+        return [found] if "maxmemory" in found else list(found.values())
+
+    async def _call(self, call: Callable[[], Awaitable[_T]], within_s: float) -> _T:
+        try:
+            return await _within(within_s, self._in_turn(call))
+        except TimeoutError as error:
+            raise SiteFault(
+                "slow", f"Redis didn't answer within {within_s * 1e3:.0f} ms") from error
+        except (errors.RedisError, errors.RedisClusterException, OSError) as error:
+            raise fault_of(error) from error
+
+    async def _in_turn(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        async with self._room:
+            return await call()
+
+    def _ready(self) -> Any:  # noqa: ANN401 - three classes of one manner
+        if self._client is None:
+            self._client = self._open()
+            self._clients.append(self._client)
+        return self._client
+
+    def _open(self) -> Redis | RedisCluster:
+        place, options = self._place, self._options
+        common: dict[str, Any] = {
+            "username": options.username or None, "password": options.password or None,
+            "protocol": 2, "socket_timeout": None,
+        }
+        tls: dict[str, Any] = {"ssl": True} if self._tls is not None else {}
+        if place.kind == "cluster":
+            nodes = [ClusterNode(host, port) for host, port in place.hosts]
+            cluster = RedisCluster(startup_nodes=nodes, max_connections=CALLS_MAX + 2,
+                                   retry=Retry(NoBackoff(), 0), **common, **tls)
+            if self._tls is not None:
+                kind = _by(self._tls, SSLConnection)
+                cluster.connection_kwargs["connection_class"] = kind
+                for node in cluster.startup_nodes:
+                    node.connection_class = kind
+            return cluster
+        common["retry"] = Retry(NoBackoff(), 0)
+        if place.kind == "unix":
+            return Redis(unix_socket_path=place.path, **common)
+        if place.kind == "sentinel":
+            sentinels = Sentinel(  # type: ignore[no-untyped-call]
+                place.hosts, **common, **tls, sentinel_kwargs={
+                    **tls, "protocol": 2, "retry": Retry(NoBackoff(), 0),
+                    "password": options.sentinel_password or None})
+            for sentinel in sentinels.sentinels:
+                self._clients.append(self._secure(sentinel, SSLConnection))
+            return self._secure(
+                cast(Redis, sentinels.master_for(place.path)), SentinelManagedSSLConnection)
+        host, port = place.hosts[0]
+        client = Redis(host=host, port=port, db=int(place.path or 0), **common, **tls)
+        return self._secure(client, SSLConnection)
+
+    def _secure(self, client: Redis, kind: type[SSLConnection]) -> Redis:
+        """Have a client's connections believe our context, if there is one."""
+        if self._tls is not None:
+            client.connection_pool.connection_class = _by(self._tls, kind)
+        return client
+
+
+def fault_of(error: Exception) -> SiteFault:
+    """Say what an error of redis-py means for the site."""
+    words = str(error)[:160]
+    if isinstance(error, errors.OutOfMemoryError):
+        return SiteFault("out_of_memory", "Redis has no memory left: raise its maxmemory")
+    if isinstance(error, errors.ReadOnlyError):
+        return SiteFault("read_only", "Redis is a replica that takes no writes: name its master")
+    if isinstance(error, errors.AuthenticationError | errors.AuthorizationError
+                  | errors.NoPermissionError | errors.AuthenticationWrongNumberOfArgsError):
+        return SiteFault("denied", f"Redis refuses this node: {words}")
+    if isinstance(error, errors.ClusterError | errors.RedisClusterException
+                  | errors.ConnectionError | OSError):
+        return SiteFault("unreachable", f"Redis can't be reached: {words}")
+    if isinstance(error, errors.TimeoutError):
+        return SiteFault("slow", "Redis didn't answer in time")
+    return SiteFault("refused", f"Redis refuses: {words}")
+
+
+def _by(context: ssl.SSLContext, kind: type[SSLConnection]) -> type[SSLConnection]:
+    """Give connections that believe a context.
+
+    redis-py's own read the system's roots for each connection, some 25 ms of the event loop, and
+    believe them beside an authority that is named.
+    """
+
+    class Connection(kind):  # type: ignore[valid-type, misc]
+        def __init__(self, **options: Any) -> None:  # noqa: ANN401 - redis-py's
+            super().__init__(**options)
+            self.ssl_context.context = context
+
+    return Connection
+
+
+async def _within(seconds: float, call: Awaitable[_T]) -> _T:
+    """Await within a time; see the module.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + seconds
+    async with asyncio.timeout(None) as limit:
+
+        def late() -> None:
+            now_s = loop.time()
+            limit.reschedule(now_s + GRACE_S if now_s - due_s > STALL_S else now_s)
+
+        timer = loop.call_at(due_s, late)
+        try:
+            return await call
+        finally:
+            timer.cancel()
+
+
+def _context(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return client_context(None if authority is None else authority.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"redis.authority: {authority}: {error.strerror}") from error

@@ -1,0 +1,53 @@
+"""A wire that can be cut: a small relay in front of a server."""
+
+import asyncio
+import contextlib
+
+
+class Relay:
+    """Carries bytes to a port on loopback; cut, it refuses and drops; deaf, it swallows.
+
+    Attributes:
+        lag_s: By how much each piece is late.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port, self.deaf, self.lag_s = 0, False, 0.0
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    async def mend(self) -> None:
+        self.deaf = False
+        if self._server is None:
+            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for writer in list(self._writers):
+            writer.close()
+        await asyncio.sleep(0)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers |= {writer, to}
+        try:
+            await asyncio.gather(self._pump(reader, to), self._pump(there, writer))
+        finally:
+            self._writers -= {writer, to}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                await asyncio.sleep(self.lag_s)
+                if not self.deaf:
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()

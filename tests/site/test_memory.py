@@ -1,0 +1,217 @@
+"""What is spent at a site: once at all its nodes, by a memory that knows what it remembers."""
+
+import asyncio
+
+from edge.cache.site.names import SHARDS, SiteKey
+from tests.site.nodes import OTHER_SECRET, SECRET, credential, showing
+
+ANN, BOB = credential(1), credential(2)
+ONE, TWO = showing(1), showing(2)
+
+
+async def test_a_presentation_is_spent_once_at_all_nodes(site):
+    here, there = site
+    assert await here.spend(ANN, ONE) == "site"
+    assert await there.spend(ANN, TWO) == "spent"
+    assert await there.spend(BOB, TWO) == "site"
+    assert here.memory.scope == "site"
+
+
+async def test_the_same_presentation_shown_at_both_at_once_is_accepted_once(site, steps):
+    for number in range(200):
+        found = await asyncio.gather(
+            *(node.spend(credential(number), showing(10 * number + place))
+              for place, node in enumerate(site)))
+        assert sorted(found) == ["site", "spent"]
+
+
+async def test_the_same_showing_at_another_node_is_not_a_second_one(site):
+    here, there = site
+    assert await here.spend(ANN, ONE) == "site"
+    assert await there.spend(ANN, ONE) == "site"
+
+
+async def test_every_step_up_to_the_spent_one_is_spent_at_the_site(site, steps):
+    here, there = site
+    assert await here.spend(ANN, ONE, steps.now) == "site"
+    assert await there.spend(ANN, TWO, steps.now - 1) == "spent"
+    assert await there.spend(ANN, TWO, steps.now + 1) == "site"
+
+
+async def test_the_first_node_says_node_until_its_memory_is_whole(redis_server, open_node, steps):
+    node = open_node(redis_server.url)
+    await node.until("began_anew")
+    assert await node.spend(ANN, ONE) == "node"
+    assert node.memory.scope == "node"
+    steps.pass_floor()
+    assert await node.spend(ANN, TWO) == "site"
+    assert node.state == "shared"
+
+
+async def test_a_node_that_joins_a_whole_memory_says_site_at_once(site, open_node, redis_server):
+    newcomer = open_node(redis_server.url)
+    await newcomer.until("shared")
+    assert await newcomer.spend(ANN, ONE) == "site"
+
+
+async def test_a_memory_that_began_anew_claims_nothing_of_before(site, redis_server, steps):
+    here, there = site
+    assert await here.spend(ANN, ONE) == "site"
+    redis_server.restart()
+    # Whoever asks first, no step of before is said to be the site's.
+    assert await there.spend(ANN, TWO) in ("node", "spent")
+    for node in site:
+        assert await node.spend(BOB, showing(id(node))) in ("node", "spent")
+        await node.until("began_anew")
+    steps.pass_floor()
+    assert await here.spend(ANN, TWO) == "site"
+
+
+async def test_nodes_bring_back_what_they_spent_to_a_memory_that_began_anew(site, redis_server):
+    here, there = site
+    assert await here.spend(ANN, ONE) == "site"
+    redis_server.restart()
+    for number, node in enumerate(site):
+        await node.spend(credential(50 + number), ONE)
+        await node.until("began_anew")
+    assert await there.spend(ANN, TWO) == "spent"
+    assert here.memory.counts.twice == there.memory.counts.twice == 0
+
+
+async def test_a_flushed_memory_began_anew(site, redis_server, steps):
+    here, there = site
+    assert await here.spend(ANN, ONE) == "site"
+    redis_server.client().flushall()
+    assert await there.spend(ANN, TWO) == "node"
+    await there.until("began_anew")
+
+
+async def test_a_floor_far_ahead_is_set_anew(redis_server, open_node, steps):
+    steps.now += 10_000
+    wrong = open_node(redis_server.url)
+    await wrong.until("began_anew")
+    await wrong.site.stop()
+    steps.now -= 10_000
+    node = open_node(redis_server.url)
+    await node.until("began_anew")
+    steps.pass_floor()
+    assert await node.spend(ANN, ONE) == "site"
+
+
+async def test_a_restarted_node_brings_what_its_own_memory_holds(redis_server, open_node, site):
+    here, there = site
+    await here.site.stop()
+    here.open()
+    redis_server.client().flushall()
+    # Spent before it has joined: only its own guard knows.
+    assert here.guard.spend(ANN, here.steps.now, ONE, here.steps.now)
+    await here.until("shared", "began_anew")
+    await there.spend(BOB, TWO)
+    await there.until("shared", "began_anew")
+    assert await there.spend(ANN, TWO) == "spent"
+
+
+async def test_redis_holds_no_credential_gate_or_request(site, redis_server):
+    here, _ = site
+    person = bytes(range(60, 76))
+    request = bytes(range(80, 96))
+    assert await here.spend(person, request) == "site"
+    client = redis_server.client()
+    seen = [name + (client.get(name) or b"") for name in client.scan_iter()]
+    assert any(b":spent:" in item for item in seen)
+    for secret in (person, request, person.hex().encode(), request.hex().encode(), SECRET):
+        assert not any(secret in item for item in seen)
+
+
+async def test_what_redis_keeps_ends_by_itself(site, redis_server):
+    here, _ = site
+    assert await here.spend(ANN, ONE) == "site"
+    client = redis_server.client()
+    names = list(client.scan_iter())
+    assert len(names) == SHARDS + 1
+    for name in names:
+        assert 0 < client.ttl(name) <= 640
+    spent = next(name for name in names if b":spent:" in name)
+    mark = SiteKey(SECRET, "kanhe").spent_names(SiteKey(SECRET, "kanhe").hide(ANN))[1]
+    assert client.ttl(mark) < client.ttl(spent)
+
+
+async def test_another_sites_value_is_refused_and_replaced(site, redis_server, steps):
+    here, there = site
+    key, other = SiteKey(SECRET, "kanhe"), SiteKey(OTHER_SECRET, "kanhe")
+    name, _ = key.spent_names(key.hide(ANN))
+    client = redis_server.client()
+    client.set(name, other.write_spent(name, steps.now + 100, bytes(16)))
+    assert await here.spend(ANN, ONE) == "node"
+    assert here.memory.counts.faults["foreign"] == 1
+    assert await there.spend(ANN, TWO) == "spent"
+    assert here.state == "shared"
+
+
+async def test_a_value_moved_from_another_credential_is_refused(site, redis_server, steps):
+    here, there = site
+    key = SiteKey(SECRET, "kanhe")
+    assert await here.spend(BOB, ONE, steps.now + 1) == "site"
+    client = redis_server.client()
+    ann, bob = (key.spent_names(key.hide(person))[0] for person in (ANN, BOB))
+    client.set(ann, client.get(bob))
+    assert await there.spend(ANN, TWO) == "node"
+    assert there.memory.counts.faults["foreign"] == 1
+
+
+async def test_values_of_wrong_types_are_refused_and_replaced(site, redis_server):
+    here, there = site
+    key = SiteKey(SECRET, "kanhe")
+    client = redis_server.client()
+    for number, put in enumerate((
+        lambda name: client.hset(name, "a", "b"), lambda name: client.rpush(name, "x"),
+        lambda name: client.zadd(name, {"x": 1}), lambda name: client.set(name, "nonsense"),
+    )):
+        person = credential(100 + number)
+        put(key.spent_names(key.hide(person))[0])
+        assert await here.spend(person, ONE) == "node"
+        assert await there.spend(person, TWO) == "spent"
+    assert here.memory.counts.faults["foreign"] == 4
+    assert here.state == "shared"
+
+
+async def test_two_sites_under_one_prefix_are_told_apart(site, redis_server, open_node):
+    stranger = open_node(redis_server.url, secret=OTHER_SECRET)
+    await stranger.until("foreign")
+    assert await stranger.spend(ANN, ONE) == "node"
+    assert "redis.prefix" in stranger.site.shown()["why"]
+    here, _ = site
+    assert await here.spend(ANN, ONE) == "site"
+    apart = open_node(redis_server.url, secret=OTHER_SECRET, prefix="annex")
+    await apart.until("began_anew", "shared")
+
+
+async def test_a_mark_of_a_wrong_type_keeps_the_node_alone_until_it_is_gone(
+    redis_server, open_node, steps
+):
+    client = redis_server.client()
+    client.hset("kanhe:{3}:mark", "a", "b")
+    node = open_node(redis_server.url)
+    await node.until("foreign")
+    assert await node.spend(ANN, ONE) == "node"
+    client.delete("kanhe:{3}:mark")
+    await node.until("began_anew")
+    steps.pass_floor()
+    assert await node.spend(ANN, TWO) == "site"
+
+
+async def test_a_server_that_may_forget_is_not_believed(redis_server, open_node):
+    client = redis_server.client()
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    node = open_node(redis_server.url)
+    await node.until("evicting")
+    assert await node.spend(ANN, ONE) == "node"
+    client.config_set("maxmemory-policy", "noeviction")
+    await node.until("began_anew")
+
+
+async def test_a_server_that_has_no_script_gets_it_again(site, redis_server):
+    here, _ = site
+    redis_server.client().script_flush()
+    assert await here.spend(ANN, ONE) == "site"

@@ -1,0 +1,84 @@
+"""Wake-ups: the site's nodes hear of a change at once, and nobody else can make them ask."""
+
+import asyncio
+
+from edge.cache.site.names import SiteKey
+from tests.site.nodes import OTHER_SECRET, SECRET
+
+HEARD_S_MAX = 5.0
+
+
+async def listening(server, nodes: int) -> None:
+    async with asyncio.timeout(HEARD_S_MAX):
+        while dict(server.client().pubsub_numsub("kanhe:wake"))[b"kanhe:wake"] < nodes:
+            await asyncio.sleep(0.02)
+
+
+async def heard(node, count: int) -> None:
+    async with asyncio.timeout(HEARD_S_MAX):
+        while node.woken < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_change_heard_at_one_node_wakes_the_other(site, redis_server):
+    here, there = site
+    await listening(redis_server, 2)
+    here.cursor = 7
+    here.site.wakes.tell()
+    await heard(there, 1)
+    assert here.woken == 0
+    assert there.site.shown()["wakes_heard"] == 1
+
+
+async def test_what_is_known_already_wakes_nobody(site, redis_server):
+    here, there = site
+    await listening(redis_server, 2)
+    here.cursor, there.cursor = 7, 7
+    here.site.wakes.tell()
+    await asyncio.sleep(0.3)
+    here.cursor = 9
+    assert there.woken == 0
+    here.site.wakes.tell()
+    await heard(there, 1)
+
+
+async def test_a_wake_up_that_isnt_the_sites_is_not_heard(site, redis_server):
+    _, there = site
+    await listening(redis_server, 2)
+    client = redis_server.client()
+    honest = SiteKey(SECRET, "kanhe").write_hint(bytes(16), 9)
+    for message in (b"", b"9", SiteKey(OTHER_SECRET, "kanhe").write_hint(bytes(16), 9),
+                    SiteKey(SECRET, "annex").write_hint(bytes(16), 9),
+                    honest[:-1] + bytes([honest[-1] ^ 1])):
+        client.publish("kanhe:wake", message)
+    await asyncio.sleep(0.3)
+    assert there.woken == 0
+    assert there.memory.counts.faults["foreign"] == 5
+    client.publish("kanhe:wake", honest)
+    await heard(there, 1)
+
+
+async def test_a_storm_of_wake_ups_wakes_a_few_times(site, redis_server):
+    _, there = site
+    await listening(redis_server, 2)
+    client = redis_server.client()
+    key = SiteKey(SECRET, "kanhe")
+    for number in range(200):
+        client.publish("kanhe:wake", key.write_hint(bytes(16), 9 + number))
+    await asyncio.sleep(0.5)
+    assert 1 <= there.woken <= 8
+
+
+async def test_it_hears_again_after_a_cut(redis_server, relay, open_node, site):
+    far = open_node(relay.url)
+    await far.until("shared")
+    await listening(redis_server, 3)
+    await relay.cut()
+    await listening(redis_server, 2)
+    await relay.mend()
+    await far.until("shared")
+    await listening(redis_server, 3)
+    here, _ = site
+    here.cursor = 3
+    here.site.wakes.tell()
+    await heard(far, 1)
