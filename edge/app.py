@@ -40,7 +40,6 @@ from edge.parts import (
     open_face,
     open_guard,
     open_journal,
-    open_lookups,
     open_site,
     open_store,
 )
@@ -127,8 +126,7 @@ class Node:
                               face_pool=self._face_pool)
         self._shift = ShiftLog()
         report = Report(
-            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
-            holding=self._asking.holding,
+            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store, holding=self._asking.holding,
             journal=self._journal, guard=self._guard, follower=self._follower,
             shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
             rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
@@ -143,8 +141,8 @@ class Node:
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
         self._asking = open_asking(
-            self.config, open_lookups(self._client, self._follower), self._follower, self._store,
-            self._clock, self.trust, self.metrics, self.note)
+            self.config, self._client, self._follower, self._store, self._clock, self.trust,
+            self.metrics, self.note)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -209,9 +207,7 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
-        if self._asking.demand is not None:
-            await self._asking.demand.stop()
-        await self._asking.holding.stop()
+        await self._asking.stop()
         await self._follower.stop()
         if self._site is not None:
             await self._site.stop()

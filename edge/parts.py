@@ -108,15 +108,6 @@ def open_builder(
         records=store.entries_max is None)
 
 
-def open_lookups(
-    client: CentralClient | AbsentCentral, follower: Follower
-) -> Lookups | None:
-    """Prepare what asks the platform, None where there is no way to it."""
-    if isinstance(client, AbsentCentral):
-        return None
-    return Lookups(client, follower.believer, time.time)
-
-
 class Asking(NamedTuple):
     """What brings credentials that the feed doesn't; without `demand` nobody asks at a code."""
 
@@ -124,12 +115,22 @@ class Asking(NamedTuple):
     demand: Demand | None
     arrivals: Arrivals
 
+    async def stop(self) -> None:
+        """End what is under way."""
+        if self.demand is not None:
+            await self.demand.stop()
+        await self.holding.stop()
+
 
 def open_asking(
-    config: EdgeConfig, lookups: Lookups | None, follower: Follower, store: SelectiveStore,
-    clock: SystemClock, trust: Callable[[], Trust], metrics: NodeMetrics, note: Note,
+    config: EdgeConfig, client: CentralClient | AbsentCentral, follower: Follower,
+    store: SelectiveStore, clock: SystemClock, trust: Callable[[], Trust], metrics: NodeMetrics,
+    note: Note,
 ) -> Asking:
     """Prepare what asks for credentials that aren't held, and what lets go of them."""
+    lookups = None
+    if not isinstance(client, AbsentCentral):
+        lookups = Lookups(client, follower.believer, time.time)
     holding = Holding(
         config=config.holding, store=store, believer=follower.believer, lookups=lookups,
         clock=clock, trust=trust, count=metrics.lapsed)

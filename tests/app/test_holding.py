@@ -25,7 +25,6 @@ from edge.protocol.journal import EventRecord
 from edge.sync.client import CentralClient
 from edge.sync.enrol import enrol
 from edge.sync.follower import Follower
-from edge.sync.lookup import Lookups
 from edge.sync.options import FollowerOptions
 from edge.ui.pages import Pages
 from edge.web.callers import Gates
@@ -75,9 +74,8 @@ class Hotel(desks.Desk):
             options=FollowerOptions(wait_s=1, retry_first_s=0.05))
         await self.follower.start()
         self.metrics = NodeMetrics("test")
-        lookups = Lookups(self.client, self.follower.believer, time.time)
         self.holding, self.demand, arrivals = open_asking(
-            config, lookups, self.follower, self.store, self.clock, lambda: self.trust,
+            config, self.client, self.follower, self.store, self.clock, lambda: self.trust,
             self.metrics, self._note)
         self.verifier = self.build(self.journal)
         await self.until(lambda: self.trust.mode == "online" and self.trust.policies
