@@ -126,11 +126,12 @@ class Node:
                               face_pool=self._face_pool)
         self._shift = ShiftLog()
         report = Report(
-            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store, holding=self._asking.holding,
+            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
             journal=self._journal, guard=self._guard, follower=self._follower,
-            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
-            rates=self._rates, code_pool=self._code_pool, face_pool=self._face_pool,
-            verifier=self.verifier, zbar=self._zbar, started_s=self._started_s,
+            holding=self._asking.holding, shipper=self._shipper, face=self._face,
+            pack_wanted=self.config.face_pack, rates=self._rates, verifier=self.verifier,
+            code_pool=self._code_pool, face_pool=self._face_pool, zbar=self._zbar,
+            started_s=self._started_s,
             folder=self.config.data_dir, site=self._site,
         )
         self.status = report.status
