@@ -131,8 +131,7 @@ class Node:
             holding=self._asking.holding, shipper=self._shipper, face=self._face,
             pack_wanted=self.config.face_pack, rates=self._rates, verifier=self.verifier,
             code_pool=self._code_pool, face_pool=self._face_pool, zbar=self._zbar,
-            started_s=self._started_s,
-            folder=self.config.data_dir, site=self._site,
+            started_s=self._started_s, folder=self.config.data_dir, site=self._site,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
