@@ -5,7 +5,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from kanhe.commands.city import credential_id, holder_id
 
 from central import registry
 from central.registry import NewCredential
@@ -24,6 +23,7 @@ from edge.protocol.records import GateRecord, Status
 from edge.sync.state import load_base, load_enrolment
 from kanhe.demo.city import credentials_of
 from kanhe.demo.people import PEOPLE
+from kanhe.made_up_city import credential_id, holder_id
 from tests.sync import test_bootstrap as whole
 from tests.sync.test_bootstrap import DEADLINE_S, HOLDERS, KEY, REVOKED
 
