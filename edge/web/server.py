@@ -15,7 +15,13 @@ from edge.access.listening import Connections
 from edge.config import Limits
 from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
+from edge.pipeline.calls import (
+    ArrivalsCall,
+    CaptureCall,
+    DecisionCall,
+    IdentificationCall,
+    VerificationCall,
+)
 from edge.pipeline.pace import GatePace
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
@@ -31,12 +37,12 @@ from edge.web.bodies import (
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
-from edge.web.ports import Decides, Identifies, Looks, Verifies
+from edge.web.ports import Decides, Expects, Identifies, Looks, Verifies
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
 from edge.web.raw import RawResponses, server_timing
 from edge.web.shift import show_shift
 from edge.web.short import connections
-from edge.web.small_bodies import read_challenge, read_decision, read_frame
+from edge.web.small_bodies import read_arrivals, read_challenge, read_decision, read_frame
 from edge.web.status import NodeStatus
 
 
@@ -60,8 +66,11 @@ class Server:
         limits: Limits,
         version: str,
         identifier: Identifies | None = None,
+        expects: Expects | None = None,
+        arrivals_max: int = 1,
     ) -> None:
-        """Take what the handlers ask; without an identifier its route isn't there."""
+        """Take what the handlers ask; what may be None has no route then."""
+        self._expects, self._arrivals_max = expects, arrivals_max
         self._identifier = identifier
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
@@ -95,6 +104,8 @@ class Server:
             web.get("/openapi.json", self.openapi),
             *routes,
         ])
+        if self._expects is not None:
+            app.add_routes([web.post("/v1/prefetch", self.prefetch)])
         if self._identifier is not None:
             app.add_routes([web.post("/v1/identifications", self.identifications)])
         return app
@@ -173,6 +184,16 @@ class Server:
             face_images=fields.face_images, actor=actor,
             deadline_s=time.monotonic() + self._limits.deadline_s,
         )))
+
+    async def prefetch(self, request: web.Request) -> web.Response:
+        """`POST /v1/prefetch`: who is expected at this gate."""
+        assert self._expects is not None
+        gate, actor = await self._admitted(request)
+        body = await read_arrivals(request, self._limits, self._arrivals_max)
+        return self._json(self._encode(await self._expects.fetch(ArrivalsCall(
+            gate=gate, scene=body.scene, numbers=body.numbers, until_s=body.until_s, actor=actor,
+            deadline_s=time.monotonic() + self._limits.deadline_s,
+        ))))
 
     async def decision(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/decision`."""
