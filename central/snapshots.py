@@ -5,7 +5,8 @@
   applying it again gives the same.
 - Written beside the last one and named in one step; the files of the last but one are removed.
 - The folder is the truth: several processes may share it, and one at a time makes the next.
-- Records with personal data are sealed under the feed key; status is signed only.
+- Records with personal data are sealed under the feed key; status, policies and gates are signed
+  only, in parts of their own: a node that holds no more than its site needs reads those alone.
 - One that was signed by a key that the root no longer names is none: the next is made soon.
 - Not here: the pages (central.compaction), who may fetch them (central.web.snapshot_routes).
 """
@@ -27,7 +28,7 @@ from central.errors import Conflict, Unknown
 from central.keys import PlatformKeys
 from central.store import Database, Transaction
 from edge.errors import StoreError
-from edge.protocol.feed import FORMAT, Change, Envelope, PutStatus, Root
+from edge.protocol.feed import FORMAT, Change, Envelope, PutCredential, PutReference, Root
 from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
 
 _LOG = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class Snapshots:
         (self._folder / PARTS_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
         parts: list[SnapshotPart] = []
         personal: list[Change] = []
-        statuses: list[Change] = []
+        others: list[Change] = []
 
         async def write(changes: list[Change], *, sealed: bool) -> None:
             key = (version, secret, os.urandom(NONCE_BYTES)) if sealed else None
@@ -171,15 +172,16 @@ class Snapshots:
 
         async for page in pages(self._database):
             for change in page:
-                (statuses if isinstance(change, PutStatus) else personal).append(change)
+                is_of_somebody = isinstance(change, PutCredential | PutReference)
+                (personal if is_of_somebody else others).append(change)
             if len(personal) >= PART_CHANGES:
                 await write(personal, sealed=True)
-            if len(statuses) >= PART_CHANGES:
-                await write(statuses, sealed=False)
+            if len(others) >= PART_CHANGES:
+                await write(others, sealed=False)
         if personal:
             await write(personal, sealed=True)
-        if statuses:
-            await write(statuses, sealed=False)
+        if others:
+            await write(others, sealed=False)
         now_s = int(self._now())
         snapshot = Snapshot(
             format=FORMAT, log=self._log, version=before.version + 1 if before else 1,

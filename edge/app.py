@@ -23,6 +23,7 @@ from edge.crew.crew import Crew, open_crew
 from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front
+from edge.holding import settle_mode
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.hotpath.trust import Trust
@@ -32,13 +33,12 @@ from edge.metrics import NodeMetrics
 from edge.models.convert import Progress
 from edge.parts import (
     image_limits_of,
+    open_asking,
     open_builder,
     open_central,
-    open_demand,
     open_face,
     open_guard,
     open_journal,
-    open_site,
     open_store,
     open_tracing,
     recent_answers,
@@ -53,6 +53,7 @@ from edge.protocol.journal import EventRecord, VerificationRecord
 from edge.rates import NodeRates
 from edge.readings import readings
 from edge.report import Report, node_version
+from edge.sharing import open_site
 from edge.sync.follower import Follower
 from edge.sync.options import FollowerOptions
 from edge.sync.reporter import Reporter
@@ -78,6 +79,7 @@ class Node:
         self.config = config
         self._started_s = time.monotonic()
         self._key, self._store = open_store(config)
+        settle_mode(config, self._store)
         self._client, identity = open_central(config, self._store, self._key)
         image_limits = image_limits_of(config)
         self._pack_folder, self._face = open_face(config, self._store, progress)
@@ -129,7 +131,7 @@ class Node:
             guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
             pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
             face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar, site=self._site,
-            started_s=self._started_s, folder=self.config.data_dir,
+            started_s=self._started_s, folder=self.config.data_dir, holding=self._asking.holding,
         )
         self.status = report.status
         self._reporter = Reporter(self._client, report.for_central)
@@ -140,8 +142,9 @@ class Node:
             open_tracing(self.config.tracing, node_version(), self._journal.log))
 
     def _build_verifier(self, reader: FrameReader, image_limits: ImageLimits) -> Verifier:
-        self._demand = open_demand(
-            self.config, self._client, self._store, self._follower, self.trust)
+        self._asking = open_asking(
+            self.config, self._client, self._follower, self._store, self._clock, self.trust,
+            self.metrics, self.note)
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
@@ -151,7 +154,7 @@ class Node:
             journal=self._journal, reader=reader, face=self._face,
             rates=self._rates.scenes, code_pool=self._code_pool, face_pool=self._face_pool,
             observer=self, new_id=RandomIds(), monotonic=time.monotonic, image_limits=image_limits,
-            answers_kept_s=self.config.journal.answers_kept_s, demand=self._demand,
+            answers_kept_s=self.config.journal.answers_kept_s, demand=self._asking.demand,
         )
 
     def trust(self) -> Trust:
@@ -189,6 +192,7 @@ class Node:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._gallery.take_up)
         await self._follower.start()
+        await self._asking.holding.start()
         await loop.run_in_executor(None, self._warm)
         self._restore_answers()
         if self._site is not None:
@@ -211,8 +215,7 @@ class Node:
         await self._rates.stop()
         await self._reporter.stop()
         await self._shipper.stop()
-        if self._demand is not None:
-            await self._demand.stop()
+        await self._asking.stop()
         await self._follower.stop()
         if self._site is not None:
             await self._site.stop()
@@ -236,7 +239,8 @@ class Node:
             verifier=self.verifier, decider=self._decider, looker=self._looker,
             shift=self._shift.last, callers=front.callers, status=self.status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
-            identifier=self._identifier,
+            identifier=self._identifier, expects=self._asking.arrivals,
+            arrivals_max=self.config.holding.arrivals_max,
         )
         if self.config.workers.processes > 1:
             self._crew = open_crew(

@@ -27,6 +27,7 @@ from edge.cache.protector import Site
 from edge.cache.store import LmdbStore
 from edge.errors import CentralError, FeedRefused, OperatingError, StoreError
 from edge.node_key import NodeKey
+from edge.protocol.snapshot import SnapshotPart
 from edge.sync.client import CentralClient
 from edge.sync.envelope import Refusal, Rule
 from edge.sync.fetch import fetch_parts, fetch_snapshot
@@ -53,6 +54,7 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes
     site: Site
     folder: str
+    records: bool
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ class SnapshotBuilder:
 
     def __init__(
         self, *, url: str, token: Callable[[], str], authority: bytes | None, key: NodeKey,
-        store: LmdbStore, folder: Path,
+        store: LmdbStore, folder: Path, records: bool = True,
     ) -> None:
         """Wire up; nothing runs before `build`.
 
@@ -81,10 +83,12 @@ class SnapshotBuilder:
             key: The node's.
             store: In use; its site's secret goes on in the new one.
             folder: For what is fetched and built; on the store's disk.
+            records: Whether credentials and references are taken in, or only what isn't of
+                anybody: status, policies, gates.
         """
         self._url, self._token, self._authority = url, token, authority
         self._key, self._store, self._folder = key, store, folder
-        self._progress = ""
+        self._records, self._progress = records, ""
 
     @property
     def progress(self) -> str:
@@ -121,7 +125,7 @@ class SnapshotBuilder:
             url=self._url, token=self._token(), authority=self._authority,
             node_id=order.base.node_id, root=order.base.envelope, mark=order.base.mark,
             feed_keys=order.feed_keys, secret=self._key._secret, site=self._store.site,
-            folder=str(self._folder))
+            folder=str(self._folder), records=self._records)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -179,17 +183,25 @@ async def _build(order: _Order) -> Built:
         trusted = await fetch_snapshot(client, feed, now)
         if trusted is None:
             raise CentralError("the platform has no snapshot any more")
-        await fetch_parts(client, trusted, folder / "parts", _progress)
+        await fetch_parts(
+            client, trusted, folder / "parts", _progress, _wanted(trusted, order))
     finally:
         await client.close()
     return _store_of(trusted, order, folder)
 
 
+def _wanted(trusted: TrustedSnapshot, order: _Order) -> list[SnapshotPart]:
+    """Give the parts to take in: sealed ones hold credentials and references."""
+    return [part for part in trusted.snapshot.parts if order.records or not part.key]
+
+
 def _store_of(trusted: TrustedSnapshot, order: _Order, folder: Path) -> Built:
     store = BulkStore(folder / "cache", NodeKey(order.secret).derive, order.site)
-    parts = trusted.snapshot.parts
+    parts = _wanted(trusted, order)
     total, done = sum(part.changes for part in parts), 0
-    for number, part in enumerate(parts):
+    for number, part in enumerate(trusted.snapshot.parts):
+        if part not in parts:
+            continue
         path = folder / "parts" / part.digest.hex()
         try:
             data = path.read_bytes()

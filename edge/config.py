@@ -7,7 +7,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from edge.preflight import Found, try_file, try_folder, try_package, try_port, t
 from edge.settings import load_settings
 
 ENV_PREFIX = "KANHE_EDGE__"
+DEMAND_LACKS = "demand takes central.lookup_ms above 0, or no credential is ever asked for"
 DEFAULT_PACK = "dlib-v1"
 """The pack that every node makes for itself."""
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -138,6 +139,27 @@ class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lookup_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
 
 
+class Holding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the node holds of the city's credentials and references.
+
+    Attributes:
+        mode: `all` that the feed brings; `arrivals` = what lists of arrivals name; `demand` = what
+            was asked for because its code was shown, which takes `central.lookup_ms`.
+        ttl_s: Seconds for which a credential stays that was asked for, other than in `all`.
+        arrivals_s_max: Seconds ahead for which a list may have its credentials kept.
+        arrivals_max: Document numbers in one list.
+        arrivals_per_hour: Document numbers that one gate may name in an hour; more is 429.
+        entries_max: Credentials held at once, other than in `all`; those that end first go.
+    """
+
+    mode: Literal["all", "arrivals", "demand"] = "all"
+    ttl_s: Annotated[int, Meta(ge=10, le=90 * 86_400)] = 86_400
+    arrivals_s_max: Annotated[int, Meta(ge=60, le=90 * 86_400)] = 14 * 86_400
+    arrivals_max: Annotated[int, Meta(ge=1, le=5_000)] = 500
+    arrivals_per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
+    entries_max: Annotated[int, Meta(ge=10, le=5_000_000)] = 100_000
+
+
 class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the nodes of one site share through a Redis of that site; see docs/redis.md.
 
@@ -223,6 +245,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     journal: Journal = Journal()
     central: Central = Central()
     tracing: TracingConfig = TracingConfig()
+    holding: Holding = Holding()
     redis: Redis = Redis()
 
     @property
@@ -259,6 +282,8 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     if config.tracing.otlp_endpoint:
         yield from try_package(
             "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
+    if config.holding.mode == "demand" and not config.central.lookup_ms:
+        yield Found("error", "holding.mode", DEMAND_LACKS)
     for name in ("key_file", "password_file", "sentinel_password_file", "authority"):
         yield from try_file(f"redis.{name}", getattr(config.redis, name))
     if config.redis.url and config.redis.key_file is None:

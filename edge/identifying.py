@@ -92,4 +92,4 @@ class NodeGallery:
         )
 
     def _mark(self, cursor: int) -> bytes:
-        return f"{cursor}/{self._store.generation}".encode()
+        return f"{cursor}/{self._store.generation}/{self._store.aside}".encode()

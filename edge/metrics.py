@@ -173,6 +173,15 @@ class NodeMetrics:
         for name in SIGNALS:
             self._signals.labels(name)
         self._problems.labels("503")
+        self._asked = Counter(
+            "kanhe_demand_lookups", "Shown credentials that weren't held, by how asking went.",
+            ("result",), registry=self._registry)
+        self._arrivals = Counter(
+            "kanhe_arrivals_numbers", "Numbers in lists of arrivals, by how asking went.",
+            ("result",), registry=self._registry)
+        self._lapsed = Counter(
+            "kanhe_holding_lapsed", "Credentials that are held no longer, by why.", ("why",),
+            registry=self._registry)
 
     def gauges(self, readings: Iterable[Reading | SpreadReading]) -> None:
         """Add what is read when it is scraped."""
@@ -185,6 +194,18 @@ class NodeMetrics:
     def signal(self, name: str) -> None:
         """Count a signal of misuse."""
         self._signals.labels(name if name in SIGNALS else OTHER).inc()
+
+    def looked_up(self, result: str) -> None:
+        """Count a credential that was shown and isn't held, by how asking went."""
+        self._asked.labels(result).inc()
+
+    def expected(self, result: str, numbers: int) -> None:
+        """Count numbers of a list of arrivals, by how asking went."""
+        self._arrivals.labels(result).inc(numbers)
+
+    def lapsed(self, why: str, credentials: int) -> None:
+        """Count credentials that are held no longer."""
+        self._lapsed.labels(why).inc(credentials)
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """Give the text that Prometheus scrapes, and its content type.

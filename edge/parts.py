@@ -4,31 +4,31 @@
 - Not here: how they are wired together (edge.app).
 """
 
-import math
-import os
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.guard import LmdbReplayGuard, read_boot_id
-from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
-from edge.cache.store import LmdbStore
+from edge.cache.selective import SelectiveStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig, TracingConfig
 from edge.errors import ConfigError
 from edge.faces import pack_to_serve
+from edge.holding import Holding
 from edge.hotpath.merkle import hash_leaf
 from edge.hotpath.trust import Trust
 from edge.imaging import ImageLimits
+from edge.metrics import NodeMetrics
 from edge.models.convert import PACK_ID, Progress, ensure_default_pack
 from edge.models.engine import FaceEngine
 from edge.models.shelf import find_pack
-from edge.node_key import NodeKey, load_or_create_node_key, read_secret
+from edge.node_key import NodeKey, load_or_create_node_key
+from edge.pipeline.arrivals import Arrivals
 from edge.pipeline.demand import Demand
 from edge.protocol.journal import Receipt, VerificationRecord, decode_record
 from edge.protocol.kh1 import step_at
@@ -38,9 +38,9 @@ from edge.sync.follower import Follower
 from edge.sync.identity import Identity
 from edge.sync.lookup import Lookups
 from edge.sync.state import load_enrolment
+from edge.vigil import Note
 
-if TYPE_CHECKING:  # redis-py and OpenTelemetry are only loaded where they are used
-    from edge.cache.site.site import Site
+if TYPE_CHECKING:  # OpenTelemetry is only loaded where it is used
     from edge.tracing import Tracing
 
 META_CENTRAL_URL = "app.central_url"
@@ -53,18 +53,18 @@ EVENTS_MAX = 64
 """A journal that is longer isn't searched for a first verdict."""
 
 
-def open_store(config: EdgeConfig) -> tuple[NodeKey, LmdbStore]:
+def open_store(config: EdgeConfig) -> tuple[NodeKey, SelectiveStore]:
     """Open key and store of a data folder, making them if they aren't there.
 
     Raises:
         OperatingError: Key file or store is damaged; the message says what to do.
     """
     key = load_or_create_node_key(config.data_dir / "node.key")
-    return key, LmdbStore(config.data_dir / "cache", key.derive)
+    return key, SelectiveStore(config.data_dir / "cache", key.derive)
 
 
 def open_central(
-    config: EdgeConfig, store: LmdbStore, key: NodeKey
+    config: EdgeConfig, store: SelectiveStore, key: NodeKey
 ) -> tuple[CentralClient | AbsentCentral, Identity | None]:
     """Open the way to the central platform of an enrolled node, or its absence, and who it is.
 
@@ -84,7 +84,7 @@ def open_central(
 
 
 def open_builder(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore
+    config: EdgeConfig, key: NodeKey, store: SelectiveStore
 ) -> SnapshotBuilder | None:
     """Prepare what takes snapshots in, for an enrolled node; None where there is no network.
 
@@ -102,33 +102,59 @@ def open_builder(
 
     return SnapshotBuilder(
         url=url, token=token, authority=_authority(config, store),
-        key=key, store=store, folder=config.data_dir / "bootstrap")
+        key=key, store=store, folder=config.data_dir / "bootstrap",
+        records=store.entries_max is None)
 
 
-def open_demand(
-    config: EdgeConfig, client: CentralClient | AbsentCentral, store: LmdbStore,
-    follower: Follower, trust: Callable[[], Trust],
-) -> Demand | None:
-    """Prepare what asks for credentials that aren't held, None where they aren't asked for."""
-    if not config.central.lookup_ms or isinstance(client, AbsentCentral):
-        return None
-    return Demand(
-        held=store.credential, lookups=Lookups(client, follower.believer, time.time),
-        into=follower.believer, trust=trust, deadline_s=config.central.lookup_ms / 1_000)
+class Asking(NamedTuple):
+    """What brings credentials that the feed doesn't; without `demand` nobody asks at a code."""
+
+    holding: Holding
+    demand: Demand | None
+    arrivals: Arrivals
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        if self.demand is not None:
+            await self.demand.stop()
+        await self.holding.stop()
 
 
-def _central_url(config: EdgeConfig, store: LmdbStore) -> str:
+def open_asking(
+    config: EdgeConfig, client: CentralClient | AbsentCentral, follower: Follower,
+    store: SelectiveStore, clock: SystemClock, trust: Callable[[], Trust], metrics: NodeMetrics,
+    note: Note,
+) -> Asking:
+    """Prepare what asks for credentials that aren't held, and what lets go of them."""
+    lookups = None
+    if not isinstance(client, AbsentCentral):
+        lookups = Lookups(client, follower.believer, time.time)
+    holding = Holding(
+        config=config.holding, store=store, believer=follower.believer, lookups=lookups,
+        clock=clock, trust=trust, count=metrics.lapsed)
+    arrivals = Arrivals(
+        trust=trust, lookups=lookups, into=holding, note=note, count=metrics.expected,
+        monotonic=time.monotonic, per_hour=config.holding.arrivals_per_hour)
+    demand = None
+    if config.central.lookup_ms and lookups is not None:
+        demand = Demand(
+            held=store.credential, lookups=lookups, into=holding, trust=trust,
+            deadline_s=config.central.lookup_ms / 1_000, count=metrics.looked_up)
+    return Asking(holding, demand, arrivals)
+
+
+def _central_url(config: EdgeConfig, store: SelectiveStore) -> str:
     return config.central.url or (store.meta(META_CENTRAL_URL) or b"").decode()
 
 
-def _central_tls(config: EdgeConfig, store: LmdbStore, url: str) -> ssl.SSLContext | None:
+def _central_tls(config: EdgeConfig, store: SelectiveStore, url: str) -> ssl.SSLContext | None:
     """Whom to believe at the central platform: its own authority, or the system's roots."""
     if not url.startswith("https:"):
         return None
     return client_context(_authority(config, store))
 
 
-def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
+def _authority(config: EdgeConfig, store: SelectiveStore) -> bytes | None:
     path = config.central.authority
     try:
         return path.read_bytes() if path else store.meta(META_CENTRAL_AUTHORITY)
@@ -137,7 +163,7 @@ def _authority(config: EdgeConfig, store: LmdbStore) -> bytes | None:
 
 
 def open_face(
-    config: EdgeConfig, store: LmdbStore, progress: Progress
+    config: EdgeConfig, store: SelectiveStore, progress: Progress
 ) -> tuple[Path, FaceEngine]:
     """Open the face pack to serve with, making the default one if it isn't there; and its folder.
 
@@ -173,7 +199,8 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
 
 
 def open_guard(
-    config: EdgeConfig, key: NodeKey, store: LmdbStore, journal: FileJournal, clock: SystemClock
+    config: EdgeConfig, key: NodeKey, store: SelectiveStore, journal: FileJournal,
+    clock: SystemClock,
 ) -> LmdbReplayGuard:
     """Open the replay guard; a node that never judged has nothing spent yet.
 
@@ -191,55 +218,6 @@ def open_guard(
         clock.recover()
         clock.keep()
     return guard
-
-
-def open_site(
-    config: EdgeConfig, clock: SystemClock, guard: LmdbReplayGuard, follower: Follower,
-    trust: Callable[[], Trust],
-) -> "Site | None":
-    """Give the guard what the site's nodes share, if they do; nothing is connected yet.
-
-    Raises:
-        OperatingError: Address, key or password file can't be used; the message says what to do.
-    """
-    redis = config.redis
-    if not redis.url:
-        return None
-    if redis.key_file is None:
-        raise ConfigError("redis.url needs redis.key_file, the site's key: make it with kanhe edge "
-                          "site-key FILE, and copy it to the site's other nodes")
-    from edge.cache.site.memory import MemoryOptions
-    from edge.cache.site.site import Site, SiteOptions
-
-    def window() -> tuple[int, int]:
-        policies = trust().policies.values()
-        return (max((p.steps_back for p in policies), default=1),
-                max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in policies)]))
-
-    link = LinkOptions(
-        url=redis.url, username=redis.username, authority=redis.authority,
-        password=_password(redis.password_file, PASSWORD_VARIABLE),
-        sentinel_password=_password(redis.sentinel_password_file, SENTINEL_VARIABLE))
-    memory = MemoryOptions(
-        deadline_s=redis.deadline_ms / 1e3, now_step=lambda: step_at(clock.now_s()),
-        clock_believed=lambda: clock.state != "untrusted", window=window, recent=guard.recent)
-    site = Site(
-        read_secret(redis.key_file, "copy it anew from another node of the site"),
-        SiteOptions(
-            link=link, memory=memory, prefix=redis.prefix,
-            answers_kept_s=math.ceil(config.journal.answers_kept_s),
-            cursor=lambda: follower.believer.mark.cursor, wake=follower.wake))
-    guard.site = site.memory
-    return site
-
-
-def _password(path: Path | None, variable: str) -> str:
-    if path is None:
-        return os.environ.get(variable, "")
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can't be read as a password: {type(error).__name__}") from error
 
 
 def recent_answers(

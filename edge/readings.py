@@ -20,6 +20,7 @@ from edge.tally import GATES_MAX, Spread
 if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
     from edge.cache.site.site import Site
 
+HOLDING_MODES = ("all", "arrivals", "demand")
 CLOCK_STATES = ("trusted", "degraded", "untrusted")
 REPLAY_SCOPES = ("node", "site")
 _Samples = list[tuple[tuple[str, ...], float]]
@@ -136,6 +137,14 @@ def _of_work(report: Report) -> list[Reading]:
                 lambda: len(report.verifier.answers)),
         Reading("kanhe_cache_entries", "What the node holds of the city.", ("table",),
                 lambda: [((name,), count) for name, count in report.store.counts().items()]),
+        Reading("kanhe_holding_mode", "1 for what the node holds.", ("mode",),
+                lambda: _one_of(HOLDING_MODES, report.holding.shown.mode)),
+        reading("kanhe_holding_entries", "Credentials that are held until an end.",
+                lambda: report.holding.shown.entries),
+        reading("kanhe_holding_entries_max", "How many may be.",
+                lambda: report.holding.shown.entries_max),
+        reading("kanhe_holding_oldest_seconds", "Since the one held longest came.",
+                lambda: report.holding.shown.oldest_age_s),
         reading("kanhe_cache_bytes", "What that takes on the disk.",
                 lambda: report.store.bytes_used),
     ]

@@ -19,6 +19,7 @@ from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
 from edge.crew.crew import Crew
 from edge.faces import judge_faces, pack_change
+from edge.holding import Holding
 from edge.hotpath.trust import Trust
 from edge.models.engine import FaceEngine
 from edge.pipeline.verify import Verifier
@@ -48,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     vigil: Vigil
     store: LmdbStore
     gallery: Gallery
+    holding: Holding
     journal: FileJournal
     guard: LmdbReplayGuard
     follower: Follower
@@ -135,7 +137,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             cohort=self.rates.shown_cohort(),
             replay_scope=self.guard.scope if self.site is None else self.site.memory.scope,
             site={"state": "off"} if self.site is None else self.site.shown(),
-            held=self.store.counts(),
+            held=self.store.counts(), holding=self.holding.shown,
             pack=PackShown(manifest.id, manifest.title, manifest.licence.title,
                            self.face.embedder_file, manifest.notes,
                            self.face.pad_manifest.id if self.face.pad_manifest else ""),

@@ -50,6 +50,12 @@ class Holdings:
         key = self._hide(credential.holder_id) + self._hide(credential.credential_id)
         txn.delete(key, db=self._env.tables[TABLE])
 
+    def any(self, txn: Transaction, holder_id: bytes) -> bool:
+        """Say whether a holder has any in a transaction."""
+        prefix = self._hide(holder_id)
+        with txn.cursor(db=self._env.tables[TABLE]) as cursor:
+            return bool(cursor.set_range(prefix)) and bytes(cursor.key()).startswith(prefix)
+
     def of(self, holder_id: bytes) -> list[bytes]:
         """Give the keys of a holder's credentials in their table."""
         prefix = self._hide(holder_id)

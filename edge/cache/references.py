@@ -161,6 +161,18 @@ class References:
                 self._grow(txn, key, change.pack, -1)
             self._changed.append(change)
 
+    def drop_of(self, txn: Transaction, holder_id: bytes) -> None:
+        """Drop whatever is held of a holder."""
+        for pack in self.held.keys() | self._growth.keys():
+            if txn.get(self._key(holder_id, pack), db=self._env.tables[TABLE]) is not None:
+                self.apply(txn, DropReference(holder_id, pack))
+
+    def empty(self, txn: Transaction) -> None:
+        """Forget every reference; no sink is told, so this is for a store without any."""
+        txn.drop(self._env.tables[TABLE], delete=False)
+        self._growth = Counter({pack: -count for pack, count in self.held.items()})
+        self._new_faces = -self.faces
+
     def keep_counts(self, txn: Transaction) -> None:
         """Put down how many there are, if the transaction changed that or it isn't there yet."""
         table = self._env.tables[self._meta]

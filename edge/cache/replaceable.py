@@ -18,6 +18,7 @@ from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.protector import Site
 from edge.cache.references import COUNTS_KEY, SITE_KEY, References
 from edge.cache.sealing import Derive, Sealer
+from edge.cache.terms import TABLE as TERMS
 from edge.errors import StoreError
 
 META, EPOCHS = b"meta", b"epochs"
@@ -63,7 +64,8 @@ class Replaceable:
     def adopt(self, folder: Path, cursor: int, meta: Mapping[str, bytes]) -> None:
         """Go on with a store that was built in `folder`, in place of what is held.
 
-        Key epochs and small values are taken over. A kill leaves the old store or the new one.
+        Key epochs, terms and small values are taken over. A kill leaves the old store or the new
+        one.
 
         Args:
             folder: Of the new store, which moves to this one's place; on the same disk.
@@ -111,7 +113,7 @@ class Replaceable:
 
     def _take_over(self, before: Environment, env: Environment, meta: Mapping[str, bytes]) -> None:
         own = {CURSOR, SITE_KEY, COUNTS_KEY}
-        rows = [(table, key, value) for table in (META, EPOCHS)
+        rows = [(table, key, value) for table in (META, EPOCHS, TERMS)
                 for key, value in before.items(table) if key not in own]
         seal = Sealer(META, self._derive).seal
 

@@ -20,6 +20,7 @@ from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
 from edge.cache.sealing import Derive, IdHider
 from edge.cache.standings import CREDENTIALS, STATUS, HeldStandings
 from edge.cache.tables import SealedTables
+from edge.cache.terms import TABLE as _TERMS
 from edge.errors import StoreError
 from edge.hotpath.holder import VERIFICATION, Probe, Template
 from edge.protocol.feed import (
@@ -50,7 +51,8 @@ nobody reads."""
 
 _CREDENTIALS, _STATUS = CREDENTIALS, STATUS
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
-TABLES = (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META)
+TABLES = (
+    _CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META, _TERMS)
 _CURSOR = CURSOR
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
@@ -59,16 +61,16 @@ class LmdbStore(Replaceable):
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`.
 
     Attributes:
+        aside: Rises with what is put down or forgotten without the cursor's moving.
         standing, standings: Say how credentials stand (the pipeline's `Standings`).
     """
 
+    aside = 0
+
     def __init__(
         self,
-        path: Path,
-        derive: Derive,
-        *,
-        map_bytes: int = MAP_BYTES,
-        map_bytes_max: int = MAP_BYTES_MAX,
+        path: Path, derive: Derive, *,
+        map_bytes: int = MAP_BYTES, map_bytes_max: int = MAP_BYTES_MAX,
     ) -> None:
         """Open or make the store.
 
@@ -216,6 +218,12 @@ class LmdbStore(Replaceable):
         self._env.write(work)
         self._references.committed()
         self.close_retired(RETIRED_S)
+
+    def take_in(
+        self, changes: Sequence[Change], since_s: int, end_s: int  # noqa: ARG002
+    ) -> None:
+        """Put an answer down beside what is held; here it has no end."""
+        self.hold(changes)
 
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         """Hold exactly these key epochs, and meta, in one transaction."""

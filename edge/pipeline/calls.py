@@ -35,6 +35,24 @@ class VerificationCall(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
 
 
+class ArrivalsCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One `POST /v1/prefetch`.
+
+    Attributes:
+        numbers: Document numbers of those who are expected.
+        until_s: Unix seconds until which they are; None = for as long as anything that is asked
+            for.
+        deadline_s: Monotonic time after which nothing more is asked for.
+    """
+
+    gate: GateRecord
+    scene: str
+    numbers: tuple[str, ...]
+    until_s: int | None
+    deadline_s: float
+    actor: str = ""
+
+
 class CaptureCall(msgspec.Struct, frozen=True, kw_only=True):
     """One `POST /v1/verifications/{id}/captures`."""
 
@@ -105,3 +123,11 @@ class RequestConflict(CallError):
 
 class DeadlineMissed(CallError):
     """503: the work couldn't be done in time."""
+
+
+class TermInvalid(CallError):
+    """422: nothing can be kept until then."""
+
+
+class CentralUnreachable(CallError):
+    """503: what isn't held can't be asked for now."""

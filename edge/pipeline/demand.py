@@ -19,6 +19,8 @@ from edge.protocol.feed import Change
 
 AT_ONCE_MAX = 16
 """Calls at once; further credentials are unknown meanwhile."""
+RESULTS = ("found", "unknown", "late", "failed", "busy", "offline")
+"""How asking goes; the last two weren't asked for."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,6 +56,7 @@ class Demand:
     def __init__(
         self, *, held: Callable[[bytes], object | None], lookups: Lookups, into: Held,
         trust: Callable[[], Trust], deadline_s: float,
+        count: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Wire up.
 
@@ -63,19 +66,24 @@ class Demand:
             into: Puts down what came.
             trust: Gives what the node trusts now.
             deadline_s: Longest that a verification waits for an answer.
+            count: Hears how each that isn't held went, one of `RESULTS`.
         """
         self._held, self._lookups, self._into = held, lookups, into
-        self._trust, self._deadline_s = trust, deadline_s
+        self._trust, self._deadline_s, self._count = trust, deadline_s, count
         self._asking: dict[bytes, asyncio.Task[None]] = {}
         self.asked = self.found = self.failed = 0
 
     async def want(self, credential_id: bytes) -> None:
         """Return when the credential is held, can't be had, or the deadline has passed."""
-        if self._held(credential_id) is not None or self._trust().mode != "online":
+        if self._held(credential_id) is not None:
+            return
+        if self._trust().mode != "online":
+            self._count("offline")
             return
         task = self._asking.get(credential_id)
         if task is None:
             if len(self._asking) >= AT_ONCE_MAX:
+                self._count("busy")
                 return
             task = asyncio.create_task(self._ask(credential_id))
             self._asking[credential_id] = task
@@ -91,6 +99,8 @@ class Demand:
 
     async def _ask(self, credential_id: bytes) -> None:
         self.asked += 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             found, changes = await self._lookups.look_up(
                 credential_ids=(credential_id,), within_s=self._deadline_s)
@@ -98,13 +108,19 @@ class Demand:
                 await self._into.hold(changes)
         except OperatingError as error:
             self.failed += 1
+            self._count("late" if loop.time() - began >= self._deadline_s else "failed")
             _LOG.warning("demand.failed", extra={"why": str(error)})
             return
         except Exception:
             self.failed += 1
+            self._count("failed")
             _LOG.exception("demand.fault")
             return
         self.found += found
+        if loop.time() - began >= self._deadline_s:
+            self._count("late")
+        else:
+            self._count("found" if found else "unknown")
 
 
 async def ask_for(demand: Demand | None, authentic: AuthenticPresentation | None) -> None:

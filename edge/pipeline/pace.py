@@ -40,15 +40,16 @@ class GatePace:
         self._monotonic = monotonic
         self._due: dict[str, float] = {}
 
-    def take(self, gate_id: str, rate_per_s: float | None = None) -> None:
-        """Count one call of a gate.
+    def take(self, gate_id: str, rate_per_s: float | None = None, *, calls: int = 1) -> None:
+        """Count calls of a gate.
 
         Args:
-            gate_id: Whose call it is.
+            gate_id: Whose calls they are.
             rate_per_s: What its record says, None where it says nothing.
+            calls: How many.
 
         Raises:
-            RateExceeded: It is one too many; it doesn't count.
+            RateExceeded: They are too many; none of them counts.
         """
         each_s, burst_s = self._each_s, self._burst_s
         if rate_per_s is not None and rate_per_s > 0.0:
@@ -56,7 +57,7 @@ class GatePace:
             burst_s = max(0.0, self._whole_s - each_s)
         now = self._monotonic()
         due = self._due.get(gate_id, now)
-        late_s = due - now - burst_s
+        late_s = max(due, now) + (calls - 1) * each_s - now - burst_s
         if late_s > 0.0:
             raise RateExceeded("this gate calls more often than it may", late_s)
-        self._due[gate_id] = max(due, now) + each_s
+        self._due[gate_id] = max(due, now) + calls * each_s

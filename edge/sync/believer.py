@@ -8,6 +8,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -34,6 +35,8 @@ from edge.sync.state import (
     meta_of_root,
 )
 from edge.sync.worker import Worker
+
+_T = TypeVar("_T")
 
 
 class Believer:
@@ -182,17 +185,27 @@ class Believer:
         self._set(msgspec.structs.replace(
             self.trust, policies=held.policies, gates=held.gates, cursor=held.cursor))
 
-    async def hold(self, changes: Sequence[Change]) -> None:
+    async def hold(
+        self, changes: Sequence[Change], since_s: int = 0, end_s: int = 0
+    ) -> None:
         """Put looked-up records down beside what is held; a newer status stays.
+
+        Where a part of the city is held, credentials stay until `end_s`, or until their own end if
+        that is later. Times are Unix seconds.
 
         Raises:
             StoreError: Nothing of it was written.
         """
-        await self._worker.run(self._hold, changes)
+        await self._worker.run(self._hold, changes, since_s, end_s)
 
-    def _hold(self, changes: Sequence[Change]) -> None:
+    async def beside(self, work: Callable[[], _T]) -> _T:
+        """Do something with the store that may not fall between the feed's own writes."""
+        return await self._worker.run(work)
+
+    def _hold(self, changes: Sequence[Change], since_s: int, end_s: int) -> None:
         # On the thread of the feed's own writes, so that no revocation falls between.
-        self._store.hold([change for change in changes if not self._is_older(change)])
+        self._store.take_in(
+            [change for change in changes if not self._is_older(change)], since_s, end_s)
 
     def _is_older(self, change: Change) -> bool:
         if not isinstance(change, PutStatus):

@@ -8,7 +8,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.errors import CentralError, StoreError
@@ -43,16 +43,17 @@ async def fetch_snapshot(
 
 
 async def fetch_parts(
-    client: CentralClient, trusted: TrustedSnapshot, folder: Path, progress: Progress
+    client: CentralClient, trusted: TrustedSnapshot, folder: Path, progress: Progress,
+    wanted: Sequence[SnapshotPart] | None = None,
 ) -> None:
-    """Fetch every part that the folder doesn't hold yet.
+    """Fetch every part that the folder doesn't hold yet, or those that are wanted.
 
     Raises:
         CentralError: The platform can't be reached; what came is kept.
         FeedRefused: A part isn't the one that the snapshot names.
         StoreError: It can't be written.
     """
-    parts = trusted.snapshot.parts
+    parts = trusted.snapshot.parts if wanted is None else wanted
     names = {part.digest.hex() for part in parts}
     total = sum(part.length for part in parts)
     done = 0

@@ -81,8 +81,10 @@ class FeedStore(Protocol):
         """
         ...
 
-    def hold(self, changes: Sequence[Change]) -> None:
-        """Put changes down in one transaction; the cursor stays where it is.
+    def take_in(self, changes: Sequence[Change], since_s: int, end_s: int) -> None:
+        """Put an answer down in one transaction; the cursor stays where it is.
+
+        Where a part of the city is held, its credentials stay until `end_s` at least.
 
         Raises:
             StoreError: Nothing of it was written.

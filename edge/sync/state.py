@@ -144,6 +144,14 @@ def meta_of_root(base: RootOfTrust) -> dict[str, bytes]:
     return {META_ROOT: base.envelope, META_MARK: _ENCODER.encode(base.mark)}
 
 
+def meta_to_begin_again(base: RootOfTrust) -> dict[str, bytes]:
+    """Give what has to be kept to take the feed in from its beginning, still never believing
+    anything older than what was believed.
+    """
+    mark = msgspec.structs.replace(base.mark, cursor=0)
+    return {META_MARK: _ENCODER.encode(mark), META_FRESHNESS: _ENCODER.encode(Freshness())}
+
+
 def meta_of_enrolment(enrolment: Enrolment) -> dict[str, bytes]:
     """Give what has to be kept of an enrolment, beside its root."""
     return {META_ENROLMENT: _ENCODER.encode(enrolment)}

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from edge.pipeline.answer import Answer
+from edge.pipeline.arrivals import ArrivalsShown
 from edge.pipeline.challenges import ChallengeShown
 from edge.web.bodies import CaptureJson, IdentificationJson, VerificationJson
-from edge.web.small_bodies import ChallengeJson, DecisionJson
+from edge.web.small_bodies import ArrivalsJson, ChallengeJson, DecisionJson
 from edge.web.status import NodeStatus
 
 
@@ -51,12 +52,13 @@ _FILE = {"type": "string", "format": "binary"}
 def build_openapi(version: str) -> dict[str, Any]:
     """Build the OpenAPI 3.1 document."""
     structs = (Answer, VerificationJson, CaptureJson, IdentificationJson, NodeStatus, Scenes,
-               ProblemBody, ChallengeShown, ChallengeJson, DecisionJson)
+               ProblemBody, ChallengeShown, ChallengeJson, DecisionJson, ArrivalsJson,
+               ArrivalsShown)
     refs, schemas = msgspec.json.schema_components(
         structs, ref_template="#/components/schemas/{name}"
     )
     (answer, verification, capture, identification, status, scenes, problem, challenge,
-     wanted, decision) = refs
+     wanted, decision, arrivals, fetched) = refs
     faces, texts = {"type": "array", "items": _FILE}, {"type": "string"}
     verify = _post(
         "Verify a presentation, with or without a capture", verification, answer, problem,
@@ -83,6 +85,9 @@ def build_openapi(version: str) -> dict[str, Any]:
             "/v1/challenges": {"post": _post_json(
                 "What to ask the person before the camera to do", wanted, challenge, problem)},
             "/v1/identifications": {"post": _identify(identification, answer, problem)},
+            "/v1/prefetch": {"post": _post_json(
+                "Who is expected: their credentials are held beforehand", arrivals, fetched,
+                problem)},
             "/v1/scenes": {"get": _get("The scenes of this gate", scenes, problem)},
             "/v1/status": {"get": _get("How fresh and how busy the node is", status, problem)},
             **_operations(),

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import CaptureCall, DecisionCall, IdentificationCall, VerificationCall
+from edge.pipeline.arrivals import ArrivalsShown
+from edge.pipeline.calls import (
+    ArrivalsCall,
+    CaptureCall,
+    DecisionCall,
+    IdentificationCall,
+    VerificationCall,
+)
 from edge.pipeline.challenges import ChallengeShown
 from edge.pipeline.looks import CodeLook, FaceLook
 from edge.protocol.records import GateRecord, ScenePolicy
@@ -47,6 +54,14 @@ class Identifies(Protocol):
 
     async def identify(self, call: IdentificationCall) -> Outcome:
         """Answer an identification."""
+        ...
+
+
+class Expects(Protocol):
+    """What the web needs of lists of arrivals."""
+
+    async def fetch(self, call: ArrivalsCall) -> ArrivalsShown:
+        """Fetch who is expected."""
         ...
 
 

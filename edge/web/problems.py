@@ -24,11 +24,13 @@ from edge.errors import (
 from edge.metrics import NodeMetrics
 from edge.pipeline.calls import (
     CallError,
+    CentralUnreachable,
     ChallengeOff,
     DeadlineMissed,
     RequestConflict,
     SceneForbidden,
     SceneUnknown,
+    TermInvalid,
     VerificationClosed,
     VerificationUnknown,
 )
@@ -45,6 +47,8 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     VerificationClosed: (409, "Verification closed"),
     RequestConflict: (409, "Request conflict"),
     DeadlineMissed: (503, "Deadline missed"),
+    TermInvalid: (422, "Wrong fields"),
+    CentralUnreachable: (503, "Central platform unreachable"),
     RateExceeded: (429, "Too many calls"),
     CapacityError: (503, "No capacity"),
     JournalError: (503, "Journal unavailable"),

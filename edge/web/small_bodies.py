@@ -1,4 +1,4 @@
-"""Small bodies: a decision, the wish for a challenge, one frame to look at."""
+"""Small bodies: a decision, the wish for a challenge, a list of arrivals, one frame to look at."""
 
 from typing import Literal, TypeVar
 
@@ -7,6 +7,7 @@ from aiohttp import web
 
 from edge.config import Limits
 from edge.pipeline.decisions import NOTE_CHARS_MAX
+from edge.protocol.lookup import NUMBER_CHARS_MAX
 from edge.web.bodies import check_request_id, decoded, in_time
 from edge.web.problems import Problem
 
@@ -29,6 +30,15 @@ class DecisionJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str = ""
 
 
+class ArrivalsJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of `POST /v1/prefetch`: document numbers, and until when they are expected."""
+
+    scene: str
+    numbers: tuple[str, ...]
+    until_s: int | None = None
+
+
+_ARRIVALS = msgspec.json.Decoder(ArrivalsJson)
 _CHALLENGE = msgspec.json.Decoder(ChallengeJson)
 _DECISION = msgspec.json.Decoder(DecisionJson)
 
@@ -55,6 +65,22 @@ async def read_challenge(request: web.Request, limits: Limits) -> ChallengeJson:
         Problem: 400, 408, 413, 415 or 422.
     """
     return await _read_json(request, limits, _CHALLENGE)
+
+
+async def read_arrivals(
+    request: web.Request, limits: Limits, numbers_max: int
+) -> ArrivalsJson:
+    """Read a list of arrivals.
+
+    Raises:
+        Problem: 400, 408, 413, 415 or 422.
+    """
+    body = await _read_json(request, limits, _ARRIVALS)
+    if not 1 <= len(body.numbers) <= numbers_max:
+        raise Problem(422, f"numbers: 1 to {numbers_max} in one list")
+    if not all(1 <= len(number.strip()) <= NUMBER_CHARS_MAX for number in body.numbers):
+        raise Problem(422, f"numbers: each has 1 to {NUMBER_CHARS_MAX} characters")
+    return body
 
 
 async def read_frame(request: web.Request, limits: Limits) -> bytes:

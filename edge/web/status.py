@@ -65,6 +65,23 @@ class CohortShown(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[CohortPoint, ...]
 
 
+class HoldingShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held, and how.
+
+    Attributes:
+        mode: `all`, `arrivals` or `demand`.
+        entries, entries_max: Credentials that have an end, and how many may; None in `all`.
+        oldest_age_s: Seconds since the one that is held longest came; None = there is none.
+        lapsed: How many went since the start, by why: `time`, `room`, `unknown` at the platform.
+    """
+
+    mode: str
+    entries: int
+    entries_max: int | None
+    oldest_age_s: int | None
+    lapsed: dict[str, int]
+
+
 class GalleryShown(msgspec.Struct, frozen=True, kw_only=True):
     """What may be searched for a face without a code.
 
@@ -98,6 +115,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         pack_change: How a change of pack goes, in words; empty where there is none.
         references: Generation of the references, and how many by pack.
         gallery: What may be searched for a face without a code.
+        holding: What is held of the city by its configuration, and for how long.
         status_lists: How many are held, the age of the oldest, and what is wrong with fetching.
     """
 
@@ -117,6 +135,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     replay_scope: Literal["node", "site"]
     site: Mapping[str, int | str]
     held: Mapping[str, int]
+    holding: HoldingShown
     pack: PackShown
     face_scenes: tuple[SceneFace, ...]
     cohort: CohortShown | None

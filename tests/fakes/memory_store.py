@@ -118,6 +118,9 @@ class MemoryStore:
                 case _:
                     pass
 
+    def take_in(self, changes: Sequence[Change], since_s: int, end_s: int) -> None:
+        self.hold(changes)
+
     def put_epochs(self, epochs: Sequence[EpochKeys], meta: Mapping[str, bytes]) -> None:
         self._write()
         self._epochs = {keys.key_epoch: keys for keys in epochs}

@@ -158,7 +158,7 @@ async def test_a_process_that_dies_before_its_record_is_durable_loses_nothing(be
 
 
 async def test_a_rate_holds_over_all_processes(beside):
-    beside.pace = GatePace(0.001, 10)
+    beside.pace = GatePace(0.001, 10, 0.001)
     verifiers = [beside.another()[1] for _ in range(3)]
     results = await asyncio.gather(*(
         verifiers[turn % 3].verify(beside.call(code="KH1:BB8")) for turn in range(30)),
