@@ -196,7 +196,8 @@ class Both:
 async def site(tmp_path, receiver):
     """A server with both ways, whose answers become traces only where a gate asks for it."""
     desk, made = Desk(tmp_path), tracing(receiver.url, ratio=0.0)
-    desk.verifier._observer = Both(desk.seen.observed, made.saw)
+    desk.seen = Both(desk.seen.observed, made.saw)
+    desk.verifier = desk.build(desk.journal)
     gates = {"g1": msgspec.structs.replace(GATE, secret_hash=hashlib.sha256(SECRET).digest())}
     handlers = Server(
         verifier=desk.verifier, decider=None, looker=None, shift=None,

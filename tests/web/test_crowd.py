@@ -42,7 +42,8 @@ class Site:
 
     def __init__(self, folder) -> None:
         self.desk, self.metrics = Desk(folder), NodeMetrics("test", lambda: {"code", "face"})
-        self.desk.verifier._observer = self.metrics.tally
+        self.desk.seen = self.metrics.tally
+        self.desk.verifier = self.desk.build(self.desk.journal)
         self.gates = {
             f"gate{n}": msgspec.structs.replace(
                 GATE, gate_id=f"gate{n}", secret_hash=hashlib.sha256(secret_of(n)).digest())
