@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -164,10 +164,17 @@ class Node:
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and let its record be shipped."""
-        self.metrics.observed(record, timings_ms)
-        self._decider.open.offer(record)
-        self._shift.add(record)
-        self._watching.saw(record, timings_ms)
+        self.observed_all((record,), timings_ms)
+
+    def observed_all(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
+    ) -> None:
+        """Count answers and let their records be shipped."""
+        self.metrics.observed_all(records, timings_ms)
+        for record in records:
+            self._decider.open.offer(record)
+            self._shift.add(record)
+            self._watching.saw(record, timings_ms)
         self._shipper.wake()
 
     async def note(self, event: str, detail: dict[str, str | int | float]) -> None:

@@ -118,13 +118,13 @@ class NodeMetrics:
 
     Attributes:
         tally: The counts of this process.
-        observed: Takes an answer (the pipeline's `Observer`).
+        observed, observed_all: Take answers (the pipeline's `Observer`).
     """
 
     def __init__(self, version: str, scenes: Callable[[], Container[str]] | None = None) -> None:
         """Make a registry of its own; `scenes` gives those that may be a label now."""
         self.tally = Tally(scenes)
-        self.observed = self.tally.observed
+        self.observed, self.observed_all = self.tally.observed, self.tally.observed_all
         self._registry, self._readings = CollectorRegistry(), _Readings()
         self._several = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._source: Collector | CollectorRegistry = self._registry

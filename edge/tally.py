@@ -9,7 +9,7 @@
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TypeVar
 
 from edge.hotpath.reasons import Decision, Reason
@@ -51,10 +51,10 @@ class Spread:
         self.total = 0.0
         self.worst, self.worst_id = -1.0, ""
 
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self.total += value
-        self.counts[bisect_left(self.bounds, value)] += 1
+    def add(self, value: float, times: int = 1) -> None:
+        """Count a value so often."""
+        self.total += value * times
+        self.counts[bisect_left(self.bounds, value)] += times
 
 
 class Series:
@@ -101,20 +101,27 @@ class Tally:
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and its stages."""
-        series = self.answers.get((record.scene, record.decision, record.reason))
-        if series is None:
-            series = self._series(record)
-        series.count += 1
-        total_s = 0.0
+        self.observed_all((record,), timings_ms)
+
+    def observed_all(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
+    ) -> None:
+        """Count answers and their stages, which took each of them as long."""
+        count, total_s = len(records), 0.0
         for stage, ms in timings_ms.items():
             spread = self.stages.get(stage)
             if spread is None:
                 spread = _bounded(self.stages, stage, STAGES_MAX, Spread)
-            # `Spread.add`, spelled out: this runs three times an answer.
-            seconds = ms * 1e-3
-            spread.total += seconds
-            spread.counts[bisect_left(spread.bounds, seconds)] += 1
-            total_s += seconds
+            spread.add(ms * 1e-3, count)
+            total_s += ms * 1e-3
+        for record in records:
+            self._count(record, total_s)
+
+    def _count(self, record: VerificationRecord, total_s: float) -> None:
+        series = self.answers.get((record.scene, record.decision, record.reason))
+        if series is None:
+            series = self._series(record)
+        series.count += 1
         if total_s:
             spread = series.spread
             spread.add(total_s)

@@ -213,3 +213,20 @@ def replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def read_number(path: Path) -> int:
+    """Read a number that `replace` put down, 0 if it never was.
+
+    Raises:
+        JournalError: It isn't one.
+        OSError: It can't be read.
+    """
+    try:
+        return int(path.read_bytes())
+    except FileNotFoundError:
+        return 0
+    except ValueError as error:
+        raise JournalError(
+            f"{path} is damaged: remove it; the records are then shipped again"
+        ) from error

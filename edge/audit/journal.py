@@ -14,23 +14,19 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.audit.checkpoint import CheckpointBook, replace
+from edge.audit.checkpoint import CheckpointBook, read_number, replace
 from edge.audit.recovery import recover
 from edge.audit.room import Room
-from edge.audit.writer import Waiting, Writer, WriterBounds
+from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
 from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
-from edge.protocol.journal import (
-    RECORD_BYTES_MAX,
-    JournalRecord,
-    Receipt,
-    encode_record,
-)
+from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, encode_record
 
 ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
@@ -88,7 +84,7 @@ class FileJournal:
             self._lock_fd = _lock(folder)
             self._book = CheckpointBook(folder, self.log)
             self._segments, tree = recover(folder, self.log)
-            self._acknowledged = _read_number(folder / ACKNOWLEDGED)
+            self._acknowledged = read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
         self._writer = Writer(
@@ -98,7 +94,7 @@ class FileJournal:
                 checkpoint_records=options.checkpoint_records,
                 checkpoint_age_s=options.checkpoint_age_s),
             key, now, self._releasable)
-        self._gathered: list[Waiting] = []
+        self._gathered: list[tuple[bytes, asyncio.Future[Receipt]]] = []
         # What is taken is counted here, what is settled by the writer; their difference waits.
         self._taken = 0
         self._closing = False
@@ -174,15 +170,9 @@ class FileJournal:
 
     def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
         """Append a record that is encoded already; see `append`."""
-        if len(data) > RECORD_BYTES_MAX:
-            raise JournalError(f"a record of {len(data)} bytes is larger than the bound")
-        if self._closing:
-            raise JournalError("the journal is closed")
-        if self._taken - self._writer.settled >= self._options.waiting_max:
-            raise CapacityError("too many records wait for the journal")
+        self._take([data])
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._taken += 1
         if not self._gathered:
             # Waking the writer for each record would make it flush each by itself, and the two
             # threads pass the interpreter's lock to and fro.
@@ -190,10 +180,35 @@ class FileJournal:
         self._gathered.append((data, future))
         return future
 
+    def append_all(self, records: Sequence[JournalRecord], settled: Settled) -> None:
+        """Append records together; `settled` is told on the event loop when they are durable.
+
+        Raises:
+            JournalError: They can't be promised; `settled` isn't called then.
+            CapacityError: Too many wait already.
+        """
+        taken = [encode_record(record) for record in records]
+        self._take(taken)
+        self._writer.hand_over(Group(taken, settled, asyncio.get_running_loop()))
+
+    def _take(self, records: Sequence[bytes]) -> None:
+        """Promise encoded records now; raises as `append`."""
+        largest = max(map(len, records))
+        if largest > RECORD_BYTES_MAX:
+            raise JournalError(f"a record of {largest} bytes is larger than the bound")
+        if self._closing:
+            raise JournalError("the journal is closed")
+        if self._taken - self._writer.settled >= self._options.waiting_max:
+            raise CapacityError("too many records wait for the journal")
+        self._taken += len(records)
+
     def _hand_over(self) -> None:
-        if self._gathered:
-            self._writer.hand_over(self._gathered)
-            self._gathered = []
+        gathered, self._gathered = self._gathered, []
+        for first in range(0, len(gathered), self._options.batch_max):
+            some = gathered[first : first + self._options.batch_max]
+            futures = [future for _, future in some]
+            self._writer.hand_over(Group(
+                [data for data, _ in some], partial(resolve, futures), futures[0].get_loop()))
 
     def read(self, first: int, records_max: int, bytes_max: int) -> Sequence[bytes]:
         """Give durable records from `first` on, within both bounds, at least one if any.
@@ -277,14 +292,3 @@ def _lock(folder: Path) -> int:
         os.close(fd)
         raise JournalError(f"{folder} is held by another process of this node") from error
     return fd
-
-
-def _read_number(path: Path) -> int:
-    try:
-        return int(path.read_bytes())
-    except FileNotFoundError:
-        return 0
-    except ValueError as error:
-        raise JournalError(
-            f"{path} is damaged: remove it; the records are then shipped again"
-        ) from error

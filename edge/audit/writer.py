@@ -13,8 +13,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,8 +33,24 @@ _LOG = logging.getLogger(__name__)
 PROBE_S = 1.0
 """How often a writer without room, or with a failing disk, tries again by itself."""
 
-Waiting = tuple[bytes, "asyncio.Future[Receipt]"]
-_Settled = tuple["asyncio.Future[Receipt]", Receipt | JournalError]
+Settled = Callable[[Sequence[Receipt | JournalError]], None]
+
+
+class Group(NamedTuple):
+    """Records that were handed over together.
+
+    Attributes:
+        records: Their bytes.
+        settled: Is told on the event loop what became of each.
+        loop: That event loop.
+    """
+
+    records: Sequence[bytes]
+    settled: Settled
+    loop: asyncio.AbstractEventLoop
+
+
+_Results = list[tuple[Group, list[Receipt | JournalError]]]
 
 
 class WriterBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +80,7 @@ class Writer:
         self._room, self._bounds, self._key, self._now = room, bounds, key, now
         self._releasable = releasable
         self._signed_size, self._unsigned_since = book.signed_size(tree.size), time.monotonic()
-        self._handed: SimpleQueue[list[Waiting] | None] = SimpleQueue()
+        self._handed: SimpleQueue[Group | None] = SimpleQueue()
         self.problem: JournalError | None = None
         self.unsigned_why = ""
         self.settled = 0
@@ -79,9 +96,9 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def hand_over(self, records: list[Waiting]) -> None:
+    def hand_over(self, group: Group) -> None:
         """Take records that wait to be durable."""
-        self._handed.put(records)
+        self._handed.put(group)
 
     def finish(self) -> None:
         """Write what waits, sign a checkpoint, end the thread."""
@@ -90,20 +107,21 @@ class Writer:
 
     def _loop(self) -> None:
         most, ending = self._bounds.batch_max, False
-        batch: list[Waiting] = []
-        while not ending or batch:
+        while not ending:
+            batch: list[Group] = []
+            count = 0
             try:
-                while len(batch) < most and not ending:
-                    handed = self._handed.get(not batch, None if batch else self._patience())
-                    if handed is None:
+                while count < most and not ending:
+                    group = self._handed.get(not batch, None if batch else self._patience())
+                    if group is None:
                         ending = True
                     else:
-                        batch += handed
+                        batch.append(group)
+                        count += len(group.records)
             except Empty:
                 pass
             if batch:
-                self._guarded(batch[:most])
-                batch = batch[most:]
+                self._guarded(batch, count)
             elif not ending:
                 self._idle()
         self._checkpoint(force=True)
@@ -133,12 +151,12 @@ class Writer:
         if self.problem is None:
             self._checkpoint(force=False)
 
-    def _guarded(self, batch: list[Waiting]) -> None:
+    def _guarded(self, batch: list[Group], count: int) -> None:
         try:
             if self._broken:
                 assert self.problem is not None
                 raise self.problem
-            results = self._write(batch)
+            results = self._write(batch, count)
         except JournalError as error:
             results = self._failed(batch, error)
         except OSError as error:
@@ -150,30 +168,34 @@ class Writer:
             problem = JournalError("the journal's writer failed: restart the node")
             problem.__cause__ = error
             results = self._failed(batch, problem)
-        self.settled += len(batch)
+        self.settled += count
         _settle(results)
         if self.problem is None:
             self._checkpoint(force=False)
 
-    def _failed(self, batch: list[Waiting], problem: JournalError) -> list[_Settled]:
+    def _failed(self, batch: list[Group], problem: JournalError) -> _Results:
         if self.problem is None:
             _LOG.error("journal.failed", extra={"why": str(problem)})
         self.problem = problem
-        return [(future, problem) for _, future in batch]
+        return [(group, [problem] * len(group.records)) for group in batch]
 
-    def _write(self, batch: list[Waiting]) -> list[_Settled]:
-        frames = b"".join([pack_frame(data) for data, _ in batch])
+    def _write(self, batch: list[Group], count: int) -> _Results:
+        frames = b"".join([pack_frame(data) for group in batch for data in group.records])
         self._make_room(len(frames))
-        self._segments.append(frames, len(batch))
+        self._segments.append(frames, count)
         self.problem = None
         if self._tree.size == self._signed_size:
             self._unsigned_since = time.monotonic()
-        results: list[_Settled] = []
-        for data, future in batch:
+        return [(group, self._receipts(group.records)) for group in batch]
+
+    def _receipts(self, records: Sequence[bytes]) -> list[Receipt | JournalError]:
+        log, tree = self._log, self._tree
+        receipts: list[Receipt | JournalError] = []
+        for data in records:
             leaf = hash_leaf(data)
-            results.append((future, Receipt(self._log, self._tree.size, leaf.hex())))
-            self._tree.append(leaf)
-        return results
+            receipts.append(Receipt(log, tree.size, leaf.hex()))
+            tree.append(leaf)
+        return receipts
 
     def _make_room(self, coming: int) -> None:
         """Retire what needn't be kept until there is room.
@@ -204,17 +226,25 @@ class Writer:
             self.unsigned_why = f"a checkpoint can't be written: {error.strerror}"
 
 
-def _settle(results: list[_Settled]) -> None:
+def _settle(results: _Results) -> None:
     """Wake the loop once with all results."""
 
     def resolve() -> None:
-        for future, result in results:
-            if future.done():
-                continue
-            if isinstance(result, Receipt):
-                future.set_result(result)
-            else:
-                future.set_exception(result)
+        for group, found in results:
+            group.settled(found)
 
     with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-        results[0][0].get_loop().call_soon_threadsafe(resolve)
+        results[0][0].loop.call_soon_threadsafe(resolve)
+
+
+def resolve(
+    futures: "list[asyncio.Future[Receipt]]", found: Sequence[Receipt | JournalError]
+) -> None:
+    """Give each its receipt, or why there is none."""
+    for future, result in zip(futures, found, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Receipt):
+            future.set_result(result)
+        else:
+            future.set_exception(result)

@@ -9,7 +9,7 @@
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -83,15 +83,16 @@ class LmdbReplayGuard:
         return int(_STATE.unpack(state)[1])
 
     def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:
-        """Spend a presentation once; see the port.
+        """Spend one presentation once; see `spend_all`."""
+        return self.spend_all([(credential_id, step, showing)], now_step)[0]
+
+    def spend_all(self, spends: Sequence[tuple[bytes, int, bytes]], now_step: int) -> list[bool]:
+        """Spend presentations once each, all in one transaction; see the port.
 
         Raises:
-            StoreError: The memory can't be written; nothing may be accepted.
+            StoreError: The memory can't be written; nothing is spent, nothing may be accepted.
         """
-        return self._env.write(
-            self._spend, self._hide(credential_id), step, showing,
-            max(step, now_step) // BUCKET_STEPS,
-        )
+        return self._env.write(self._spend_all, spends, now_step)
 
     def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
         """Give credential id, step and showing of what was spent from that step on.
@@ -105,8 +106,18 @@ class LmdbReplayGuard:
                     if step >= step_min:
                         yield self._reveal(key), step, showing
 
-    def _spend(self, txn: Transaction, key: bytes, step: int, showing: bytes, bucket: int) -> bool:
+    def _spend_all(
+        self, txn: Transaction, spends: Sequence[tuple[bytes, int, bytes]], now_step: int
+    ) -> list[bool]:
+        bucket = max([now_step, *[step for _, step, _ in spends]]) // BUCKET_STEPS
         newest, floor = self._turned(txn, bucket)
+        hide, spend = self._hide, self._spend
+        return [spend(txn, hide(credential_id), step, showing, newest, floor)
+                for credential_id, step, showing in spends]
+
+    def _spend(
+        self, txn: Transaction, key: bytes, step: int, showing: bytes, newest: int, floor: int
+    ) -> bool:
         if step <= floor:
             return False
         for table in self._buckets:

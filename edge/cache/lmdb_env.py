@@ -11,7 +11,7 @@ import fcntl
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
@@ -101,14 +101,15 @@ class Environment:
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 
-    def get_two(
-        self, first: bytes, second: bytes, key: bytes
-    ) -> tuple[bytes | None, bytes | None]:
-        """Read one key of two tables in one transaction."""
-        tables = self.tables
+    def get_pairs(
+        self, first: bytes, second: bytes, keys: Sequence[bytes]
+    ) -> list[tuple[bytes | None, bytes | None]]:
+        """Read keys of two tables in one transaction."""
+        one, other = self.tables[first], self.tables[second]
         try:
             with self._env.begin() as txn:
-                return txn.get(key, db=tables[first]), txn.get(key, db=tables[second])
+                get = txn.get
+                return [(get(key, db=one), get(key, db=other)) for key in keys]
         except lmdb.Error as error:
             raise self._translate(error, "read") from error
 

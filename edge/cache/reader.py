@@ -9,18 +9,22 @@ from pathlib import Path
 import msgspec
 
 from edge.cache.lmdb_env import Environment
+from edge.cache.replaceable import EPOCHS
 from edge.cache.sealing import Derive, IdHider
+from edge.cache.standings import CREDENTIALS, STATUS, HeldStandings
 from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX
 from edge.cache.tables import SealedTables
-from edge.protocol.records import CredentialRecord, EpochKeys, StatusRecord
+from edge.protocol.records import EpochKeys
 
-CREDENTIALS, STATUS, EPOCHS = b"credentials", b"status", b"epochs"
-"""As edge.cache.store names them."""
 _TABLES = (CREDENTIALS, STATUS, EPOCHS)
 
 
 class StoreReader:
-    """Looks credentials, their status and key epochs up."""
+    """Looks credentials, their status and key epochs up.
+
+    Attributes:
+        standing, standings: Say how credentials stand (the pipeline's `Standings`).
+    """
 
     def __init__(self, folder: Path, derive: Derive) -> None:
         """Open a store that its keeper has open.
@@ -29,22 +33,9 @@ class StoreReader:
             StoreError: It isn't there, or can't be read.
         """
         self._folder, self._derive = folder, derive
-        self._hide = IdHider(derive).hide
-        self._credential = msgspec.msgpack.Decoder(CredentialRecord)
-        self._status = msgspec.msgpack.Decoder(StatusRecord)
         self._env, self._tables = self._opened()
-
-    def standing(
-        self, credential_id: bytes
-    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
-        """Give a credential, and its status if it is anything but valid, as of one moment."""
-        key, tables = self._hide(credential_id), self._tables
-        credential, status = self._env.get_two(CREDENTIALS, STATUS, key)
-        return (
-            None if credential is None else tables.opened(
-                CREDENTIALS, key, credential, self._credential),
-            None if status is None else tables.opened(STATUS, key, status, self._status),
-        )
+        held = HeldStandings(lambda: self._env, lambda: self._tables, IdHider(derive).hide)
+        self.standing, self.standings = held.standing, held.standings
 
     def epochs(self) -> list[EpochKeys]:
         """Give the key epochs, ascending."""

@@ -18,6 +18,7 @@ from edge.cache.references import TABLE as _REFERENCES
 from edge.cache.references import Progress, ReferenceSink
 from edge.cache.replaceable import CURSOR, EPOCHS, META, RETIRED_S, Replaceable
 from edge.cache.sealing import Derive, IdHider
+from edge.cache.standings import CREDENTIALS, STATUS, HeldStandings
 from edge.cache.tables import SealedTables
 from edge.cache.terms import TABLE as _TERMS
 from edge.errors import StoreError
@@ -48,7 +49,7 @@ MAP_BYTES = MAP_BYTES_MAX
 """The map is address space, not disk: it begins at its bound, because it may only grow while
 nobody reads."""
 
-_CREDENTIALS, _STATUS = b"credentials", b"status"
+_CREDENTIALS, _STATUS = CREDENTIALS, STATUS
 _POLICIES, _GATES, _EPOCHS, _META = b"policies", b"gates", EPOCHS, META
 TABLES = (
     _CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS, _POLICIES, _GATES, _EPOCHS, _META, _TERMS)
@@ -60,6 +61,7 @@ class LmdbStore(Replaceable):
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`.
 
     Attributes:
+        standing, standings: Say how credentials stand (the pipeline's `Standings`).
         aside: Rises with what is put down or forgotten without the cursor's moving.
     """
 
@@ -78,8 +80,9 @@ class LmdbStore(Replaceable):
         super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
         self._tables = SealedTables(lambda: self._env, TABLES, derive)
         self._hide = IdHider(derive).hide
-        self._credential = msgspec.msgpack.Decoder(CredentialRecord)
-        self._status = msgspec.msgpack.Decoder(StatusRecord)
+        held = HeldStandings(lambda: self._env, lambda: self._tables, self._hide)
+        self.standing, self.standings = held.standing, held.standings
+        self._credential, self._status = held.credential_of, held.status_of
         try:
             self._holdings = Holdings(
                 lambda: self._env, self._hide, _CREDENTIALS, self._credential_of)
@@ -100,18 +103,6 @@ class LmdbStore(Replaceable):
     def status(self, credential_id: bytes) -> StatusRecord | None:
         """Give its status if it is anything but valid."""
         return self._tables.load(_STATUS, self._hide(credential_id), self._status)
-
-    def standing(
-        self, credential_id: bytes
-    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
-        """Give a credential, and its status if it is anything but valid, as of one moment."""
-        key = self._hide(credential_id)
-        credential, status = self._env.get_two(_CREDENTIALS, _STATUS, key)
-        return (
-            None if credential is None else self._tables.opened(
-                _CREDENTIALS, key, credential, self._credential),
-            None if status is None else self._tables.opened(_STATUS, key, status, self._status),
-        )
 
     def reference(self, holder_id: bytes, pack: str) -> ReferenceRecord | None:
         """Look up the reference of a holder for one pack, in stored space."""

@@ -30,6 +30,8 @@ Key = bytes
 
 
 class _Entry(msgspec.Struct, gc=False):
+    """One request and what became of it."""
+
     body_digest: bytes
     expires_s: float
     outcome: "bytes | asyncio.Future[Outcome] | tuple[VerificationRecord, Receipt] | None"
@@ -87,30 +89,22 @@ class RecentAnswers:
         Raises:
             RequestConflict: The same request_id came with another body.
         """
-        now = time.monotonic()
-        self._forget(now)
-        entry = self._entries.get(key)
-        if entry is not None:
-            return await self._again(entry, body_digest)
-        entry = _Entry(body_digest, now + self._kept_s, None)
-        self._entries[key] = entry
+        found = self.claim(key, body_digest)
+        if found is not None:
+            return Outcome(found) if isinstance(found, bytes) else await asyncio.shield(found)
         try:
             if self.shared is None:
                 outcome = await work()
             else:
                 outcome = await self._at_site(self.shared, key, body_digest, work)
         except BaseException as error:
-            del self._entries[key]
-            if isinstance(entry.outcome, asyncio.Future):
-                _fail(entry.outcome, error)
+            self.fail(key, error)
             raise
-        if isinstance(entry.outcome, asyncio.Future):
-            entry.outcome.set_result(outcome)
-        entry.outcome = outcome.body
+        self.settle(key, outcome)
         return outcome
 
     def claim(self, key: Key, body_digest: bytes) -> "bytes | asyncio.Future[Outcome] | None":
-        """Ask for the answer of a request that another process works on.
+        """Ask for the answer of a request before working on it.
 
         Returns:
             The answer; what gives it while it is under way; or None: it is the caller's now, until
@@ -127,14 +121,16 @@ class RecentAnswers:
         self._entries[key] = _Entry(body_digest, now + self._kept_s, None)
         return None
 
-    def settle(self, key: Key, outcome: bytes | tuple[VerificationRecord, Receipt]) -> None:
-        """Give the answer of a claimed request, or what it can be made of."""
+    def settle(self, key: Key, outcome: Outcome | tuple[VerificationRecord, Receipt]) -> None:
+        """Give the answer of a claimed request, or what it can be made of, also to who waits."""
         entry = self._entries[key]
-        waited_for, entry.outcome = entry.outcome, outcome
+        waited_for = entry.outcome
+        entry.outcome = outcome.body if isinstance(outcome, Outcome) else outcome
         if isinstance(waited_for, asyncio.Future):
-            found = self._found(entry, entry.body_digest)
-            assert isinstance(found, bytes)
-            waited_for.set_result(Outcome(found))
+            if isinstance(outcome, tuple):
+                outcome = self._remake(*outcome)
+                entry.outcome = outcome.body
+            waited_for.set_result(outcome)
 
     def fail(self, key: Key, error: BaseException) -> None:
         """Let go of a claimed request that came to nothing."""
@@ -155,10 +151,6 @@ class RecentAnswers:
         if found[:len(body_digest)] != body_digest:
             raise RequestConflict(CONFLICT)
         return Outcome(found[len(body_digest):])
-
-    async def _again(self, entry: _Entry, body_digest: bytes) -> Outcome:
-        found = self._found(entry, body_digest)
-        return Outcome(found) if isinstance(found, bytes) else await asyncio.shield(found)
 
     def _found(self, entry: _Entry, body_digest: bytes) -> "bytes | asyncio.Future[Outcome]":
         if entry.body_digest != body_digest:

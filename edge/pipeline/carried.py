@@ -10,15 +10,34 @@
 
 from collections.abc import Sequence
 
+from edge.errors import StoreError
 from edge.hotpath.card import Card, check_card, probe_for_card
 from edge.hotpath.credential import check_credential
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.statuslist import newest_status
 from edge.hotpath.verdict import Verdict, verdict
-from edge.pipeline.judgement import Judgement
+from edge.pipeline.judgement import Judgement, undecided
 from edge.pipeline.ports import CredentialCache, FaceEngine, Standings
 from edge.protocol.records import ReferenceRecord, Status, StatusRecord
+
+
+def check_credentials(cases: Sequence[Judgement], cache: Standings) -> None:
+    """Judge the credentials of genuine codes; what can't be read of one fails its case."""
+    if not cases:
+        return
+    for case in cases:
+        case.found = read_card(case)
+    genuine = undecided(cases)
+    held = cache.standings(
+        [case.authentic.credential_id for case in genuine if case.authentic is not None])
+    for case, standing in zip(genuine, held, strict=True):
+        if isinstance(standing, StoreError):
+            case.failed = standing
+        else:
+            case.credential, case.status = standing
+            case.found = check_held_or_carried(case)
+    cases[0].end("cache")
 
 
 def read_card(case: Judgement) -> Verdict | None:
@@ -32,17 +51,6 @@ def read_card(case: Judgement) -> Verdict | None:
         return found
     case.card = found
     return None
-
-
-def check_standing(case: Judgement, cache: Standings) -> Verdict | None:
-    """Judge the credential of a genuine code, by what is held of it or what the code carries."""
-    authentic = case.authentic
-    assert authentic is not None
-    found = read_card(case)
-    if found is None:
-        case.credential, case.status = cache.standing(authentic.credential_id)
-        found = check_held_or_carried(case)
-    return found
 
 
 def check_held_or_carried(case: Judgement) -> Verdict | None:

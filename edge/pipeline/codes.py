@@ -18,12 +18,11 @@ from edge.hotpath.verdict import verdict
 from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import in_time
 from edge.pipeline.calls import VerificationCall
-from edge.pipeline.carried import check_standing
-from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.judgement import Judgement, policy_of
+from edge.pipeline.carried import check_credentials
+from edge.pipeline.judgement import case_of, policy_of, undecided
 from edge.pipeline.ports import Clock, Reach, Standings
 from edge.pipeline.render import render
-from edge.pipeline.timely import check_code
+from edge.pipeline.timely import check_codes
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
 
@@ -101,26 +100,20 @@ class CodeVerifier:
             OperatingError: Store, keeper or journal.
         """
         self._keeper.check()
-        text, trust = call.presentation, self._trust()
-        assert text is not None
-        case = Judgement(
-            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
-            request_digest=request_key(call.gate.gate_id, call.request_id),
-            body_digest=body_digest(call.scene, text, call.challenge_id or "", (), ()),
-            policy=policy_of(trust, call.gate, call.scene), trust=trust,
-            now=self._clock.now_s(), actor=call.actor, challenge_id=call.challenge_id,
-        )
-        assert case.policy.face == "off"
+        trust = self._trust()
+        policy = policy_of(trust, call.gate, call.scene)
+        case = case_of(call, trust, policy, self._new_id())
+        assert call.presentation is not None
+        assert policy.face == "off"
+        case.now = self._clock.now_s()
         case.begin()
-        found = check_code(text, case, self._clock)
-        case.end("authenticate")
-        if found is None:
-            found = check_standing(case, self._cache)
-            case.end("cache")
-            unknown = found is not None and found.reason is Reason.CREDENTIAL_UNKNOWN
-            if unknown or (case.carried and self._asks):
-                return None
-        record = case.record(found or verdict(Reason.OK), self._clock, self._keeper)
+        check_codes([case], self._clock)
+        check_credentials(undecided([case]), self._cache)
+        case.insist()
+        found = case.found or verdict(Reason.OK)
+        if found.reason is Reason.CREDENTIAL_UNKNOWN or (case.carried and self._asks):
+            return None
+        record = case.record(found, self._clock.state, self._keeper)
         settled = await self._keeper.settle(record, case.timings_ms)
         if isinstance(settled, bytes):
             outcome = Outcome(settled)

@@ -142,8 +142,8 @@ class Decider:
             body_digest=digest, decision=found.decision.value, reason=found.reason.value, why="",
             credential_type=credential.type if credential else before.credential_type,
             credential_status=status_word(credential, status) or before.credential_status,
-            evidence=evidence_of(trust, now, self._clock, before.evidence.replay_scope,
-                                 credential, policy),
+            evidence=evidence_of(
+                trust, now, self._clock.state, before.evidence.replay_scope, credential, policy),
             disclosed=disclosed_fields(credential, policy) if accepted else (),
             actor=call.actor, note=call.note,
         )

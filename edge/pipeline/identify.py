@@ -147,7 +147,7 @@ class Identifier:
 
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """6. The record is durable. 7. The answer leaves."""
-        record = case.record(found, self._clock, self._guard)
+        record = case.record(found, self._clock.state, self._guard)
         case.begin()
         receipt = await self._journal.append(record)
         case.end("journal")

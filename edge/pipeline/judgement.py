@@ -1,16 +1,19 @@
 """What one verification gathers on its way, and the record it becomes."""
 
 import time
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from edge.hotpath.card import Card
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
+from edge.hotpath.timing import ClockState
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict
-from edge.pipeline.calls import SceneForbidden, SceneUnknown
-from edge.pipeline.ports import Clock, Reach
+from edge.pipeline.calls import SceneForbidden, SceneUnknown, VerificationCall
+from edge.pipeline.digests import body_digest, request_key
+from edge.pipeline.ports import Reach, Scope
 from edge.protocol.journal import Evidence, FaceEvidence, VerificationRecord
 from edge.protocol.records import (
     CredentialRecord,
@@ -36,6 +39,12 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     trust: Trust
     now: float
     kind: Literal["verification", "capture", "identification"] = "verification"
+    text: str = ""
+    """The code, exactly as read."""
+    found: Verdict | None = None
+    """The verdict, once there is one."""
+    failed: Exception | None = None
+    """Why there is no verdict, if there is none."""
     challenge_id: str | None = None
     authentic: AuthenticPresentation | None = None
     expired: AuthenticPresentation | None = None
@@ -52,6 +61,7 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
     why: str = ""
     actor: str = ""
     timings_ms: dict[str, float] = {}
+    """By stage; cases that are judged together wait together and share it."""
     mark: float = 0.0
 
     def begin(self) -> None:
@@ -64,13 +74,22 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
         self.timings_ms[stage] = (now - self.mark) * 1e3
         self.mark = now
 
-    def keep_expired(self, text: str) -> None:
+    def insist(self) -> None:
+        """Go on only if nothing failed.
+
+        Raises:
+            OperatingError: What failed.
+        """
+        if self.failed is not None:
+            raise self.failed
+
+    def keep_expired(self) -> None:
         """Take note of which code came too late, for the record only: nothing is judged by it."""
         window = DriftWindow(STEP_MAX, 0, self.policy.suites)
-        found = check_presentation(text, self.now, self.trust.keys, window)
+        found = check_presentation(self.text, self.now, self.trust.keys, window)
         self.expired = found if isinstance(found, AuthenticPresentation) else None
 
-    def record(self, verdict: Verdict, clock: Clock, guard: Reach) -> VerificationRecord:
+    def record(self, verdict: Verdict, clock: ClockState, guard: Reach) -> VerificationRecord:
         """Give the journal's record of a verdict."""
         authentic, credential = self.authentic or self.expired, self.credential
         accepted = verdict.decision == "accept"
@@ -92,19 +111,40 @@ class Judgement(msgspec.Struct, kw_only=True, gc=False):
             disclosed=disclosed_fields(credential, self.policy) if accepted else (),
         )
 
-    def _scope(self, accepted: bool, guard: Reach) -> Literal["node", "site"]:
+    def _scope(self, accepted: bool, guard: Reach) -> Scope:
         """Say how far the code was spent, or would be now; an accept claims what it asked for."""
         if self.replay_scope is not None:
             return self.replay_scope
         return guard.scope if accepted or guard.site is None else guard.site.scope
 
-    def _evidence(self, clock: Clock, scope: Literal["node", "site"]) -> Evidence:
+    def _evidence(self, clock: ClockState, scope: Scope) -> Evidence:
         found = evidence_of(self.trust, self.now, clock, scope, self.credential, self.policy)
         if not self.carried:
             return found
         as_of_s = self.carried_as_of_s
         age_s = None if as_of_s is None else max(0, int(self.now) - as_of_s)
         return msgspec.structs.replace(found, source="card", status_age_s=age_s)
+
+
+def undecided(cases: Iterable[Judgement]) -> list[Judgement]:
+    """Give the cases that go on: no verdict yet, nothing failed."""
+    return [case for case in cases if case.found is None and case.failed is None]
+
+
+def case_of(
+    call: VerificationCall, trust: Trust, policy: ScenePolicy, verification_id: str
+) -> Judgement:
+    """Begin the case of a verification."""
+    images = (call.code_image,) if call.code_image is not None else ()
+    text = call.presentation or ""
+    return Judgement(
+        verification_id=verification_id, gate=call.gate, scene=call.scene,
+        request_digest=request_key(call.gate.gate_id, call.request_id),
+        body_digest=body_digest(
+            call.scene, text, call.challenge_id or "", images, call.face_images),
+        policy=policy, trust=trust, now=0.0, text=text, actor=call.actor,
+        challenge_id=call.challenge_id,
+    )
 
 
 def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
@@ -122,13 +162,13 @@ def policy_of(trust: Trust, gate: GateRecord, scene: str) -> ScenePolicy:
 
 
 def evidence_of(
-    trust: Trust, now: float, clock: Clock, scope: Literal["node", "site"],
+    trust: Trust, now: float, clock: ClockState, scope: Scope,
     credential: CredentialRecord | None, policy: ScenePolicy,
 ) -> Evidence:
     """Say how fresh what a verdict at `now` (Unix seconds) rests on is."""
     updated = credential.updated_s if credential else 0
     return Evidence(
-        mode=trust.mode, clock=clock.state, keys_age_s=trust.keys_age_s(now),
+        mode=trust.mode, clock=clock, keys_age_s=trust.keys_age_s(now),
         status_age_s=trust.status_age_s(now),
         credential_age_s=max(0, int(now) - updated) if updated else None,
         policy_version=policy.version, replay_scope=scope,

@@ -5,13 +5,25 @@
   takes microseconds; everything else runs on the worker pool or is awaited.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from edge.errors import JournalError, StoreError
 from edge.hotpath.holder import Comparison, Probe, ProbeFault, Template
 from edge.hotpath.qr.reading import CodeReading
+from edge.hotpath.timing import ClockState
 from edge.protocol.journal import JournalRecord, Receipt, VerificationRecord
 from edge.protocol.records import CredentialRecord, ReferenceRecord, ScenePolicy, StatusRecord
+
+Scope = Literal["node", "site"]
+Standing = tuple[CredentialRecord | None, StatusRecord | None]
+"""A credential, and its status if it is anything but valid since it was issued, of one moment."""
+Spend = tuple[bytes, int, bytes]
+"""A presentation that is to be spent: its credential's id (16 bytes); its step, already inside the
+drift window; and its showing, 16 bytes that identify the gate's request: the same showing of the
+same step is not a second one."""
+Settled = Callable[[Sequence[Receipt | JournalError]], None]
+"""Is told what became of records that were appended together; raises nothing."""
 
 
 class CodeReader(Protocol):
@@ -61,7 +73,7 @@ class Clock(Protocol):
         ...
 
     @property
-    def state(self) -> Literal["trusted", "degraded", "untrusted"]:
+    def state(self) -> ClockState:
         """How far that can be believed."""
         ...
 
@@ -77,16 +89,31 @@ class Observer(Protocol):
         """Take note of an answer that is durable."""
         ...
 
+    def observed_all(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
+    ) -> None:
+        """Take note of answers that are durable and took these times, each of them."""
+        ...
+
 
 class Standings(Protocol):
     """What a code alone is held against. Takes microseconds."""
 
-    def standing(
-        self, credential_id: bytes
-    ) -> tuple[CredentialRecord | None, StatusRecord | None]:
-        """Give a credential, and its status if it is anything but valid since it was issued.
+    def standing(self, credential_id: bytes) -> Standing:
+        """Give how a credential stands.
 
-        Both are of one moment.
+        Raises:
+            StoreError: What is held of it can't be read.
+        """
+        ...
+
+    def standings(self, credential_ids: Sequence[bytes]) -> list[Standing | StoreError]:
+        """Give how each of some credentials stands, all of one moment.
+
+        What can't be read of one is its own error, and nobody else's.
+
+        Raises:
+            StoreError: Nothing can be read.
         """
         ...
 
@@ -187,7 +214,7 @@ class Reach(Protocol):
         ...
 
     @property
-    def scope(self) -> Literal["node", "site"]:
+    def scope(self) -> Scope:
         """How far this memory alone reaches: whoever doesn't ask the site can't claim it."""
         ...
 
@@ -195,22 +222,19 @@ class Reach(Protocol):
 class ReplayGuard(Reach, Protocol):
     """Remembers what is spent (edge.cache). Takes microseconds."""
 
-    def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:
-        """Spend a presentation once, by one atomic check-and-set.
+    def spend_all(self, spends: Sequence[Spend], now_step: int) -> list[bool]:
+        """Spend presentations once each, in their order, by one atomic check-and-set of all.
 
         Args:
-            credential_id: 16 bytes.
-            step: Of the genuine code, already inside the drift window.
-            showing: 16 bytes that identify the gate's request: the same showing of the
-                same step is not a second one.
-            now_step: The step of this judgement.
+            spends: What is to be spent.
+            now_step: The step of these judgements.
 
         Returns:
-            True if it is spent by this showing, False if `step` is at or below the
+            Of each: True if it is spent by this showing, False if its step is at or below the
             highest step spent by another one.
 
         Raises:
-            StoreError: The memory can't be written; nothing may be accepted.
+            StoreError: The memory can't be written; nothing is spent, nothing may be accepted.
         """
         ...
 
@@ -231,5 +255,13 @@ class Journal(Protocol):
 
         Raises:
             JournalError: It can't be promised (disk full, failed, closed).
+        """
+        ...
+
+    def append_all(self, records: Sequence[JournalRecord], settled: Settled) -> None:
+        """Append records together; `settled` is told on the event loop when they are durable.
+
+        Raises:
+            JournalError: They can't be promised; then `settled` isn't called.
         """
         ...

@@ -130,7 +130,7 @@ class Settler:
         """Remember the answer of a settled judgement."""
         item = self._unanswered.pop((asker, number), None)
         if item is not None:
-            self._answers.settle(item.record.request_digest, answer)
+            self._answers.settle(item.record.request_digest, Outcome(answer))
             if self._answers.shared is not None:
                 self._answers.shared.keep(
                     item.record.request_digest, item.record.body_digest + answer)
@@ -164,7 +164,7 @@ class Settler:
             digest, answer = found[: len(record.body_digest)], found[len(record.body_digest) :]
             if digest != record.body_digest:
                 raise RequestConflict(CONFLICT)
-            self._answers.settle(record.request_digest, answer)
+            self._answers.settle(record.request_digest, Outcome(answer))
             case.asker.given(case.number, answer)
         except BaseException as error:
             self._answers.fail(record.request_digest, error)
@@ -214,8 +214,8 @@ class Settler:
                 raise RuntimeError("only a code alone is accepted beside the keeper")
             assert record.credential_id is not None
             assert record.step is not None
-            fresh = self._guard.spend(
-                record.credential_id, record.step, record.request_digest,
+            (fresh,) = self._guard.spend_all(
+                [(record.credential_id, record.step, record.request_digest)],
                 step_at(record.at_ms / 1e3))
             return _with_scope(record if fresh else _replayed(record), self._guard.scope)
         site = self._guard.site

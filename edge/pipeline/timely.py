@@ -5,6 +5,8 @@
   isn't believed: only its MAC counts then.
 """
 
+from collections.abc import Sequence
+
 from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
 from edge.hotpath.reasons import Reason
 from edge.hotpath.timing import window_of
@@ -16,29 +18,43 @@ STEPS_ANY = 2**32
 """Wider than all time: asks for authenticity alone."""
 
 
-def check_code(text: str, case: Judgement, clock: Clock) -> Verdict | None:
-    """Judge the code of a case; evidence is put into the case, else the verdict is given."""
-    window = window_of(case.policy, clock.state)
-    if isinstance(window, Verdict):
-        _hear(text, case, clock)
-        return window
-    found = check_presentation(text, case.now, case.trust.keys, window)
+def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
+    """Judge the codes of cases; evidence is put into each, else the verdict."""
+    if not cases:
+        return
+    state = clock.state
+    policy = cases[0].policy
+    window = window_of(policy, state)
+    for case in cases:
+        if case.policy is not policy:
+            policy = case.policy
+            window = window_of(policy, state)
+        if isinstance(window, Verdict):
+            _hear(case, clock)
+            case.found = window
+        else:
+            _check_code(case, window, clock)
+    cases[0].end("authenticate")
+
+
+def _check_code(case: Judgement, window: DriftWindow, clock: Clock) -> None:
+    found = check_presentation(case.text, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)
         case.authentic = found
-        return None
+        return
+    case.found = found
     if found.reason is Reason.STEP_EXPIRED:
-        case.keep_expired(text)
+        case.keep_expired()
         if case.expired is not None:
             clock.saw(case.expired.credential_id, case.expired.step)
     elif found.reason is Reason.STEP_FUTURE:
-        _hear(text, case, clock)
-    return found
+        _hear(case, clock)
 
 
-def _hear(text: str, case: Judgement, clock: Clock) -> None:
+def _hear(case: Judgement, clock: Clock) -> None:
     """Let the clock hear a code of any time, if it is genuine."""
     window = DriftWindow(STEPS_ANY, STEPS_ANY, case.policy.suites)
-    found = check_presentation(text, case.now, case.trust.keys, window)
+    found = check_presentation(case.text, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)

@@ -8,24 +8,24 @@
   ever a returned verdict.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from edge.errors import ImageError
-from edge.hotpath.holder import Probe, ProbeFault, check_holder, why_of
+from edge.errors import StoreError
 from edge.hotpath.qr.reading import pick_presentation
 from edge.hotpath.reasons import Decision, Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
-from edge.imaging import ImageLimits, probe_image
+from edge.imaging import ImageLimits
 from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
-from edge.pipeline.carried import check_standing, see, to_compare
-from edge.pipeline.challenges import Challenges, ChallengeShown, answer_challenge
+from edge.pipeline.carried import check_credentials
+from edge.pipeline.challenges import Challenges, ChallengeShown
 from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
-from edge.pipeline.judgement import Judgement, policy_of
+from edge.pipeline.facing import HolderCheck
+from edge.pipeline.judgement import Judgement, case_of, policy_of, undecided
 from edge.pipeline.ports import (
     Clock,
     CodeReader,
@@ -38,7 +38,8 @@ from edge.pipeline.ports import (
     SiteGuard,
 )
 from edge.pipeline.render import render
-from edge.pipeline.timely import check_code
+from edge.pipeline.timely import check_codes
+from edge.pipeline.together import Answered, Asked, Together
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.kh1 import step_at
@@ -71,13 +72,15 @@ class Verifier:
         """Take every port; `new_id` gives 32 hex characters."""
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
         self._journal, self._reader = journal, reader
-        self._face, self._rates = face, rates
         self._code_pool, self._face_pool = code_pool, face_pool
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
-        self._image_limits, self._demand = image_limits, demand
+        self._demand = demand
         self.answers = RecentAnswers(self._remake, answers_kept_s)
+        self._together = Together(self, journal, observer, self.answers, monotonic)
         self.open = OpenVerifications()
         self.challenges = Challenges(monotonic)
+        self._holder = HolderCheck(
+            cache=cache, face=face, rates=rates, pool=face_pool, image_limits=image_limits)
 
     def scenes(self, gate: GateRecord) -> list[ScenePolicy]:
         """Give the policies of the scenes that a gate may name here."""
@@ -102,18 +105,34 @@ class Verifier:
         """
         trust = self._trust()
         policy = policy_of(trust, call.gate, call.scene)
-        key = request_key(call.gate.gate_id, call.request_id)
-        digest = body_digest(
-            call.scene, call.presentation or "", call.challenge_id or "",
-            [call.code_image] if call.code_image is not None else [], call.face_images,
-        )
-        case = Judgement(
-            verification_id=self._new_id(), gate=call.gate, scene=call.scene,
-            request_digest=key, body_digest=digest, policy=policy, trust=trust, now=0.0,
-            actor=call.actor, challenge_id=call.challenge_id,
-        )
-        outcome = await self.answers.once(key, digest, lambda: self._verify(call, case))
+        case = case_of(call, trust, policy, self._new_id())
+        outcome = await self.answers.once(
+            case.request_digest, case.body_digest, lambda: self._verify(call, case))
         return in_time(outcome, call.deadline_s, self._monotonic())
+
+    def take(self, call: VerificationCall, answered: Answered) -> bool:
+        """Answer a call that is a code alone, for a scene without a face, by calling `answered`.
+
+        What comes in the same turn of the event loop is judged together; see `judge`.
+
+        Returns:
+            False if `verify` has to be asked: it is another call, or came before.
+
+        Raises:
+            CallError: It has no verdict.
+        """
+        trust = self._trust()
+        policy = policy_of(trust, call.gate, call.scene)
+        if call.presentation is None or call.face_images or policy.face != "off":
+            return False
+        # Whoever else is to be asked on the way is waited for, which `verify` does.
+        if (self._guard.site, self._demand, self.answers.shared) != (None, None, None):
+            return False
+        case = case_of(call, trust, policy, self._new_id())
+        if self.answers.claim(case.request_digest, case.body_digest) is not None:
+            return False
+        self._together.add(Asked(case, call.deadline_s, answered))
+        return True
 
     async def capture(self, call: CaptureCall) -> Outcome:
         """Answer one `POST /v1/verifications/{id}/captures`; raises as `verify`."""
@@ -124,47 +143,53 @@ class Verifier:
         outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
         return in_time(outcome, call.deadline_s, self._monotonic())
 
+    def judge(self, cases: Sequence[Judgement]) -> None:
+        """1. to 4. of codes alone; each step for all cases before the next is begun."""
+        # 1. Scenes and gates are known.
+        now = self._clock.now_s()
+        for case in cases:
+            case.now = now
+        cases[0].begin()
+        # 2. The codes are genuine and in time.
+        check_codes(cases, self._clock)
+        # 3. The credentials stand and are accepted here.
+        check_credentials(undecided(cases), self._cache)
+        # 4. The presentations are spent, once.
+        self._spend(undecided(cases))
+        for case in undecided(cases):
+            case.found = verdict(Reason.OK)
+
     async def _verify(self, call: VerificationCall, case: Judgement) -> Outcome:
-        self._check_images(call.face_images)
+        self._holder.check_images(call.face_images)
         # Nothing is begun, let alone spent, that couldn't be recorded.
         self._journal.check()
         # 1. Scene and gate are known; a frame becomes a text.
-        policy = case.policy
         case.begin()
-        text: str | Verdict
-        if call.presentation is not None:
-            text = call.presentation
-        else:
-            text = await self._read(call, case)
+        if call.code_image is not None:
+            case.found = await self._read(call.code_image, call.deadline_s, case)
         case.now = self._clock.now_s()
-        if isinstance(text, Verdict):
-            return await self._conclude(case, text)
-        # 2. The code is genuine and in time, by a clock that can be believed.
-        found = check_code(text, case, self._clock)
-        case.end("authenticate")
-        if found is not None:
-            return await self._conclude(case, found)
+        # 2. The code is genuine and in time.
+        check_codes(undecided([case]), self._clock)
         # 3. The credential stands and is accepted here.
         await ask_for(self._demand, case.authentic)
-        found = check_standing(case, self._cache)
-        case.end("cache")
-        if found is not None:
-            return await self._conclude(case, found)
+        check_credentials(undecided([case]), self._cache)
+        case.insist()
         # 4. The presentation is spent, once.
-        if policy.face != "off":
+        if case.found is None and case.policy.face != "off":
             self.open.check_room()
             if call.face_images:
                 self._face_pool.check(call.deadline_s, call.gate.gate_id)
-        found = self._spend(case, case.request_digest)
-        if found is None and self._guard.site is not None:
-            found = await self._spend_at_site(case, self._guard.site)
-        if found is not None or policy.face == "off":
-            return await self._conclude(case, found or verdict(Reason.OK))
+        self._spend(undecided([case]))
+        case.insist()
+        if case.found is None and self._guard.site is not None:
+            case.found = await self._spend_at_site(case, self._guard.site)
+        if case.found is not None or case.policy.face == "off":
+            return await self._conclude(case, case.found or verdict(Reason.OK))
         # 5. and 6. The face, where policy asks for it; then 7. and 8.
         return await self._with_face(case, call.face_images, call.deadline_s, None)
 
     async def _capture(self, call: CaptureCall, key: bytes, digest: bytes) -> Outcome:
-        self._check_images(call.face_images)
+        self._holder.check_images(call.face_images)
         self._journal.check()
         item = self.open.take_try(call.verification_id, call.gate.gate_id)
         trust = self._trust()
@@ -177,11 +202,11 @@ class Verifier:
         )
         case.begin()
         # A credential withdrawn since its code was shown counts.
-        found = check_standing(case, self._cache)
-        case.end("cache")
-        if found is not None:
+        check_credentials([case], self._cache)
+        case.insist()
+        if case.found is not None:
             self.open.close(call.verification_id)
-            return await self._conclude(case, found)
+            return await self._conclude(case, case.found)
         return await self._with_face(case, call.face_images, call.deadline_s, item)
 
     async def _with_face(
@@ -191,7 +216,7 @@ class Verifier:
         deadline_s: float,
         item: OpenVerification | None,
     ) -> Outcome:
-        found = await self._check_face(case, images, deadline_s)
+        found = await self._holder.check(case, images, deadline_s, self.challenges)
         if found.decision is not Decision.RETRY:
             self.open.close(case.verification_id)
         elif item is None:
@@ -204,22 +229,16 @@ class Verifier:
             ))
         return await self._conclude(case, found)
 
-    async def _read(self, call: VerificationCall, case: Judgement) -> str | Verdict:
-        image = call.code_image
-        assert image is not None
+    async def _read(self, image: bytes, deadline_s: float, case: Judgement) -> Verdict | None:
         reading = await self._code_pool.run(
-            call.deadline_s, lambda: self._reader.read(image), call.gate.gate_id)
+            deadline_s, lambda: self._reader.read(image), case.gate.gate_id)
         case.end("decode")
         case.why = reading.why
-        return pick_presentation(reading)
-
-    def _spend(self, case: Judgement, showing: bytes) -> Verdict | None:
-        authentic = case.authentic
-        assert authentic is not None
-        fresh = self._guard.spend(
-            authentic.credential_id, authentic.step, showing, step_at(case.now)
-        )
-        return None if fresh else verdict(Reason.PRESENTATION_REPLAYED)
+        picked = pick_presentation(reading)
+        if isinstance(picked, Verdict):
+            return picked
+        case.text = picked
+        return None
 
     async def _spend_at_site(self, case: Judgement, site: SiteGuard) -> Verdict | None:
         authentic = case.authentic
@@ -229,45 +248,40 @@ class Verifier:
         case.replay_scope = "node" if found == "node" else "site"
         return verdict(Reason.PRESENTATION_REPLAYED) if found == "spent" else None
 
-    async def _check_face(
-        self, case: Judgement, images: Sequence[bytes], deadline_s: float
-    ) -> Verdict:
-        if not images:
-            return verdict(Reason.FACE_ABSENT)
-        case.begin()
-        probe = await self._probe(case, images, deadline_s)
-        if isinstance(probe, ProbeFault):
-            case.end("face")
-            case.why = probe.why
-            return verdict(probe.reason)
-        reference, probe = to_compare(self._cache, probe, case)
-        comparison = self._rates.comparison(case.policy, probe, reference)
-        found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
-        case.why = why_of(found, probe, reference, case.policy, case.now)
-        case.end("face")
-        return found
-
-    async def _probe(
-        self, case: Judgement, images: Sequence[bytes], deadline_s: float
-    ) -> Probe | ProbeFault:
-        """Spend the challenge, if there is one, and look at the burst that answers it."""
-        actions = self.challenges.spend(case.challenge_id, case.gate.gate_id, case.policy)
-        if isinstance(actions, ProbeFault):
-            return actions
+    def _spend(self, cases: Sequence[Judgement]) -> None:
+        """Spend the presentations of cases with nothing against them."""
+        if not cases:
+            return
+        spends = [(case.authentic.credential_id, case.authentic.step, case.request_digest)
+                  for case in cases if case.authentic is not None]
         try:
-            probe = await self._face_pool.run(
-                deadline_s, lambda: see(self._face, images, case), case.gate.gate_id)
-        except ImageError:
-            # The code is spent, so a picture that turns out damaged is a retry, not an error.
-            return ProbeFault(Reason.FACE_ABSENT, "damaged")
-        return answer_challenge(probe, actions)
+            fresh = self._guard.spend_all(spends, step_at(cases[0].now))
+        except StoreError as error:
+            for case in cases:
+                case.failed = error
+            return
+        for case, spent in zip(cases, fresh, strict=True):
+            if not spent:
+                case.found = verdict(Reason.PRESENTATION_REPLAYED)
 
     async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
         """7. The record is durable. 8. The answer leaves."""
-        record = case.record(found, self._clock, self._guard)
+        case.found = found
+        record = self.records((case,))[0]
         receipt = await self._journal.append(record)
         case.end("journal")
         self._observer.observed(record, case.timings_ms)
+        return self.outcome(case, record, receipt)
+
+    def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
+        """Give the records of judged cases."""
+        clock, guard = self._clock.state, self._guard
+        return [case.record(case.found, clock, guard) for case in cases if case.found is not None]
+
+    def outcome(
+        self, case: Judgement, record: VerificationRecord, receipt: Receipt
+    ) -> Outcome:
+        """Give the answer of a case whose record is durable."""
         answer = render(record, receipt, case.credential, case.policy)
         return Outcome(encode_answer(answer), case.timings_ms)
 
@@ -278,8 +292,3 @@ class Verifier:
             credential = self._cache.credential(record.credential_id)
         policy = self._trust().policies.get(record.scene)
         return Outcome(encode_answer(render(record, receipt, credential, policy)))
-
-    def _check_images(self, images: Iterable[bytes]) -> None:
-        """Hold faces against the bounds by their headers, before anything is spent."""
-        for image in images:
-            probe_image(image, self._image_limits)

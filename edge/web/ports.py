@@ -1,5 +1,6 @@
 """What the web needs of the pipeline."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from edge.pipeline.answer import Outcome
@@ -21,6 +22,10 @@ class Verifies(Protocol):
 
     async def verify(self, call: VerificationCall) -> Outcome:
         """Answer a verification."""
+        ...
+
+    def take(self, call: VerificationCall, answered: Callable[[Outcome | Exception], None]) -> bool:
+        """Answer a code alone by calling `answered`; False if `verify` has to be asked."""
         ...
 
     async def capture(self, call: CaptureCall) -> Outcome:

@@ -20,12 +20,17 @@ class RawResponses:
     def __init__(self) -> None:
         """Begin without a date."""
         self._second, self._date = 0, b""
+        self._timed: dict[str, float] | None = None
+        self._timing = b""
 
     def answer(self, body: bytes, timings_ms: dict[str, float]) -> bytes:
         """Give the response of an answer."""
-        timing = server_timing(timings_ms)
-        head = b"Server-Timing: %b\r\n" % timing.encode() if timing else b""
-        return _ANSWER % (head, len(body), self._now(), body)
+        if timings_ms is not self._timed:
+            # Calls that were answered together took the same times.
+            timing = server_timing(timings_ms).encode()
+            self._timing = b"Server-Timing: %b\r\n" % timing if timing else b""
+            self._timed = timings_ms
+        return _ANSWER % (self._timing, len(body), self._now(), body)
 
     def of(self, response: web.Response) -> bytes:
         """Give the bytes of any response that is whole."""

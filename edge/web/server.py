@@ -4,8 +4,10 @@
 - Nothing here decides anything.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 import orjson
@@ -27,13 +29,7 @@ from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.records import GateRecord
 from edge.ui.pages import Pages
-from edge.web.bodies import (
-    Fields,
-    read_code,
-    read_fields,
-    read_identification,
-    read_json,
-)
+from edge.web.bodies import Fields, read_code, read_fields, read_identification, read_json
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
@@ -41,7 +37,7 @@ from edge.web.ports import Decides, Expects, Identifies, Looks, Verifies
 from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
 from edge.web.raw import RawResponses, server_timing
 from edge.web.shift import show_shift
-from edge.web.short import connections
+from edge.web.short import Respond, connections
 from edge.web.small_bodies import read_arrivals, read_challenge, read_decision, read_frame
 from edge.web.status import NodeStatus
 
@@ -75,6 +71,7 @@ class Server:
         self._verifier, self._decider, self._looker = verifier, decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._gates, self._raw = callers.gates, RawResponses()
+        self._answering: set[asyncio.Task[Outcome]] = set()
         self.pace = GatePace(
             limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
         self._metrics, self._limits = metrics, limits
@@ -114,28 +111,57 @@ class Server:
         """Give what makes the node's connections, the short way before aiohttp's."""
         return connections(self, Heads(self._gates))
 
-    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
+    def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
             self.pace.take(gate.gate_id, gate.rate_per_s)
             code = read_code(body)
             if code is None:
-                outcome = await self._verify(gate, "", read_json(body, self._limits))
+                answering = self._verify(gate, "", read_json(body, self._limits))
             else:
-                outcome = await self._verifier.verify(VerificationCall(
+                call = VerificationCall(
                     gate=gate, scene=code.scene, request_id=code.request_id,
                     presentation=code.presentation, code_image=None, face_images=(),
                     challenge_id=code.challenge_id,
                     deadline_s=time.monotonic() + self._limits.deadline_s,
-                ))
-            return self._raw.answer(outcome.body, outcome.timings_ms)
+                )
+                if self._verifier.take(call, partial(self._respond, respond)):
+                    return
+                answering = self._verifier.verify(call)
         except Exception as error:
-            return self._problem(error)
+            respond(self._problem(error))
+            return
+        task = asyncio.get_running_loop().create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(partial(self._answered, respond))
+
+    def _answered(self, respond: Respond, task: "asyncio.Task[Outcome]") -> None:
+        self._answering.discard(task)
+        if task.cancelled():
+            respond(None)
+        else:
+            error = task.exception()
+            assert error is None or isinstance(error, Exception)
+            self._respond(respond, error or task.result())
+
+    def _respond(self, respond: Respond, found: Outcome | Exception) -> None:
+        if isinstance(found, Outcome):
+            respond(self._raw.answer(found.body, found.timings_ms))
+        else:
+            respond(self._problem(found))
 
     async def passed(self, gate_id: str, body: bytes) -> bytes:
         """Answer a call of a gate that a process beside this one authenticated."""
         gate = self._gates().get(gate_id)
-        return self.stranger() if gate is None else await self.quick(gate, body)
+        if gate is None:
+            return self.stranger()
+        responded: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.quick(gate, body, responded.set_result)
+        # Who waits may be ended: the answer is still told here.
+        response = await asyncio.shield(responded)
+        if response is None:
+            raise asyncio.CancelledError
+        return response
 
     def stranger(self) -> bytes:
         """Refuse whoever isn't a gate, the short way."""

@@ -23,11 +23,15 @@ PATIENCE_S = 0.25
 _END = b"\r\n\r\n"
 
 
+Respond = Callable[[bytes | None], None]
+"""Takes a whole response; None if there will be none."""
+
+
 class Quick(Protocol):
     """What a connection needs of the handlers."""
 
-    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
-        """Give the whole response to a gate's body; raises nothing."""
+    def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
+        """Have the whole response to a gate's body given to `respond`, once; raises nothing."""
         ...
 
     def stranger(self) -> bytes:
@@ -38,8 +42,8 @@ class Quick(Protocol):
 class Connection(web.RequestHandler):
     """aiohttp's protocol with a short way before it."""
 
-    __slots__ = ("_call", "_closing", "_elsewhere", "_heads", "_held", "_patience", "_quick",
-                 "_stopped")
+    __slots__ = ("_called", "_calling", "_closing", "_elsewhere", "_heads", "_held", "_patience",
+                 "_quick", "_stopped")
 
     def __init__(
         self, server: web.Server, quick: Quick, heads: Heads, *,
@@ -48,7 +52,9 @@ class Connection(web.RequestHandler):
         """Take aiohttp's server and the handlers of the short way."""
         super().__init__(server, loop=loop, keepalive_timeout=keepalive_s)
         self._quick, self._heads = quick, heads
-        self._call: asyncio.Task[bytes] | None = None
+        self._calling = False
+        # Somebody waits here for the call under way.
+        self._called: asyncio.Future[None] | None = None
         self._held = b""
         # Bytes of the present request that are still aiohttp's; -1 = all that ever comes.
         self._elsewhere = 0
@@ -62,7 +68,7 @@ class Connection(web.RequestHandler):
             super().data_received(data)
         elif self._closing:
             return
-        elif self._call is not None or self.writing_paused or self._held:
+        elif self._calling or self.writing_paused or self._held:
             self._hold(data)
         else:
             self._take(data)
@@ -70,7 +76,7 @@ class Connection(web.RequestHandler):
     def _hold(self, data: bytes) -> None:
         """Keep what can't be taken yet."""
         self._held += data
-        if self._call is None and not self.writing_paused:
+        if not self._calling and not self.writing_paused:
             held, self._held = self._held, b""
             self._take(held)
         elif len(self._held) > HELD_BYTES_MAX and not self._stopped and self.transport:
@@ -103,15 +109,17 @@ class Connection(web.RequestHandler):
         if head.gate is None:
             self._answer(self._quick.stranger())
             return
-        self._call = self._loop.create_task(self._quick.quick(head.gate, body))
-        self._call.add_done_callback(self._answered)
+        self._calling = True
+        self._quick.quick(head.gate, body, self._answered)
 
-    def _answered(self, call: "asyncio.Task[bytes]") -> None:
-        self._call = None
-        if call.cancelled():
+    def _answered(self, response: bytes | None) -> None:
+        self._calling = False
+        if self._called is not None and not self._called.done():
+            self._called.set_result(None)
+        if response is None:
             self.force_close()
         else:
-            self._answer(call.result())
+            self._answer(response)
 
     def _answer(self, response: bytes) -> None:
         if self.transport is None:
@@ -129,7 +137,7 @@ class Connection(web.RequestHandler):
 
     def _go_on(self) -> None:
         """Work off what was held, and read again."""
-        if self.transport is None or self._call is not None or self.writing_paused:
+        if self.transport is None or self._calling or self.writing_paused:
             return
         held, self._held = self._held, b""
         if held:
@@ -175,8 +183,9 @@ class Connection(web.RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Let the call under way finish, then what aiohttp has."""
-        if self._call is not None:
-            await asyncio.wait([self._call], timeout=timeout)
+        if self._calling:
+            self._called = self._loop.create_future()
+            await asyncio.wait([self._called], timeout=timeout)
         await super().shutdown(timeout)
 
 

@@ -78,6 +78,11 @@ class BrokenJournal:
             raise JournalError("disk full")
         return await self.journal.append(record)
 
+    def append_all(self, records, settled) -> None:
+        if self.broken:
+            raise JournalError("disk full")
+        self.journal.append_all(records, settled)
+
 
 class Seen:
     """Remembers what was observed."""
@@ -87,3 +92,8 @@ class Seen:
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         self.records.append(record)
+
+    def observed_all(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
+    ) -> None:
+        self.records.extend(records)

@@ -187,6 +187,10 @@ class Both:
         for observer in self._observers:
             observer(record, timings_ms)
 
+    def observed_all(self, records, timings_ms) -> None:
+        for record in records:
+            self.observed(record, timings_ms)
+
 
 @pytest.fixture
 async def site(tmp_path, receiver):

@@ -99,7 +99,7 @@ async def test_an_accept_that_did_not_ask_the_site_does_not_claim_it(desks):
         verification_id="0" * 32, gate=GATE, scene="code", request_digest=bytes(16),
         body_digest=bytes(16), policy=CODE, trust=east.trust, now=NOW)
     for reason, scope in ((Reason.OK, "node"), (Reason.MALFORMED, "site")):
-        record = case.record(verdict(reason), east.clock, east.guard)
+        record = case.record(verdict(reason), east.clock.state, east.guard)
         assert record.evidence.replay_scope == scope
 
 

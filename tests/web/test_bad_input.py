@@ -238,15 +238,19 @@ async def test_a_gate_sees_its_own_scenes_and_what_they_disclose(site):
 
 
 async def test_stopping_lets_calls_in_flight_finish(site):
-    slow = asyncio.Event()
-    verify = site.desk.verifier.verify
+    slow, journal = asyncio.Event(), site.desk.journal
+    append, append_all = journal.append, journal.append_all
 
-    async def slowly(call):
+    async def slowly(record):
         slow.set()
         await asyncio.sleep(0.3)
-        return await verify(call)
+        return await append(record)
 
-    site.desk.verifier.verify = slowly
+    def slowly_all(records, settled):
+        slow.set()
+        asyncio.get_running_loop().call_later(0.3, append_all, records, settled)
+
+    journal.append, journal.append_all = slowly, slowly_all
     call = asyncio.create_task(site.post(json=site.body()))
     await slow.wait()
     await site.server.close()

@@ -36,9 +36,9 @@ class Site:
         self.quick = self.handlers.quick
         self.handlers.quick = self._counted
 
-    async def _counted(self, gate, body):
+    def _counted(self, gate, body, respond):
         self.short += 1
-        return await self.quick(gate, body)
+        self.quick(gate, body, respond)
 
     async def start(self) -> "Site":
         app = self.handlers.application(Pages(("edge.web",), ("节点", "node")))
