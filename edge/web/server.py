@@ -4,10 +4,8 @@
 - Nothing here decides anything.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import msgspec
 import orjson
@@ -22,32 +20,26 @@ from edge.pipeline.calls import (
     CaptureCall,
     DecisionCall,
     IdentificationCall,
-    VerificationCall,
 )
-from edge.pipeline.pace import GatePace
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
-from edge.protocol.records import GateRecord
 from edge.ui.pages import Pages
-from edge.web.bodies import Fields, read_code, read_fields, read_identification, read_json
+from edge.web.bodies import read_fields, read_identification
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.ports import Decides, Expects, Identifies, Looks, Verifies
-from edge.web.problems import Problem, problems_middleware, translate, unknown_gate
-from edge.web.raw import RawResponses, server_timing
+from edge.web.problems import Problem, problems_middleware
+from edge.web.quick import Quickly, call_of
+from edge.web.raw import server_timing
 from edge.web.shift import show_shift
-from edge.web.short import Respond, connections
+from edge.web.short import connections
 from edge.web.small_bodies import read_arrivals, read_challenge, read_decision, read_frame
 from edge.web.status import NodeStatus
 
 
-class Server:
-    """The node's handlers.
-
-    Attributes:
-        pace: How often each gate may call.
-    """
+class Server(Quickly):
+    """The node's handlers."""
 
     def __init__(
         self,
@@ -66,15 +58,11 @@ class Server:
         arrivals_max: int = 1,
     ) -> None:
         """Take what the handlers ask; what may be None has no route then."""
+        super().__init__(verifier, callers.gates, metrics, limits)
         self._expects, self._arrivals_max = expects, arrivals_max
         self._identifier = identifier
-        self._verifier, self._decider, self._looker = verifier, decider, looker
+        self._decider, self._looker = decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
-        self._gates, self._raw = callers.gates, RawResponses()
-        self._answering: set[asyncio.Task[Outcome]] = set()
-        self.pace = GatePace(
-            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
-        self._metrics, self._limits = metrics, limits
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
 
@@ -111,82 +99,18 @@ class Server:
         """Give what makes the node's connections, the short way before aiohttp's."""
         return connections(self, Heads(self._gates))
 
-    def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
-        """`POST /v1/verifications` the short way: see `edge.web.short`."""
-        try:
-            self.pace.take(gate.gate_id, gate.rate_per_s)
-            code = read_code(body)
-            if code is None:
-                answering = self._verify(gate, "", read_json(body, self._limits))
-            else:
-                call = VerificationCall(
-                    gate=gate, scene=code.scene, request_id=code.request_id,
-                    presentation=code.presentation, code_image=None, face_images=(),
-                    challenge_id=code.challenge_id,
-                    deadline_s=time.monotonic() + self._limits.deadline_s,
-                )
-                if self._verifier.take(call, partial(self._respond, respond)):
-                    return
-                answering = self._verifier.verify(call)
-        except Exception as error:
-            respond(self._problem(error))
-            return
-        task = asyncio.get_running_loop().create_task(answering)
-        self._answering.add(task)
-        task.add_done_callback(partial(self._answered, respond))
-
-    def _answered(self, respond: Respond, task: "asyncio.Task[Outcome]") -> None:
-        self._answering.discard(task)
-        if task.cancelled():
-            respond(None)
-        else:
-            error = task.exception()
-            assert error is None or isinstance(error, Exception)
-            self._respond(respond, error or task.result())
-
-    def _respond(self, respond: Respond, found: Outcome | Exception) -> None:
-        if isinstance(found, Outcome):
-            respond(self._raw.answer(found.body, found.timings_ms))
-        else:
-            respond(self._problem(found))
-
-    async def passed(self, gate_id: str, body: bytes) -> bytes:
-        """Answer a call of a gate that a process beside this one authenticated."""
-        gate = self._gates().get(gate_id)
-        if gate is None:
-            return self.stranger()
-        responded: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self.quick(gate, body, responded.set_result)
-        # Who waits may be ended: the answer is still told here.
-        response = await asyncio.shield(responded)
-        if response is None:
-            raise asyncio.CancelledError
-        return response
-
-    def stranger(self) -> bytes:
-        """Refuse whoever isn't a gate, the short way."""
-        return self._problem(unknown_gate())
-
     async def verifications(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications`."""
         gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=False)
-        return self._answer(await self._verify(gate, actor, fields))
+        return self._answer(await self._verifier.verify(
+            call_of(gate, actor, fields, self._limits)))
 
     async def _admitted(self, request: web.Request) -> Caller:
         """Give who calls, within the rate of its gate, before the body is read."""
         caller = await self._caller(request)
         self.pace.take(caller.gate.gate_id, caller.gate.rate_per_s)
         return caller
-
-    async def _verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
-        texts = fields.texts
-        return await self._verifier.verify(VerificationCall(
-            gate=gate, scene=texts["scene"], request_id=texts["request_id"],
-            presentation=texts.get("presentation"), code_image=fields.code_image,
-            face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
-            deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
-        ))
 
     async def captures(self, request: web.Request) -> web.Response:
         """`POST /v1/verifications/{id}/captures`."""
@@ -305,11 +229,6 @@ class Server:
         if outcome.timings_ms:
             response.headers["Server-Timing"] = server_timing(outcome.timings_ms)
         return response
-
-    def _problem(self, error: Exception) -> bytes:
-        response = translate(error)
-        self._metrics.problem(response.status)
-        return self._raw.of(response)
 
     def _json(self, body: bytes) -> web.Response:
         return web.Response(body=body, content_type="application/json",
