@@ -55,7 +55,7 @@ def picture_of(name: int) -> bytes:
 
 
 class Desk:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, observer=None) -> None:
         self.folder, self.key = folder, NodeKey(bytes([9] * 32))
         self.clock, self.face, self.seen = FakeClock(NOW), FakeFace(), Seen()
         self.rates = SceneRates([("pack", POINTS)])
@@ -85,7 +85,7 @@ class Desk:
             trust=lambda: self.trust, clock=self.clock, cache=self.store, guard=self.guard,
             journal=journal, reader=FakeReader(), face=self.face,
             rates=self.rates, code_pool=self.code_pool,
-            face_pool=self.face_pool, observer=self.seen, new_id=lambda: f"{next(self.ids):032x}",
+            face_pool=self.face_pool, observer=observer or self.seen, new_id=lambda: f"{next(self.ids):032x}",
             monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 
     def close(self) -> None:
