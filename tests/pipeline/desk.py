@@ -87,7 +87,8 @@ class Desk:
             journal=journal, reader=FakeReader(), face=self.face,
             rates=self.rates, code_pool=self.code_pool,
             face_pool=self.face_pool, observer=self.observer,
-            new_id=lambda: f"{next(self.ids):032x}", monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
+            new_id=lambda: f"{next(self.ids):032x}", monotonic=time.monotonic,
+            image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 
     def close(self) -> None:
         self.code_pool.close()
