@@ -61,8 +61,8 @@ class LmdbStore(Replaceable):
     """Implements the pipeline's `CredentialCache` and sync's `FeedStore`.
 
     Attributes:
-        aside: Rises with what is put down or forgotten without the cursor's moving.
         standing, standings: Say how credentials stand (the pipeline's `Standings`).
+        aside: Rises with what is put down or forgotten without the cursor's moving.
     """
 
     aside = 0

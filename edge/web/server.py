@@ -15,18 +15,22 @@ from edge.access.listening import Connections
 from edge.config import Limits
 from edge.metrics import NodeMetrics
 from edge.pipeline.answer import Outcome
-from edge.pipeline.calls import ArrivalsCall, CaptureCall, DecisionCall, IdentificationCall
-from edge.pipeline.pace import GatePace
+from edge.pipeline.calls import (
+    ArrivalsCall,
+    CaptureCall,
+    DecisionCall,
+    IdentificationCall,
+)
 from edge.pipeline.shift import ENTRIES_MAX
 from edge.protocol.journal import VerificationRecord
 from edge.ui.pages import Pages
-from edge.web.answering import Answering
 from edge.web.bodies import read_fields, read_identification
 from edge.web.callers import Caller, Gates
 from edge.web.heads import Heads
 from edge.web.openapi import Scenes, SceneShown, build_openapi
 from edge.web.ports import Decides, Expects, Identifies, Looks, Verifies
 from edge.web.problems import Problem, problems_middleware
+from edge.web.quick import Quickly, call_of
 from edge.web.raw import server_timing
 from edge.web.shift import show_shift
 from edge.web.short import connections
@@ -34,14 +38,8 @@ from edge.web.small_bodies import read_arrivals, read_challenge, read_decision, 
 from edge.web.status import NodeStatus
 
 
-class Server:
-    """The node's handlers.
-
-    Attributes:
-        pace: How often each gate may call.
-        quick, passed, stranger: Answer `POST /v1/verifications` without aiohttp: see
-            `edge.web.answering`.
-    """
+class Server(Quickly):
+    """The node's handlers."""
 
     def __init__(
         self,
@@ -60,18 +58,11 @@ class Server:
         arrivals_max: int = 1,
     ) -> None:
         """Take what the handlers ask; what may be None has no route then."""
+        super().__init__(verifier, callers.gates, metrics, limits)
         self._expects, self._arrivals_max = expects, arrivals_max
         self._identifier = identifier
-        self._verifier, self._decider, self._looker = verifier, decider, looker
+        self._decider, self._looker = decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
-        self._gates = callers.gates
-        self.pace = GatePace(
-            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
-        self._metrics, self._limits = metrics, limits
-        self._answering = Answering(
-            verifier=verifier, gates=callers.gates, pace=self.pace, metrics=metrics, limits=limits)
-        self.quick, self.passed = self._answering.quick, self._answering.passed
-        self.stranger = self._answering.stranger
         self._encode = msgspec.json.Encoder().encode
         self._openapi = orjson.dumps(build_openapi(version))
 
@@ -112,7 +103,8 @@ class Server:
         """`POST /v1/verifications`."""
         gate, actor = await self._admitted(request)
         fields = await read_fields(request, self._limits, capture=False)
-        return self._answer(await self._answering.verify(gate, actor, fields))
+        return self._answer(await self._verifier.verify(
+            call_of(gate, actor, fields, self._limits)))
 
     async def _admitted(self, request: web.Request) -> Caller:
         """Give who calls, within the rate of its gate, before the body is read."""

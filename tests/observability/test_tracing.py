@@ -195,13 +195,12 @@ class Both:
 @pytest.fixture
 async def site(tmp_path, receiver):
     """A server with both ways, whose answers become traces only where a gate asks for it."""
-    desk, made = Desk(tmp_path), tracing(receiver.url, ratio=0.0)
-    desk.seen = Both(desk.seen.observed, made.saw)
-    desk.verifier = desk.build(desk.journal)
+    made, metrics = tracing(receiver.url, ratio=0.0), NodeMetrics("test")
+    desk = Desk(tmp_path, Both(metrics.observed, made.saw))
     gates = {"g1": msgspec.structs.replace(GATE, secret_hash=hashlib.sha256(SECRET).digest())}
     handlers = Server(
         verifier=desk.verifier, decider=None, looker=None, shift=None,
-        callers=Gates(lambda: gates), status=None, metrics=NodeMetrics("test"), limits=Limits(),
+        callers=Gates(lambda: gates), status=None, metrics=metrics, limits=Limits(),
         version="test")
     app = handlers.application(Pages(("edge.web",), ("节点", "node")))
     app.middlewares.append(made.follow)

@@ -9,7 +9,8 @@ import numpy as np
 
 from edge.hotpath.card import Card, make_card
 from edge.hotpath.holder import Probe, ProbeFault, compare_templates
-from edge.hotpath.keys import SEAL_SUITE, DerivedKeys
+from edge.hotpath.keys import DerivedKeys
+from edge.hotpath.node_seal import SEAL_SUITE
 from edge.hotpath.rates import Point
 from edge.hotpath.reasons import Reason
 from edge.hotpath.wallet import derive_wallet_keys, make_presentation

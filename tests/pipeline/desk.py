@@ -55,9 +55,10 @@ def picture_of(name: int) -> bytes:
 
 
 class Desk:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, observer=None) -> None:
         self.folder, self.key = folder, NodeKey(bytes([9] * 32))
         self.clock, self.face, self.seen = FakeClock(NOW), FakeFace(), Seen()
+        self.observer = observer or self.seen
         self.rates = SceneRates([("pack", POINTS)])
         self.ids = itertools.count(1)
         self.requests = itertools.count(1)
@@ -85,8 +86,9 @@ class Desk:
             trust=lambda: self.trust, clock=self.clock, cache=self.store, guard=self.guard,
             journal=journal, reader=FakeReader(), face=self.face,
             rates=self.rates, code_pool=self.code_pool,
-            face_pool=self.face_pool, observer=self.seen, new_id=lambda: f"{next(self.ids):032x}",
-            monotonic=time.monotonic, image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
+            face_pool=self.face_pool, observer=self.observer,
+            new_id=lambda: f"{next(self.ids):032x}", monotonic=time.monotonic,
+            image_limits=DEFAULT_LIMITS, answers_kept_s=600.0)
 
     def close(self) -> None:
         self.code_pool.close()

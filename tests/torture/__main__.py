@@ -1,7 +1,8 @@
 """`make torture`: a city whose node and platform are killed (-9) at random moments under load.
 
-- Real processes on loopback, ended by their own ids. ROUNDS (default 10) and SEED from the
-  environment; 200 rounds are the full test.
+- Real processes on loopback, ended by their own ids. ROUNDS (default 10), SEED, TWICE (the share
+  of codes that is shown again at once) and COPIES (how often) from the environment; 200 rounds are
+  the full test.
 - Each round: everybody starts again and is ready; the same request_id gives the same answer;
   no code is accepted under two request_ids. At the end: the platform holds every record whose
   verdict was answered, each once, and the node's folder is whole and counter-signed.
@@ -33,7 +34,7 @@ from kanhe.commands.loadtest import fill_city
 from kanhe.demo.city import City
 from kanhe.demo.crowd import Size
 from loadtest.data import load_data
-from tests.torture.load import Load
+from tests.torture.load import TWICE_SHARE, Load
 
 CREDENTIALS, GATES = 1_500, 12
 LIVE_S = (0.1, 2.5)
@@ -184,7 +185,8 @@ async def at_the_end(city: City, load: Load, tally: Tally) -> None:
     tally.check("answered receipts are proved under the counter-signed checkpoint", wrong)
     print(msgspec.json.encode({
         "answered": len(told), "accepted": sum(a["decision"] == "accept" for a in told),
-        "unanswered": load.unanswered, "refused": load.refusals, "records": len(held),
+        "attempts_to_spend_again": load.attempts(), "unanswered": load.unanswered,
+        "refused": load.refusals, "records": len(held),
     }).decode(), flush=True)
 
 
@@ -207,7 +209,9 @@ async def main() -> int:
             data = city.folder / "loadtest"
             await fill_city(city, data, Size(credentials=CREDENTIALS, gates=GATES),
                             lambda text: print(text, flush=True))
-            load = Load(load_data(data), chance)
+            load = Load(load_data(data), chance,
+                        twice=float(os.environ.get("TWICE", TWICE_SHARE)),
+                        copies=int(os.environ.get("COPIES", "1")))
             city.gate_credential = load_data(data).gates[0].credential
             for number in range(1, rounds + 1):
                 said = await one_round(city, load, chance, tally, f"round {number}")

@@ -38,7 +38,11 @@ class Shown(msgspec.Struct, kw_only=True):
 class Load:
     """The gates of one city, over all its kills."""
 
-    def __init__(self, data: CityData, chance: random.Random) -> None:
+    def __init__(
+        self, data: CityData, chance: random.Random, *, twice: float = TWICE_SHARE, copies: int = 1
+    ) -> None:
+        """Take a city; `twice` of all codes are shown in so many further copies at once."""
+        self._twice, self._copies = twice, copies
         self._crowd = Crowd([Wallet(line, 1) for line in data.wallets])
         self._gates = [gate.credential for gate in data.gates]
         self._chance, self._numbers = chance, itertools.count()
@@ -65,8 +69,9 @@ class Load:
             code = wallet.code(step)
             first = self._remember(code, step, gate)
             calls = [self.present(session, url, first)]
-            if self._chance.random() < TWICE_SHARE:
-                calls.append(self.present(session, url, self._remember(code, step, gate)))
+            if self._chance.random() < self._twice:
+                calls += (self.present(session, url, self._remember(code, step, gate))
+                          for _ in range(self._copies))
             await asyncio.gather(*calls)
 
     async def again(self, url: str) -> list[str]:
@@ -105,6 +110,10 @@ class Load:
             item.answer = answer
         else:
             self.refusals += 1
+
+    def attempts(self) -> int:
+        """Count the attempts to spend a code that was shown before."""
+        return len(self.shown) - len({item.code for item in self.shown})
 
     def accepted_twice(self) -> list[str]:
         """Give the codes that were accepted under more than one request_id."""

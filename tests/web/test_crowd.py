@@ -41,9 +41,8 @@ class Site:
     """A server with a thousand gates, whose answers are counted as the node's are."""
 
     def __init__(self, folder) -> None:
-        self.desk, self.metrics = Desk(folder), NodeMetrics("test", lambda: {"code", "face"})
-        self.desk.seen = self.metrics.tally
-        self.desk.verifier = self.desk.build(self.desk.journal)
+        self.metrics = NodeMetrics("test", lambda: {"code", "face"})
+        self.desk = Desk(folder, self.metrics.tally)
         self.gates = {
             f"gate{n}": msgspec.structs.replace(
                 GATE, gate_id=f"gate{n}", secret_hash=hashlib.sha256(secret_of(n)).digest())

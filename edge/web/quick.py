@@ -1,8 +1,8 @@
-"""`POST /v1/verifications`: from a body to the pipeline, and back to whoever waits for the answer.
+"""What a gate's JSON verification is answered with, from its bytes to the response's.
 
-- A code alone is taken into the present turn without a task; everything else gets one.
-- Whoever asked is told once, whatever happens.
-- Not here: connections (edge.web.short), reading bodies (edge.web.bodies).
+- Codes alone are judged with the others of their turn (edge.pipeline.together), without a task;
+  whatever must wait for something gets one.
+- Not here: who calls, and which heads come this way (edge.web.short).
 """
 
 import asyncio
@@ -23,35 +23,43 @@ from edge.web.raw import RawResponses
 from edge.web.short import Respond
 
 
-class Answering:
-    """Answers verifications."""
+def call_of(gate: GateRecord, actor: str, fields: Fields, limits: Limits) -> VerificationCall:
+    """Make the call of a body, whatever it came in; its deadline begins now."""
+    texts = fields.texts
+    return VerificationCall(
+        gate=gate, scene=texts["scene"], request_id=texts["request_id"],
+        presentation=texts.get("presentation"), code_image=fields.code_image,
+        face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
+        deadline_s=time.monotonic() + limits.deadline_s, actor=actor,
+    )
+
+
+class Quickly:
+    """Answers verifications the short way.
+
+    Attributes:
+        pace: How often each gate may call.
+    """
 
     def __init__(
-        self, *, verifier: Verifies, gates: Callable[[], Mapping[str, GateRecord]],
-        pace: GatePace, metrics: NodeMetrics, limits: Limits,
+        self, verifier: Verifies, gates: Callable[[], Mapping[str, GateRecord]],
+        metrics: NodeMetrics, limits: Limits,
     ) -> None:
-        """Take what is asked; `pace` says how often each gate may call."""
-        self._verifier, self._gates, self._pace = verifier, gates, pace
+        """Take what is asked."""
+        self._verifier, self._gates = verifier, gates
         self._metrics, self._limits, self._raw = metrics, limits, RawResponses()
         self._answering: set[asyncio.Task[Outcome]] = set()
-
-    async def verify(self, gate: GateRecord, actor: str, fields: Fields) -> Outcome:
-        """Answer a body that was read; raises as the pipeline."""
-        texts = fields.texts
-        return await self._verifier.verify(VerificationCall(
-            gate=gate, scene=texts["scene"], request_id=texts["request_id"],
-            presentation=texts.get("presentation"), code_image=fields.code_image,
-            face_images=fields.face_images, challenge_id=texts.get("challenge_id"),
-            deadline_s=time.monotonic() + self._limits.deadline_s, actor=actor,
-        ))
+        self.pace = GatePace(
+            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
 
     def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
-        """Answer the short way: see `edge.web.short`."""
+        """`POST /v1/verifications` the short way: see `edge.web.short`."""
         try:
-            self._pace.take(gate.gate_id, gate.rate_per_s)
+            self.pace.take(gate.gate_id, gate.rate_per_s)
             code = read_code(body)
             if code is None:
-                answering = self.verify(gate, "", read_json(body, self._limits))
+                answering = self._verifier.verify(
+                    call_of(gate, "", read_json(body, self._limits), self._limits))
             else:
                 call = VerificationCall(
                     gate=gate, scene=code.scene, request_id=code.request_id,
@@ -69,23 +77,6 @@ class Answering:
         self._answering.add(task)
         task.add_done_callback(partial(self._answered, respond))
 
-    async def passed(self, gate_id: str, body: bytes) -> bytes:
-        """Answer a call of a gate that a process beside this one authenticated."""
-        gate = self._gates().get(gate_id)
-        if gate is None:
-            return self.stranger()
-        responded: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self.quick(gate, body, responded.set_result)
-        # Whoever waits here may be ended; the answer is told all the same.
-        response = await asyncio.shield(responded)
-        if response is None:
-            raise asyncio.CancelledError
-        return response
-
-    def stranger(self) -> bytes:
-        """Refuse whoever isn't a gate."""
-        return self._problem(unknown_gate())
-
     def _answered(self, respond: Respond, task: "asyncio.Task[Outcome]") -> None:
         self._answering.discard(task)
         if task.cancelled():
@@ -100,6 +91,23 @@ class Answering:
             respond(self._raw.answer(found.body, found.timings_ms))
         else:
             respond(self._problem(found))
+
+    async def passed(self, gate_id: str, body: bytes) -> bytes:
+        """Answer a call of a gate that a process beside this one authenticated."""
+        gate = self._gates().get(gate_id)
+        if gate is None:
+            return self.stranger()
+        responded: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.quick(gate, body, responded.set_result)
+        # Who waits may be ended: the answer is still told here.
+        response = await asyncio.shield(responded)
+        if response is None:
+            raise asyncio.CancelledError
+        return response
+
+    def stranger(self) -> bytes:
+        """Refuse whoever isn't a gate, the short way."""
+        return self._problem(unknown_gate())
 
     def _problem(self, error: Exception) -> bytes:
         response = translate(error)
