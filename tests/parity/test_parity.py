@@ -103,21 +103,21 @@ def wider_window(node) -> None:
 
 def forgiving_guard(node) -> None:
     """Never sees a code twice."""
-    node.guard.spend = lambda *_: True
+    node.guard.spend_all = lambda spends, _: [True] * len(spends)
 
 
 def blind_to_status(node) -> None:
     """Takes what is withdrawn for valid."""
-    standing = node.store.standing
-    node.store.standing = lambda credential_id: (standing(credential_id)[0], None)
+    standings = node.store.standings
+    node.store.standings = lambda ids: [(found[0], None) for found in standings(ids)]
 
 
 def generous_threshold(node) -> None:
     """Matches whoever comes."""
-    node.verifier._rates._sources = [
-        (maker, [msgspec.structs.replace(point, threshold=-1.0)
-                 for point in points])
-        for maker, points in node.verifier._rates._sources]
+    rates = node.verifier._holder._rates
+    rates._sources = [
+        (maker, [msgspec.structs.replace(point, threshold=-1.0) for point in points])
+        for maker, points in rates._sources]
 
 
 @pytest.mark.parametrize(
