@@ -57,6 +57,8 @@ LIMITS: dict[str, str] = {
     "restart": "taking in references for comparison, and what a cold start takes",
     "revocation": "one signature, and 500 answers on the cores of one machine",
     "rss": "the interpreter, its libraries, the models' weights",
+    "threads": "ONNX time: theirs is the same with threads that spin",
+    "workers-cpu": "the frames between the processes; theirs has none",
 }
 
 
