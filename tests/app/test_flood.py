@@ -18,7 +18,7 @@ from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_group, load_portrait
 
 FLOOD_S = 8.0
-AT_ONCE = 24
+AT_ONCE = 64
 CODE_S_MAX = 2.5
 """Half of the deadline: the machine of a test is busy with the flood's own making, too."""
 RSS_MIB_MAX = 700

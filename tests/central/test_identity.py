@@ -137,7 +137,7 @@ async def test_a_challenge_ends_and_is_one_nodes_and_the_platforms_own(desk):
     challenge = await challenge_of(desk, node_id)
     other = await challenge_of(desk, "0" * 16)
     assert (await renew(desk, node_id, other))[0] == 403
-    assert (await renew(desk, node_id, challenge[:-1] + b"x"))[0] == 403
+    assert (await renew(desk, node_id, challenge[:-1] + bytes([challenge[-1] ^ 1])))[0] == 403
     assert (await renew(desk, node_id, b"x"))[0] == 403
     desk.clock.now += CHALLENGE_S + 1
     assert (await renew(desk, node_id, challenge))[0] == 403
