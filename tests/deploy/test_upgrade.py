@@ -130,7 +130,7 @@ async def test_upgrade_and_roll_back_keep_cache_journal_and_answers(city, tmp_pa
     node = Node(city, data, tmp_path)
     node.enrol(previous, (await city.admin("POST", "/v1/node-codes"))["code"])
     with node(previous):
-        await until(node.status, lambda status: status["ready"])
+        await until(node.status, lambda status: status.get("ready"))
         first = showing(city, "bao")
         given = await node.ask(first)
         held = (await node.status())["held"]
