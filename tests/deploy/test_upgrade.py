@@ -23,18 +23,30 @@ from tests.deploy.conftest import ROOT, Started, kanhe
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 COMMIT = "3c69208"
 """The version before migrations, renewable references and pack format 2: the furthest way."""
-PACKS = ROOT / "var" / f"packs-{COMMIT}"
+NODE_COMMIT = "b237e28"
+"""The first version whose nodes follow a sealed feed; older ones go before the platform."""
+PACKS, NODE_PACKS = (ROOT / "var" / f"packs-{commit}" for commit in (COMMIT, NODE_COMMIT))
 """Where that version makes its face pack; kept for the next run, as `var/packs` is."""
 
 
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory) -> Path:
     """A checkout of the previous version."""
+    return checkout(tmp_path_factory.mktemp("previous"), COMMIT)
+
+
+@pytest.fixture(scope="module")
+def previous_node(tmp_path_factory) -> Path:
+    """A checkout of the previous version that today's platform can serve."""
+    return checkout(tmp_path_factory.mktemp("previous-node"), NODE_COMMIT)
+
+
+def checkout(folder: Path, commit: str) -> Path:
+    """Take a version from the history of this repository."""
     if named := os.environ.get("KANHE_PREVIOUS"):
         return Path(named)
-    folder = tmp_path_factory.mktemp("previous")
     archive = folder / "previous.tar"
-    done = subprocess.run(["git", "archive", "-o", str(archive), COMMIT], cwd=ROOT, check=False,
+    done = subprocess.run(["git", "archive", "-o", str(archive), commit], cwd=ROOT, check=False,
                           capture_output=True, text=True, timeout=60)
     if done.returncode:
         pytest.skip(f"the history of the repository isn't here: {done.stderr.strip()}")
@@ -55,7 +67,7 @@ class Node:
 
     def config(self, code: Path) -> Path:
         """Write the configuration; each version has the packs that it makes."""
-        packs = self._packs if code == ROOT else f'packs_dir = "{PACKS}"'
+        packs = self._packs if code == ROOT else f'packs_dir = "{NODE_PACKS}"'
         path = self._folder / "edge.toml"
         path.write_text(f'data_dir = "{self._data}"\n{packs}\n')
         return path
@@ -125,7 +137,9 @@ async def until(look, what) -> dict:
     raise AssertionError(f"it didn't come to that: {found}")
 
 
-async def test_upgrade_and_roll_back_keep_cache_journal_and_answers(city, tmp_path, previous):
+async def test_upgrade_and_roll_back_keep_cache_journal_and_answers(
+        city, tmp_path, previous_node):
+    previous = previous_node
     data = tmp_path / "data"
     node = Node(city, data, tmp_path)
     node.enrol(previous, (await city.admin("POST", "/v1/node-codes"))["code"])
