@@ -7,11 +7,12 @@
 """
 
 import asyncio
-import contextlib
 import logging
 
 import psycopg
 from sqlalchemy import URL
+
+from edge.tasks import end_task
 
 CHANNEL = "kanhe_feed"
 LOOK_EVERY_S = 1.0
@@ -55,10 +56,7 @@ class Listener:
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     async def _run(self) -> None:
         pause_s = AGAIN_FIRST_S

@@ -26,6 +26,7 @@ from central.store import Database, Transaction, forget_marks
 from edge.errors import PackError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
+from edge.tasks import end_task
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -106,10 +107,7 @@ class Platform:
         """Stop and close."""
         await self.references.stop()
         await self.snapshots.stop()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
         self._faces.shutdown(wait=True)
         await self.database.stop()
 

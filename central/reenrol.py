@@ -9,7 +9,6 @@
 """
 
 import asyncio
-import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from edge.errors import ImageError, OperatingError
 from edge.hotpath.holder import ProbeFault
 from edge.models.engine import ReferenceDraft
 from edge.protocol.feed import DropReference, PutReference
+from edge.tasks import end_task
 
 _LOG = logging.getLogger(__name__)
 HOLDERS_AT_ONCE = 200
@@ -87,10 +87,7 @@ class Reenrolment:
 
     async def stop(self) -> None:
         """Stop; what is done stays done."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     async def _run(self, job: Job, draft: Draft | None) -> None:
         try:

@@ -7,7 +7,6 @@
 - Not here: the rules by which a node believes a next root (edge.sync.rules).
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from central.feed import sign
 from central.keys import ROLES, PlatformKeys, load_signing_key, public_of
 from edge.errors import KeyFileError
+from edge.files import write_file
 from edge.protocol.feed import FORMAT, Envelope, RoleKeys, Root, key_id
 
 ROOT_FILE = "root.envelope"
@@ -57,7 +57,7 @@ def load_roots(data_dir: Path, keys: PlatformKeys, log: str, now_s: int) -> tupl
     path = data_dir / ROOT_FILE
     try:
         if not path.exists():
-            _write(path, first_root(keys, log, now_s))
+            write_file(path, first_root(keys, log, now_s))
         newest = path.read_bytes()
         root = root_of(newest)
         before = tuple(
@@ -101,8 +101,8 @@ def put_root(data_dir: Path, before: bytes, after: bytes) -> None:
     Raises:
         OSError: It can't be written; the one before holds on.
     """
-    _write(_kept(data_dir, root_of(before).version), before)
-    _write(data_dir / ROOT_FILE, after)
+    write_file(_kept(data_dir, root_of(before).version), before)
+    write_file(data_dir / ROOT_FILE, after)
 
 
 def first_root(
@@ -136,12 +136,3 @@ def _named(
 
 def _kept(data_dir: Path, version: int) -> Path:
     return data_dir / "keys" / f"root-{version}.envelope"
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

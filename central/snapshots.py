@@ -28,8 +28,10 @@ from central.errors import Conflict, Unknown
 from central.keys import PlatformKeys
 from central.store import Database, Transaction
 from edge.errors import StoreError
+from edge.files import write_file
 from edge.protocol.feed import FORMAT, Change, Envelope, PutCredential, PutReference, Root
 from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
+from edge.tasks import end_task
 
 _LOG = logging.getLogger(__name__)
 PART_CHANGES = 16_000
@@ -102,10 +104,7 @@ class Snapshots:
 
     async def stop(self) -> None:
         """Stop; half a snapshot is forgotten."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     def envelope(self) -> bytes:
         """Give the newest snapshot's envelope.
@@ -196,14 +195,14 @@ class Snapshots:
     def _write(self, changes: list[Change], key: tuple[int, bytes, bytes] | None) -> SnapshotPart:
         data, plain = pack_part(changes, self._log, key)
         digest = hashlib.sha256(data)
-        _put(self._folder / PARTS_FOLDER / digest.hexdigest(), data)
+        write_file(self._folder / PARTS_FOLDER / digest.hexdigest(), data)
         return SnapshotPart(
             digest=digest.digest(), length=len(data), plain_length=plain, changes=len(changes),
             key=key[0] if key else 0)
 
     def _name(self, snapshot: Snapshot, before: Snapshot | None) -> None:
-        _put(self._folder / ENVELOPE_FILE,
-             feed.sign(snapshot, self._keys.signing["snapshot"]))
+        write_file(self._folder / ENVELOPE_FILE,
+                   feed.sign(snapshot, self._keys.signing["snapshot"]))
         kept = {part.digest.hex() for item in (snapshot, before) if item for part in item.parts}
         for path in (self._folder / PARTS_FOLDER).iterdir():
             if path.name not in kept:
@@ -254,13 +253,3 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -9,7 +9,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from edge.protocol.feed import Change, PutCredential
 from edge.protocol.lookup import ASKED_MAX
 from edge.sync.believer import Believer
 from edge.sync.state import load_base, load_enrolment, meta_to_begin_again
+from edge.tasks import end_task
 from edge.web.status import HoldingShown
 
 SWEEP_S = 5.0
@@ -122,10 +122,7 @@ class Holding:
     async def stop(self) -> None:
         """End sweeping."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
 
     async def sweep(self) -> None:
         """Let go of what has come to its end.

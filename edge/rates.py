@@ -6,7 +6,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from edge.models.operating import pack_points, site_points
 from edge.pipeline.renewal import Note, Renewal
 from edge.pipeline.thresholds import SceneRates
 from edge.protocol.records import ScenePolicy
+from edge.tasks import end_task
 from edge.web.status import CohortShown, SceneFace
 
 _LOG = logging.getLogger(__name__)
@@ -93,10 +93,7 @@ class NodeRates:
     async def stop(self) -> None:
         """End it; a calibration under way isn't put in force any more."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
 
     async def tend(self) -> None:
         """Say which scenes have become unfit, and bring cohort and calibration up to date.

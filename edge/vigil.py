@@ -17,6 +17,7 @@ import msgspec
 from edge.clock import SystemClock
 from edge.errors import OperatingError
 from edge.protocol.steps import DAY_S
+from edge.tasks import end_task
 
 if TYPE_CHECKING:  # pages import this module before the folder of compiled kernels is known
     from edge.hotpath.trust import Trust
@@ -89,10 +90,7 @@ class Vigil:
     async def stop(self) -> None:
         """End looking, and put down what is known."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
         await asyncio.get_running_loop().run_in_executor(None, self._clock.keep)
 
     async def look(self) -> None:

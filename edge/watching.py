@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from edge.errors import OperatingError
 from edge.protocol.journal import VerificationRecord
 from edge.protocol.signals import EVENT_PREFIX
 from edge.signals import Watch
+from edge.tasks import end_task
 from edge.trend import EVERY_S
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class Watching:
 
     async def stop(self) -> None:
         """End sampling, wait for what is being journalled, send the last traces."""
-        if self._sampling is not None:
-            self._sampling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sampling
+        await end_task(self._sampling)
         await self.settle()
         if self._tracing is not None:
             await self._tracing.stop()

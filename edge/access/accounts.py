@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from edge.errors import ConfigError, StoreError
+from edge.files import write_file
 
 PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 256
@@ -188,14 +189,8 @@ class FileAccounts:
         return self._accounts
 
     def _write(self, accounts: dict[str, Account]) -> None:
-        part = self._path.with_suffix(".part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(msgspec.json.encode(list(accounts.values())))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
+            write_file(self._path, msgspec.json.encode(list(accounts.values())), 0o600)
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror}") from error

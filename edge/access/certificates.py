@@ -8,7 +8,6 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.access.addresses import local_addresses
 from edge.errors import ConfigError
+from edge.files import write_file
 
 AUTHORITY_DAYS = 3_650
 SERVER_DAYS = 90
@@ -164,14 +164,3 @@ def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not an EC key")
     return key
-
-
-def write_file(path: Path, data: bytes, mode: int) -> None:
-    """Write a file durably and at once."""
-    part = path.with_suffix(path.suffix + ".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import contextlib
 import datetime
 import errno
 import logging
@@ -21,6 +20,7 @@ from aiohttp import web
 
 from edge.access.tls import RENEW_EVERY_S, GivenCertificate, LocalAuthority, Tls, tls_mode
 from edge.errors import ConfigError, OperatingError
+from edge.tasks import end_task
 
 KEEPALIVE_S = 75.0
 BACKLOG = 1_024
@@ -176,9 +176,7 @@ async def serve(
         ready(f"{'https' if wire.context else 'http'}://{shown}:{port}")
         await stop.wait()
     finally:
-        renewing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await renewing
+        await end_task(renewing)
         if listener is not None:
             listener.close()
         if beside is not None:

@@ -29,9 +29,9 @@ from edge.access.certificates import (
     make_authority,
     make_server,
     server_names,
-    write_file,
 )
 from edge.errors import ConfigError, KeyFileError
+from edge.files import write_file
 
 AUTHORITY_RENEW_DAYS = 365
 SERVER_RENEW_DAYS = 30

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from edge.errors import JournalError
+from edge.files import write_file
 from edge.hotpath.checkpoint import (
     Checkpoint,
     Countersignature,
@@ -97,7 +98,7 @@ class CheckpointBook:
         needed = set(firsts)
         kept = [point for point in self._points[:-NEWEST_KEPT] if point.size in needed]
         kept += self._points[-NEWEST_KEPT:]
-        replace(self._path, msgspec.json.Encoder().encode_lines(kept))
+        write_file(self._path, msgspec.json.Encoder().encode_lines(kept))
         self._points = kept
 
     def unsigned(self, upto: int, within: int) -> Checkpoint | None:
@@ -125,7 +126,7 @@ class CheckpointBook:
         except ValueError as error:
             raise JournalError(str(error)) from error
         kept = Countersigned(point, said)
-        replace(self._folder / COUNTERSIGNED, msgspec.json.encode(kept))
+        write_file(self._folder / COUNTERSIGNED, msgspec.json.encode(kept))
         self._countersigned = kept
 
 
@@ -199,20 +200,6 @@ def write_all(fd: int, data: bytes, at: int) -> None:
     view = memoryview(data)
     while view:
         view = view[os.pwrite(fd, view, at + len(data) - len(view)) :]
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Put a whole file in a file's place, durably.
-
-    Raises:
-        OSError: It can't be written; the old one is still there.
-    """
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def read_number(path: Path) -> int:

@@ -20,11 +20,12 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.audit.checkpoint import CheckpointBook, read_number, replace
+from edge.audit.checkpoint import CheckpointBook, read_number
 from edge.audit.recovery import recover
 from edge.audit.room import Room
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
+from edge.files import write_file
 from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
 from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, encode_record
 
@@ -240,7 +241,7 @@ class FileJournal:
             JournalError: It can't be written.
         """
         try:
-            replace(self._folder / ACKNOWLEDGED, str(upto).encode())
+            write_file(self._folder / ACKNOWLEDGED, str(upto).encode())
             self._acknowledged = upto
             self._retire()
         except OSError as error:

@@ -5,13 +5,13 @@
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from edge.clock.judge import Memory, Word
+from edge.files import write_file
 
 FILE = "clock.json"
 WORD_FILE = "clock-word.json"
@@ -37,7 +37,7 @@ def keep_memory(folder: Path, memory: Memory) -> None:
     Raises:
         OSError: It can't be written.
     """
-    _keep(folder / FILE, memory)
+    write_file(folder / FILE, msgspec.json.encode(memory))
 
 
 def load_word(folder: Path, boot_id: str) -> Word | None:
@@ -52,7 +52,7 @@ def keep_word(folder: Path, given: Given) -> None:
     Raises:
         OSError: It can't be written.
     """
-    _keep(folder / WORD_FILE, given)
+    write_file(folder / WORD_FILE, msgspec.json.encode(given))
 
 
 def _load(path: Path, form: type[_Kept]) -> _Kept | None:
@@ -63,12 +63,3 @@ def _load(path: Path, form: type[_Kept]) -> _Kept | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         _LOG.warning("clock.memory_lost", extra={"file": path.name})
         return None
-
-
-def _keep(path: Path, kept: msgspec.Struct) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(msgspec.json.encode(kept))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -6,7 +6,6 @@
 - Not here: measuring (kanhe.calibration); which point serves a scene (edge.pipeline.thresholds).
 """
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from edge.errors import PackError
+from edge.files import write_file
 from edge.hotpath.rates import Point
 from edge.models.manifest import PackManifest
 from edge.models.shelf import installed
@@ -98,13 +98,8 @@ def write_site_calibration(
             signature=key.sign(CONTEXT + statement.encode()).hex(),
         )
     path = folder / SITE_FILE
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
-            file.write(msgspec.json.encode(signed))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_file(path, msgspec.json.encode(signed))
     except OSError as error:
         raise PackError(f"{path} can't be written: {error.strerror}") from error
     return path

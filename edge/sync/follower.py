@@ -40,6 +40,7 @@ from edge.sync.ports import (
 )
 from edge.sync.taking import SnapshotTaker
 from edge.sync.worker import Worker
+from edge.tasks import end_task
 
 ROOTS_A_TURN_MAX = 64
 CLOCK_TRIP_S_MAX = 2.0
@@ -129,10 +130,7 @@ class Follower:
     async def stop(self) -> None:
         """End the loop; when this returns, nobody is inside the store on its behalf."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
         await self.lists.stop()
         self._worker.close()
 

@@ -25,6 +25,7 @@ from edge.sync.checks import CLOCK_AHEAD_S_MAX
 from edge.sync.envelope import Refusal, Rule, role_keys
 from edge.sync.ports import Central, FeedStore
 from edge.sync.worker import Worker
+from edge.tasks import end_task
 
 LISTS_MAX = 128
 """Most lists held: 2.23 million holders with three credentials each fill some seventy."""
@@ -101,10 +102,7 @@ class ListKeeper:
     async def stop(self) -> None:
         """End the loop."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
         self._worker.close()
 
     async def believe(self, number: int, token: bytes) -> None:

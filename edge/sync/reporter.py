@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from edge.errors import CentralError
 from edge.protocol.report import NodeReport
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
+from edge.tasks import end_task
 
 REPORT_EVERY_S = 15.0
 _LOG = logging.getLogger(__name__)
@@ -34,10 +34,7 @@ class Reporter:
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     async def _run(self) -> None:
         while True:

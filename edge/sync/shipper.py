@@ -13,7 +13,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from edge.protocol.journal import (
 from edge.sync.backoff import Backoff, wait_for
 from edge.sync.ports import Central, CentralRefused, JournalSource, ShipAnswer
 from edge.sync.worker import Worker
+from edge.tasks import end_task
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,10 +107,7 @@ class Shipper:
     async def stop(self) -> None:
         """End shipping; when this returns, nobody reads the journal on its behalf."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
         self._worker.close()
 
     def wake(self) -> None:

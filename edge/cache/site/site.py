@@ -19,6 +19,7 @@ from edge.cache.site.names import SiteKey
 from edge.cache.site.place import LinkOptions
 from edge.cache.site.values import SharedValues
 from edge.cache.site.wakes import Wakes
+from edge.tasks import end_task
 
 KEEP_S = 5.0
 _RECONNECT = ("unreachable", "slow", "read_only", "denied")
@@ -77,10 +78,8 @@ class Site:
     async def stop(self) -> None:
         """End all parts and close the connections."""
         task, self._task = self._task, None
+        await end_task(task)
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             await self.wakes.stop()
             await self.answers.stop()
         await self._link.close()

@@ -8,12 +8,12 @@
 """
 
 import asyncio
-import contextlib
 
 from edge.cache.site.circuit import SiteFault
 from edge.cache.site.link import RedisLink
 from edge.cache.site.memory import KEEPER_S, SiteMemory
 from edge.cache.site.names import SiteKey
+from edge.tasks import end_task
 
 WAITING_MAX = 2_000
 VALUE_BYTES_MAX = 64 * 1024
@@ -67,10 +67,7 @@ class SharedValues:
     async def stop(self) -> None:
         """End writing; what still waits is left out."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_task(task)
 
     async def _run(self) -> None:
         while True:

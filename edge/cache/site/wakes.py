@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from edge.cache.site.circuit import SiteFault
 from edge.cache.site.link import RedisLink
 from edge.cache.site.memory import KEEPER_S, SiteMemory
 from edge.cache.site.names import SiteKey
+from edge.tasks import end_task
 
 EVERY_S = 0.1
 AGAIN_S = 1.0
@@ -50,10 +50,7 @@ class Wakes:
     async def stop(self) -> None:
         """End both."""
         for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
         self._tasks = []
 
     async def _tell_for_ever(self) -> None:
