@@ -2,14 +2,36 @@
 
 - Shared by the roles of the feed, its snapshots and its answers.
 - Pure; `now` is a parameter.
-- Not here: signatures and form (edge.sync.envelope), what each role demands besides.
+- Not here: how signatures and form are checked (edge.sync.envelope), what each role demands
+  besides.
 """
 
 from edge.protocol.feed import Root
-from edge.sync.envelope import Refusal, Rule
+from edge.sync.envelope import Body, Refusal, Rule, check_signatures, open_envelope, parse_body
 
 CLOCK_AHEAD_S_MAX = 300
 """How far the platform's clock may run before ours in what it signs."""
+
+
+def open_signed(data: bytes, role: str, form: type[Body], root: Root, now: float) -> Body:
+    """Open what a role signed, in the one order that is safe: root, signatures, form, log.
+
+    Args:
+        data: The envelope.
+        role: Whose keys must have signed it.
+        form: What its body must be.
+        root: The newest believed one.
+        now: Unix seconds.
+
+    Raises:
+        Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`, `log`.
+    """
+    check_root_alive(root, now)
+    envelope = open_envelope(data)
+    check_signatures(envelope, root, role)
+    body = parse_body(envelope, form)
+    check_log(body.log, root.log)
+    return body
 
 
 def check_root_alive(root: Root, now: float) -> None:

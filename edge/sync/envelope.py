@@ -73,8 +73,8 @@ class Refusal(FeedRefused):
         self.rule = rule
 
 
-_Body = TypeVar(
-    "_Body", Root, ChangeBatch, KeyDelivery, BundleHead, Snapshot, Timestamp, LookedUp)
+Body = TypeVar(
+    "Body", Root, ChangeBatch, KeyDelivery, BundleHead, Snapshot, Timestamp, LookedUp)
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _HEADER_ROLES = ("root", "changes", "keys")
 
@@ -121,7 +121,7 @@ def check_signatures(envelope: Envelope, root: Root, role: str) -> None:
         )
 
 
-def parse_body(envelope: Envelope, kind: type[_Body]) -> _Body:
+def parse_body(envelope: Envelope, kind: type[Body]) -> Body:
     """Parse a body whose signatures already hold.
 
     Raises:

@@ -21,10 +21,10 @@ from edge.protocol.feed import (
 )
 from edge.protocol.lookup import CHANGES_MAX, LookedUp, LookupRequest, lookup_log
 from edge.sync.believer import Believer
-from edge.sync.checks import check_log, check_root_alive, check_times
+from edge.sync.checks import check_times, open_signed
 from edge.sync.client import CentralClient
 from edge.sync.content import check_fits
-from edge.sync.envelope import Refusal, Rule, check_signatures, open_envelope, parse_body
+from edge.sync.envelope import Refusal, Rule
 from edge.sync.rules import TrustedFeed
 from edge.sync.sealing import open_change
 
@@ -48,11 +48,7 @@ def trust_lookup(
             `other_node`, `order`, `future`, `expired`, `seal`, `content`.
     """
     root = feed.base.root
-    check_root_alive(root, now)
-    envelope = open_envelope(data)
-    check_signatures(envelope, root, "changes")
-    answer = parse_body(envelope, LookedUp)
-    check_log(answer.log, root.log)
+    answer = open_signed(data, "changes", LookedUp, root, now)
     if answer.node_id != feed.base.node_id:
         raise Refusal(Rule.OTHER_NODE, "this answer is for another node")
     if answer.asked != hashlib.sha256(raw).digest():

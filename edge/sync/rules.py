@@ -19,7 +19,7 @@ import msgspec
 
 from edge.protocol.bundle import BundleHead
 from edge.protocol.feed import ChangeBatch, EpochsChanged, KeyDelivery, Root, root_fingerprint
-from edge.sync.checks import check_log, check_root_alive, check_times
+from edge.sync.checks import check_log, check_root_alive, check_times, open_signed
 from edge.sync.content import check_changes, check_epochs
 from edge.sync.envelope import (
     Refusal,
@@ -173,11 +173,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `other_node`, `future`, `expired`, `rollback`.
         """
         root, mark = self.base.root, self.base.mark
-        check_root_alive(root, now)
-        envelope = open_envelope(data)
-        check_signatures(envelope, root, "changes")
-        head = parse_body(envelope, BundleHead)
-        check_log(head.log, root.log)
+        head = open_signed(data, "changes", BundleHead, root, now)
         if head.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "this bundle is for another node")
         check_times(head.issued_s, head.expires_s, mark.issued_s, now)
@@ -201,11 +197,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `content`.
         """
         root, mark = self.base.root, self.base.mark
-        check_root_alive(root, now)
-        envelope = open_envelope(data)
-        check_signatures(envelope, root, "changes")
-        batch = parse_body(envelope, ChangeBatch)
-        check_log(batch.log, root.log)
+        batch = open_signed(data, "changes", ChangeBatch, root, now)
         self._check_carrier(batch.carried_to, carried=carried)
         check_times(batch.issued_s, batch.expires_s, mark.issued_s, now)
         if carried and batch.first < mark.cursor:
@@ -234,11 +226,7 @@ class TrustedFeed(msgspec.Struct, frozen=True):
                 `log`, `other_node`, `carrier`, `future`, `expired`, `rollback`, `content`.
         """
         root, mark = self.base.root, self.base.mark
-        check_root_alive(root, now)
-        envelope = open_envelope(data)
-        check_signatures(envelope, root, "keys")
-        delivery = parse_body(envelope, KeyDelivery)
-        check_log(delivery.log, root.log)
+        delivery = open_signed(data, "keys", KeyDelivery, root, now)
         if delivery.node_id != self.base.node_id:
             raise Refusal(Rule.OTHER_NODE, "these keys were delivered to another node")
         self._check_carrier(delivery.carried_to, carried=carried)

@@ -33,7 +33,7 @@ from edge.protocol.snapshot import (
     parse_part,
     unpack_part,
 )
-from edge.sync.checks import check_log, check_root_alive, check_times
+from edge.sync.checks import check_log, check_root_alive, check_times, open_signed
 from edge.sync.content import HASH_BYTES, check_fits
 from edge.sync.envelope import Refusal, Rule, check_signatures, open_envelope, parse_body
 from edge.sync.rules import Mark, TrustedFeed
@@ -123,11 +123,7 @@ def trust_timestamp(feed: TrustedFeed, data: bytes, now: float) -> TrustedTimest
             `future`, `expired`, `rollback`, `content`.
     """
     root, mark = feed.base.root, feed.mark
-    check_root_alive(root, now)
-    envelope = open_envelope(data)
-    check_signatures(envelope, root, "timestamp")
-    timestamp = parse_body(envelope, Timestamp)
-    check_log(timestamp.log, root.log)
+    timestamp = open_signed(data, "timestamp", Timestamp, root, now)
     check_times(timestamp.issued_s, timestamp.expires_s, mark.timestamp_issued_s, now)
     if timestamp.version < mark.snapshot_version:
         raise Refusal(
