@@ -36,10 +36,7 @@ class DryRunPages:
     async def try_scene(self, request: web.Request, session: Session) -> web.Response:
         """`POST /scenes/{scene}/try`: judges the last answers under the form's draft."""
         scene = request.match_info["scene"]
-        form = await request.post()
-        fields = {name: [str(value) for value in form.getall(name)] for name in form}
-        current, versions = await self._site.run(session, lambda tx: (
-            policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
+        fields, current, versions = await self._records.filled_in(request, session)
         try:
             filled = read_filled(fields, current)
             count = whole_number(

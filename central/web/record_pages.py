@@ -64,17 +64,13 @@ class RecordPages:
     async def scene(self, request: web.Request, session: Session) -> web.Response:
         """`GET /scenes/{scene}`: the policy as a form, and its versions."""
         scene = request.match_info["scene"]
-        policy, versions = await self._site.run(session, lambda tx: (
-            policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
+        policy, versions = await self._held(session, scene)
         return self.show(request, session, policy, versions)
 
     async def set_scene(self, request: web.Request, session: Session) -> web.Response:
         """`POST /scenes/{scene}`: first shows what would change, then puts it in force."""
         scene = request.match_info["scene"]
-        form = await request.post()
-        fields = {name: [str(value) for value in form.getall(name)] for name in form}
-        current, versions = await self._site.run(session, lambda tx: (
-            policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
+        fields, current, versions = await self.filled_in(request, session)
         try:
             filled = read_filled(fields, current)
             draft, reason = filled.policy, fields.get("reason", [""])[0]
@@ -93,6 +89,20 @@ class RecordPages:
             return self.show(
                 request, session, current, versions, problem=str(error), code=422)
         return go(f"/scenes/{scene}")
+
+    async def filled_in(
+        self, request: web.Request, session: Session
+    ) -> tuple[dict[str, list[str]], ScenePolicy, list[policies.PolicyVersion]]:
+        """Give what a scene's form was filled in with, and the policy that it is about."""
+        form = await request.post()
+        fields = {name: [str(value) for value in form.getall(name)] for name in form}
+        return fields, *await self._held(session, request.match_info["scene"])
+
+    async def _held(
+        self, session: Session, scene: str
+    ) -> tuple[ScenePolicy, list[policies.PolicyVersion]]:
+        return await self._site.run(session, lambda tx: (
+            policies.get_policy(tx, scene), policies.list_versions(tx, scene)))
 
     def show(
         self, request: web.Request, session: Session, policy: ScenePolicy | dict[str, object],

@@ -148,10 +148,6 @@ class KeyRing:
         """Derive a ring from secrets."""
         return cls(DerivedKeys(keys) for keys in epochs)
 
-    def with_epochs(self, epochs: Iterable[EpochKeys]) -> "KeyRing":
-        """Add or replace epochs."""
-        return KeyRing([*self._by_epoch.values(), *(DerivedKeys(keys) for keys in epochs)])
-
     def without_before(self, key_epoch: int) -> "KeyRing":
         """Forget the epochs before that day."""
         return KeyRing(keys for day, keys in self._by_epoch.items() if day >= key_epoch)

@@ -62,17 +62,6 @@ def encode_text(binary: bytes) -> str:
     return PREFIX + base45.encode(binary)
 
 
-def decode_text(text: str) -> bytes:
-    """Give the binary of a text, exactly as read.
-
-    Raises:
-        Base45Error: Too long, another prefix, or not Base45.
-    """
-    if len(text) > TEXT_CHARS_MAX or not text.startswith(PREFIX):
-        raise base45.Base45Error("not a KH1 text")
-    return base45.decode(text, len(PREFIX))
-
-
 def pack_compact_head(suite: int, step: int, alias: bytes) -> bytes:
     """Give `suite ‖ step ‖ alias`, the part of a compact code before its tag."""
     return bytes((suite,)) + step.to_bytes(4, "big") + alias

@@ -28,7 +28,6 @@ from edge.protocol.snapshot import (
     PARTS_MAX,
     PartError,
     Snapshot,
-    SnapshotPart,
     Timestamp,
     parse_part,
     unpack_part,
@@ -132,15 +131,6 @@ def trust_timestamp(feed: TrustedFeed, data: bytes, now: float) -> TrustedTimest
     if len(timestamp.digest) != HASH_BYTES or timestamp.length < 1:
         raise Refusal(Rule.CONTENT, "the timestamp names no snapshot that can be")
     return TrustedTimestamp(feed, timestamp)
-
-
-def check_part_bytes(part: SnapshotPart, data: bytes, what: str) -> None:
-    """Demand the bytes of a part.
-
-    Raises:
-        Refusal: Rules `size` and `digest`.
-    """
-    _check_named(data, part.length, part.digest, what)
 
 
 def _check_named(data: bytes, length: int, digest: bytes, what: str) -> None:

@@ -13,9 +13,9 @@ import pytest
 import simplejpeg
 
 from edge.protocol.kh1 import step_at
-from kanhe.demo.city import City
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_group, load_portrait
+from tests.fakes.running_city import running_city
 
 FLOOD_S = 8.0
 AT_ONCE = 64
@@ -28,14 +28,8 @@ PORTRAITS = {person.key: person for person in PEOPLE}
 
 @pytest.fixture
 async def city(tmp_path, face_pack_dir):
-    city = City(tmp_path, face_pack_dir.parent)
-    try:
-        await city.start_central()
-        city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])
-        await city.found()
+    async with running_city(tmp_path, face_pack_dir.parent) as city:
         yield city
-    finally:
-        city.stop()
 
 
 def twelve_megapixels() -> bytes:

@@ -139,11 +139,10 @@ async def until(look, what) -> dict:
 
 async def test_upgrade_and_roll_back_keep_cache_journal_and_answers(
         city, tmp_path, previous_node):
-    previous = previous_node
     data = tmp_path / "data"
     node = Node(city, data, tmp_path)
-    node.enrol(previous, (await city.admin("POST", "/v1/node-codes"))["code"])
-    with node(previous):
+    node.enrol(previous_node, (await city.admin("POST", "/v1/node-codes"))["code"])
+    with node(previous_node):
         await until(node.status, lambda status: status.get("ready"))
         first = showing(city, "bao")
         given = await node.ask(first)
@@ -159,7 +158,7 @@ async def test_upgrade_and_roll_back_keep_cache_journal_and_answers(
         later = await node.ask(second)
         assert later["reason"] == "ok"
 
-    with node(previous):  # the way back, on the same folder
+    with node(previous_node):  # the way back, on the same folder
         assert the_same(await node.ask(first), given)
         assert the_same(await node.ask(second), later)
         assert (await node.status())["held"] == held
