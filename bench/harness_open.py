@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import gc
 import os
 import time
 from collections import deque
@@ -129,9 +130,12 @@ def offer(
     """
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
+    # All that is kept grows with the replies: walking through it stalls the client 100 ms.
+    gc.disable()
     try:
         return uvloop.run(_Client(port, rate, requests).run(connections))
     finally:
+        gc.enable()
         os.sched_setaffinity(0, before)
 
 

@@ -24,7 +24,7 @@ from edge.protocol.kh1 import step_at
 
 NAME = "workers-cpu"
 AGAINST = "the same node as one process"
-SLICE_CODES, SLICE_S = 8_000, 1
+SLICE_CODES, SLICE_S = 20_000, 1
 SLICES, SMALL_SLICES = 12, 3
 STOP_S = 20.0
 
