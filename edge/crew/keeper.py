@@ -1,7 +1,7 @@
 """The keeper as a worker sees it: one line to it, and what was heard over it.
 
-- What comes up in one turn of the worker's loop goes out as one frame; while judgements are being
-  settled the next ones gather, for a moment at most, as records do at the journal.
+- What comes up in one turn of the worker's loop goes out as one frame, and what nobody waits for
+  goes with the next one, after a moment at most.
 - Nothing is judged unless the keeper was heard a moment ago and the wall clock has gone on evenly
   since: a worker has no clock, no guard and no trust of its own.
 - The line's end is the worker's end: it can't promise anything without the keeper.
@@ -44,8 +44,8 @@ from edge.protocol.records import EpochKeys
 
 FRESH_S = 3.0
 """How long what was heard of the keeper holds: six of its beats."""
-GATHER_S = 0.002
-"""How long judgements gather at most while others are being settled."""
+LATER_S = 0.002
+"""How long what nobody waits for waits for a frame of others at most."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,7 +89,7 @@ class KeeperLine(asyncio.Protocol):
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
         self._due: asyncio.Handle | None = None
-        self._at_once = self._settling = False
+        self._at_once = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say which worker this is."""
@@ -208,13 +208,11 @@ class KeeperLine(asyncio.Protocol):
 
     def _flush_later(self) -> None:
         if self._due is None:
-            self._due = self._loop.call_later(GATHER_S, self._flush)
+            self._due = self._loop.call_later(LATER_S, self._flush)
 
     def _flush_soon(self) -> None:
-        """Flush behind what this turn of the loop still brings; behind others' settling, if any."""
-        if self._settling:
-            self._flush_later()
-        elif not self._at_once:
+        """Flush behind what this turn of the loop still brings."""
+        if not self._at_once:
             self._at_once = True
             if self._due is not None:
                 self._due.cancel()
@@ -225,7 +223,6 @@ class KeeperLine(asyncio.Protocol):
             self._due.cancel()
             self._due = None
         self._at_once = False
-        self._settling = self._settling or bool(self._asked)
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
                       self._problems))
         self._asked, self._answered, self._saw = [], [], []
@@ -234,7 +231,7 @@ class KeeperLine(asyncio.Protocol):
     def _take(self, body: bytes) -> None:
         message = decode_to_worker(body)
         if isinstance(message, Settled):
-            self._take_settled(message)
+            self._waiting.take(message)
         elif isinstance(message, Beat):
             self._beat, self._heard_s = message, anchor_s()
             if self._trust is not None:
@@ -251,10 +248,3 @@ class KeeperLine(asyncio.Protocol):
             self._store_number = message.store
         elif not self.welcome.done():
             self.welcome.set_result(message)
-
-    def _take_settled(self, settled: Settled) -> None:
-        self._waiting.take(settled)
-        self._settling = False
-        if self._asked:
-            # Behind those who have just been told: what they answered goes in the same frame.
-            self._flush_soon()

@@ -27,6 +27,9 @@ from edge.pipeline.together import Answered, Asked, Keeps, Remembers, Together
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
 
+GATHER_S = 0.002
+"""How long codes gather at most while others are being settled, as records do at the journal."""
+
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
     """A durable record that was journalled otherwise than it was asked, and where."""
@@ -73,7 +76,7 @@ class CodeVerifier:
         self._trust, self._clock, self._cache, self._keeper = trust, clock, cache, keeper
         self._new_id = new_id
         # The keeper observes what it keeps.
-        self._together = Together(self, keeper, None, keeper, monotonic)
+        self._together = Together(self, keeper, None, keeper, monotonic, GATHER_S)
 
     def takes(self, gate: GateRecord, scene: str) -> bool:
         """Tell whether a code of a scene can be judged here."""

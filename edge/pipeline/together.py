@@ -119,23 +119,37 @@ class Together(Generic[_Found]):
 
     def __init__(
         self, steps: Steps[_Found], keeps: Keeps[_Found], observer: Observer | None,
-        answers: Remembers, monotonic: Callable[[], float],
+        answers: Remembers, monotonic: Callable[[], float], gather_s: float = 0.0,
     ) -> None:
-        """Take the steps and what a turn needs beside them; None observes nothing."""
+        """Take the steps and what a turn needs beside them.
+
+        Args:
+            steps, keeps, answers: As they are called.
+            observer: None = nothing is to be observed here.
+            monotonic: Gives seconds.
+            gather_s: How long calls gather at most while the turn before is being settled.
+        """
         self._steps, self._keeps, self._observer = steps, keeps, observer
         self._answers, self._monotonic = answers, monotonic
         self._asked: list[Asked] = []
+        self._gather_s, self._settling = gather_s, 0
+        self._due: asyncio.Handle | None = None
 
     def add(self, asked: Asked) -> None:
         """Take a call into the present turn."""
         if not self._asked:
-            asyncio.get_running_loop().call_soon(self._turn)
+            loop = asyncio.get_running_loop()
+            self._due = (loop.call_later(self._gather_s, self._turn)
+                         if self._settling and self._gather_s else loop.call_soon(self._turn))
         self._asked.append(asked)
         if len(self._asked) >= TURN_MAX:
             self._turn()
 
     def _turn(self) -> None:
         asked, self._asked = self._asked, []
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         if not asked:
             return
         timings_ms: dict[str, float] = {}
@@ -151,6 +165,7 @@ class Together(Generic[_Found]):
                 records = self._steps.records([one.case for one in judged])
                 self._keeps.keep(
                     records, timings_ms, partial(self._settled, judged, records))
+                self._settling += len(judged)
         except Exception as error:
             for one in asked:
                 one.case.failed = one.case.failed or error
@@ -188,6 +203,9 @@ class Together(Generic[_Found]):
                 self._fail(one, came)
             else:
                 self._answer(one, came, now_s)
+        self._settling -= len(given)
+        if self._asked and self._gather_s and not self._settling:
+            self._turn()
 
     def _answer(self, one: Asked, outcome: Outcome, now_s: float) -> None:
         self._answers.settle(one.case.request_digest, outcome)
