@@ -216,7 +216,8 @@ def _store_of(trusted: TrustedSnapshot, order: _Order, folder: Path) -> Built:
             raise
         if order.regions:
             seen = seen_with(seen, map(region_of, changes), order.regions)
-        store.add([change for change in changes if is_of(order.regions, change)])
+            changes = [change for change in changes if is_of(order.regions, change)]
+        store.add(changes)
         done += part.changes
         _progress(done, total, "taking the snapshot in")
     _progress(done, total, "bringing it in order")

@@ -23,10 +23,8 @@ def region_of(change: Change) -> str | None:
     return change.reference.region if isinstance(change, PutReference) else None
 
 
-def is_of(regions: Regions | None, change: Change) -> bool:
-    """Say whether a change is for a node of these regions; None = of all."""
-    if regions is None:
-        return True
+def is_of(regions: Regions, change: Change) -> bool:
+    """Say whether a change is for a node of these regions."""
     region = region_of(change)
     return region is None or region in regions
 
