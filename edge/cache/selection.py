@@ -95,20 +95,25 @@ class Selection(LmdbStore):
         """Hold a part from now on: of these regions all that is held, and what is asked for.
 
         For a store that nobody follows or reads yet, and that `covers` these regions. A kill leaves
-        what held before, perhaps less of it: the next start goes on.
+        what held before, perhaps less of it: the next start goes on. The file is rewritten where
+        regions were let go of.
 
         Raises:
             StoreError: The same.
         """
         emptied: Sequence[bytes] = ()
+        narrowed = False
         if self._entries_max is None and not regions:
             emptied = (_CREDENTIALS, _HOLDINGS)
         elif self._entries_max is None or self._regions != regions:
             self._narrow(regions)
+            narrowed = True
         elif self._entries_max == entries_max:
             return
         self._change(entries_max, regions, {SEEN.decode(): packed(self._seen)}, emptied)
         self._shrink()
+        if narrowed:
+            self._env.compact()
 
     def hold_all(self, meta: Mapping[str, bytes]) -> None:
         """Hold the whole feed from now on, from its beginning: what is held is forgotten.
