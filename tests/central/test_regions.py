@@ -1,5 +1,7 @@
 """The region of a holder: set, moved, and carried by whatever is published of the holder."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -61,6 +63,30 @@ async def test_moving_a_holder_publishes_everything_anew_and_is_noted(desk):
     acts = await desk.platform.database.run(lambda tx: [
         (row.subject, row.reason) for row in tx.session.query(Act).filter_by(act="holder.region")])
     assert acts == [(holder, "330203 to 330205")]
+
+
+async def test_feed_ends_with_the_region_in_force_whoever_comes_at_the_same_moment(desk):
+    holder, _ = await registered(desk)
+
+    async def issue() -> None:
+        status, _ = await desk.call("POST", "/v1/credentials", {
+            "holder_id": holder, "type": "resident_id", "fields": FIELDS})
+        assert status == 201
+
+    async def move(region: str) -> None:
+        status, _ = await desk.call("PUT", f"/v1/holders/{holder}/region", {"region": region})
+        assert status == 200
+
+    for turn in range(4):
+        await asyncio.gather(*(
+            call for n in range(3) for call in (issue(), move(f"r{turn}-{n}"))))
+    shown = (await desk.call("GET", "/v1/holders"))[1]["holders"][0]["region"]
+    last = {}
+    for change in await published(desk):
+        record = change.credential if isinstance(change, PutCredential) else change.reference
+        last[getattr(record, "credential_id", b"the face")] = record.region
+    assert len(last) == 14
+    assert set(last.values()) == {shown}
 
 
 async def test_moving_who_withdrew_consent_publishes_no_reference(desk):
