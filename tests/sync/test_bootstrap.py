@@ -274,7 +274,7 @@ async def test_revoked_node_makes_the_next_snapshot_be_sealed_anew(city, node):
     after = city.platform.snapshots.newest
     assert {part.key for part in before.parts} == {0, 1}
     assert {part.key for part in after.parts} == {0, 2}
-    assert after.version == before.version + 1
+    assert after.version > before.version
 
 
 async def test_revoking_another_node_changes_the_feed_key_and_this_one_goes_on(city, node):
