@@ -1,4 +1,4 @@
-"""A snapshot takes the store's place while real workers serve: all see it, and nobody hears of it."""
+"""A snapshot takes the store's place under real workers: all see it, and no call fails by it."""
 
 import asyncio
 import json
