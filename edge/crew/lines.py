@@ -27,6 +27,7 @@ from edge.crew.words import (
     Serving,
     Settled,
     State,
+    StoreReplaced,
     ToWorker,
     Turn,
     Welcome,
@@ -154,7 +155,7 @@ class Line:
             if turn.store == self._lines.store:
                 parts.settler.settle(self, asked.number, asked.record, asked.timings_ms)
             else:
-                self.refused(asked.number, CapacityError(
+                self.refused(asked.number, StoreReplaced(
                     "the store was replaced meanwhile: ask again with the same request_id"))
         for passed in turn.passed:
             task = asyncio.get_running_loop().create_task(

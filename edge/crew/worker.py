@@ -25,7 +25,7 @@ from edge.collector import calm_collector
 from edge.config import EdgeConfig, Limits
 from edge.crew.door import Doors
 from edge.crew.keeper import KeeperLine
-from edge.crew.words import SOCKET
+from edge.crew.words import SOCKET, StoreReplaced
 from edge.errors import OperatingError
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.presentation import DriftWindow, check_presentation
@@ -66,12 +66,16 @@ class Answering:
             if code is None or not self._verifier.takes(gate, code.scene):
                 return await self._keeper.call(gate.gate_id, body)
             self._pace.take(gate.gate_id, gate.rate_per_s)
-            outcome = await self._verifier.verify(VerificationCall(
+            call = VerificationCall(
                 gate=gate, scene=code.scene, request_id=code.request_id,
                 presentation=code.presentation, code_image=None, face_images=(),
                 challenge_id=code.challenge_id,
                 deadline_s=time.monotonic() + self._limits.deadline_s,
-            ))
+            )
+            # What was judged by a store that was replaced isn't settled: the keeper judges it.
+            outcome = None
+            with contextlib.suppress(StoreReplaced):
+                outcome = await self._verifier.verify(call)
             if outcome is None:
                 return await self._keeper.call(gate.gate_id, body)
             return self._raw.answer(outcome.body, outcome.timings_ms)
