@@ -26,7 +26,7 @@ from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.protector import Counts, Site
 from edge.cache.references import COUNTS_KEY, SITE_KEY
 from edge.cache.references import TABLE as _REFERENCES
-from edge.cache.sealing import NONCE_BYTES, Derive, IdHider
+from edge.cache.sealing import ID_BYTES, NONCE_BYTES, Derive, IdHider
 from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX, TABLES
 from edge.errors import StoreError
 from edge.hotpath import renewal
@@ -42,7 +42,6 @@ from edge.protocol.records import ReferenceRecord, Status
 
 RUNS = 64
 """Runs of a table: of 6.7 million credentials each holds some 30 MB."""
-ID_BYTES = 16
 _HEAD = struct.Struct(">II")
 """In a run: lengths of key and value, before them."""
 _CREDENTIALS, _STATUS, _POLICIES, _GATES, _META = (
@@ -68,7 +67,7 @@ class BulkStore:
         self._runs = folder.with_name(folder.name + ".runs")
         self._site = site
         self._aead = {table: AESGCM(derive(b"store/" + table)) for table in TABLES}
-        self._hide = IdHider(derive).hide
+        self._hide_all = IdHider(derive).hide_all
         self._encode = msgspec.msgpack.Encoder().encode
         self._rotations: dict[tuple[str, int], renewal.Values] = {}
         self._packs: Counter[str] = Counter()
@@ -101,12 +100,12 @@ class BulkStore:
             elif isinstance(change, PutGate):
                 self._small.append((
                     _GATES, change.gate.gate_id.encode(), self._encode(change.gate)))
-        keys = self._hidden([item.credential_id for item in credentials])
+        keys = self._hide_all([item.credential_id for item in credentials])
         self._spool(_CREDENTIALS, keys, [self._encode(item) for item in credentials])
-        holders = self._hidden([item.holder_id for item in credentials])
+        holders = self._hide_all([item.holder_id for item in credentials])
         self._write_runs(_HOLDINGS, (
             (holder + key, b"") for holder, key in zip(holders, keys, strict=True)))
-        self._spool(_STATUS, self._hidden([item.credential_id for item in statuses]),
+        self._spool(_STATUS, self._hide_all([item.credential_id for item in statuses]),
                     [self._encode(item) for item in statuses])
         self._add_references(references)
 
@@ -159,13 +158,9 @@ class BulkStore:
                     generation=self._site.generation))
                 for row, item in enumerate(records)
             ]
-            keys = self._hidden([item.holder_id for item in records])
+            keys = self._hide_all([item.holder_id for item in records])
             self._spool(_REFERENCES, [key + suffix for key in keys], values)
             self._packs[pack] += len(records)
-
-    def _hidden(self, ids: list[bytes]) -> list[bytes]:
-        whole = self._hide(b"".join(ids)) if ids else b""
-        return [whole[at:at + ID_BYTES] for at in range(0, len(whole), ID_BYTES)]
 
     def _sealed(self, table: bytes, keys: list[bytes], values: list[bytes]) -> Iterator[_Pair]:
         nonces, encrypt = os.urandom(NONCE_BYTES * len(keys)), self._aead[table].encrypt

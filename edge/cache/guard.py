@@ -63,7 +63,7 @@ class LmdbReplayGuard:
         self._buckets = [self._env.tables[name] for name in _TABLES[:2]]
         self._state = self._env.tables[_TABLES[2]]
         hider = IdHider(derive)
-        self._hide, self._reveal = hider.hide, hider.reveal
+        self._hide_all, self._reveal = hider.hide_all, hider.reveal
         self.site: SiteMemory | None = None
         self._boot_id = boot_id[:36].ljust(36, b"\0")
         self.forgot = False
@@ -111,9 +111,9 @@ class LmdbReplayGuard:
     ) -> list[bool]:
         bucket = max([now_step, *[step for _, step, _ in spends]]) // BUCKET_STEPS
         newest, floor = self._turned(txn, bucket)
-        hide, spend = self._hide, self._spend
-        return [spend(txn, hide(credential_id), step, showing, newest, floor)
-                for credential_id, step, showing in spends]
+        keys, spend = self._hide_all([credential_id for credential_id, _, _ in spends]), self._spend
+        return [spend(txn, key, step, showing, newest, floor)
+                for key, (_, step, showing) in zip(keys, spends, strict=True)]
 
     def _spend(
         self, txn: Transaction, key: bytes, step: int, showing: bytes, newest: int, floor: int

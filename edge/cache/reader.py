@@ -34,7 +34,7 @@ class StoreReader:
         """
         self._folder, self._derive = folder, derive
         self._env, self._tables = self._opened()
-        held = HeldStandings(lambda: self._env, lambda: self._tables, IdHider(derive).hide)
+        held = HeldStandings(lambda: self._env, lambda: self._tables, IdHider(derive).hide_all)
         self.standing, self.standings = held.standing, held.standings
 
     def epochs(self) -> list[EpochKeys]:

@@ -7,7 +7,7 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from edge.errors import StoreError
 
 NONCE_BYTES = 12
+ID_BYTES = 16
 Derive = Callable[[bytes], bytes]
 """Purpose → 32-byte key."""
 
@@ -68,6 +69,11 @@ class IdHider:
     def hide(self, id_: bytes) -> bytes:
         """Give the key of an id."""
         return self._block(id_)
+
+    def hide_all(self, ids: Sequence[bytes]) -> list[bytes]:
+        """Give the keys of several ids, by one call of the cipher."""
+        hidden = self._block(b"".join(ids))
+        return [hidden[at : at + ID_BYTES] for at in range(0, len(hidden), ID_BYTES)]
 
     def reveal(self, key: bytes) -> bytes:
         """Give the id of a key."""

@@ -26,10 +26,10 @@ class HeldStandings:
 
     def __init__(
         self, env: Callable[[], Environment], tables: Callable[[], SealedTables],
-        hide: Callable[[bytes], bytes],
+        hide_all: Callable[[Sequence[bytes]], list[bytes]],
     ) -> None:
-        """Take what gives the environment and its tables now, and what hides an id."""
-        self._env, self._tables, self._hide = env, tables, hide
+        """Take what gives the environment and its tables now, and what hides ids."""
+        self._env, self._tables, self._hide_all = env, tables, hide_all
         self.credential_of = msgspec.msgpack.Decoder(CredentialRecord)
         self.status_of = msgspec.msgpack.Decoder(StatusRecord)
 
@@ -42,7 +42,7 @@ class HeldStandings:
 
     def standings(self, credential_ids: Sequence[bytes]) -> list[Standing | StoreError]:
         """Give several standings as of one moment, or of each why it can't be read."""
-        keys = [self._hide(credential_id) for credential_id in credential_ids]
+        keys = self._hide_all(credential_ids)
         tables, found = self._tables(), list[Standing | StoreError]()
         for key, (credential, status) in zip(
                 keys, self._env().get_pairs(CREDENTIALS, STATUS, keys), strict=True):

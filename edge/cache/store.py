@@ -79,8 +79,9 @@ class LmdbStore(Replaceable):
         """
         super().__init__(path, derive, TABLES, map_bytes, map_bytes_max)
         self._tables = SealedTables(lambda: self._env, TABLES, derive)
-        self._hide = IdHider(derive).hide
-        held = HeldStandings(lambda: self._env, lambda: self._tables, self._hide)
+        hider = IdHider(derive)
+        self._hide = hider.hide
+        held = HeldStandings(lambda: self._env, lambda: self._tables, hider.hide_all)
         self.standing, self.standings = held.standing, held.standings
         self._credential, self._status = held.credential_of, held.status_of
         try:

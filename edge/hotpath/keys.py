@@ -61,11 +61,10 @@ class CompactKeys:
 
     Attributes:
         mac: HMAC with the suite's hash.
-        token_key: 32 bytes; holder keys come from it.
         seal_alias, open_alias: One block, credential id to alias and back (16 bytes each).
     """
 
-    __slots__ = ("mac", "open_alias", "seal_alias", "token_key")
+    __slots__ = ("_keyed", "mac", "open_alias", "seal_alias")
 
     def __init__(self, suite: int, master: bytes) -> None:
         """Derive from the epoch's master."""
@@ -82,13 +81,16 @@ class CompactKeys:
             alias_key = _hkdf(hash_, master, ALIAS_INFO, 16)
             cipher = Cipher(algorithms.SM4(alias_key), modes.ECB())  # noqa: S305 - one block
         self.mac = mac
-        self.token_key = _hkdf(hash_, master, TOKEN_INFO, 32)
+        # Keyed once and copied for each holder: the key's two blocks aren't hashed again.
+        self._keyed = HMAC(_hkdf(hash_, master, TOKEN_INFO, 32), hash_)
         self.seal_alias: Block = cipher.encryptor().update
         self.open_alias: Block = cipher.decryptor().update
 
     def holder_key(self, credential_id: bytes) -> bytes:
         """Give the holder's key of this epoch, 32 bytes."""
-        return self.mac(self.token_key, credential_id)
+        keyed = self._keyed.copy()
+        keyed.update(credential_id)
+        return keyed.finalize()
 
     def __repr__(self) -> str:
         """Show no key."""

@@ -7,6 +7,7 @@
 - Not here: credential, status, replay, face. Nothing is looked up.
 """
 
+from collections.abc import Sequence
 from hmac import compare_digest
 
 import msgspec
@@ -16,7 +17,7 @@ from edge.hotpath.keys import DerivedKeys, KeyRing
 from edge.hotpath.node_seal import SEAL_SUITE
 from edge.hotpath.reasons import Reason
 from edge.hotpath.verdict import Verdict, verdict
-from edge.protocol.base45 import Base45Error
+from edge.protocol.base45 import Base45Error, decode_all
 from edge.protocol.base45 import decode as base45_decode
 from edge.protocol.kh1 import (
     COMPACT_BYTES,
@@ -93,12 +94,34 @@ def check_presentation(
         Evidence if the code is genuine and in time, else the verdict.
     """
     # 1. Form: length, prefix, Base45, suite, length of the binary.
-    if len(text) > TEXT_CHARS_MAX or not text.startswith(PREFIX):
-        return _MALFORMED
+    return check_binary(open_text(text), now, keys, window)
+
+
+def open_text(text: str) -> bytes | None:
+    """Give the binary of a text, None if it hasn't the form of a code."""
+    if not _may_be_code(text):
+        return None
     try:
-        binary = base45_decode(text, _PREFIX_CHARS)
+        return base45_decode(text, _PREFIX_CHARS)
     except Base45Error:
-        return _MALFORMED
+        return None
+
+
+def open_texts(texts: Sequence[str]) -> list[bytes | None]:
+    """Give the binaries of several texts; see `open_text`."""
+    if not all(map(_may_be_code, texts)):
+        return [open_text(text) for text in texts]
+    return decode_all(texts, _PREFIX_CHARS)
+
+
+def _may_be_code(text: str) -> bool:
+    return len(text) <= TEXT_CHARS_MAX and text.startswith(PREFIX)
+
+
+def check_binary(
+    binary: bytes | None, now: float, keys: KeyRing, window: DriftWindow
+) -> AuthenticPresentation | Verdict:
+    """Judge the binary of a text; see `check_presentation`."""
     if not binary or (suite := binary[0]) not in window.suites:
         return _MALFORMED
     if suite == SUITE_SEALED:
@@ -116,8 +139,7 @@ def check_presentation(
     # 3. Authenticity: alias → credential id → holder key → tag, in constant time.
     compact = held.compact[suite]
     credential_id = compact.open_alias(binary[5:21])
-    mac = compact.mac
-    tag = mac(mac(compact.token_key, credential_id), TAG_CONTEXT + binary[:21])
+    tag = compact.mac(compact.holder_key(credential_id), TAG_CONTEXT + binary[:21])
     if not compare_digest(tag[:TAG_BYTES], binary[21:]):
         return _MAC_MISMATCH
 

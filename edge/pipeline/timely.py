@@ -7,7 +7,13 @@
 
 from collections.abc import Sequence
 
-from edge.hotpath.presentation import AuthenticPresentation, DriftWindow, check_presentation
+from edge.hotpath.presentation import (
+    AuthenticPresentation,
+    DriftWindow,
+    check_binary,
+    check_presentation,
+    open_texts,
+)
 from edge.hotpath.reasons import Reason
 from edge.hotpath.timing import window_of
 from edge.hotpath.verdict import Verdict
@@ -25,7 +31,8 @@ def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
     state = clock.state
     policy = cases[0].policy
     window = window_of(policy, state)
-    for case in cases:
+    binaries = open_texts([case.text for case in cases])
+    for case, binary in zip(cases, binaries, strict=True):
         if case.policy is not policy:
             policy = case.policy
             window = window_of(policy, state)
@@ -33,12 +40,14 @@ def check_codes(cases: Sequence[Judgement], clock: Clock) -> None:
             _hear(case, clock)
             case.found = window
         else:
-            _check_code(case, window, clock)
+            _check_code(case, binary, window, clock)
     cases[0].end("authenticate")
 
 
-def _check_code(case: Judgement, window: DriftWindow, clock: Clock) -> None:
-    found = check_presentation(case.text, case.now, case.trust.keys, window)
+def _check_code(
+    case: Judgement, binary: bytes | None, window: DriftWindow, clock: Clock
+) -> None:
+    found = check_binary(binary, case.now, case.trust.keys, window)
     if isinstance(found, AuthenticPresentation):
         clock.saw(found.credential_id, found.step)
         case.authentic = found

@@ -1,4 +1,4 @@
-"""The compiled inner loop of Base45 decoding.
+"""The compiled inner loops of Base45 decoding.
 
 - Takes arrays and scalars, touches nothing else; cached on disk.
 - Its plain twin is `decode_plain`, which the tests compare it with.
@@ -17,6 +17,7 @@ for _index, _char in enumerate(ALPHABET):
     VALUES[ord(_char)] = _index
 
 Octets = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=False)
@@ -50,6 +51,24 @@ def decode_groups(text: Octets, start: int, out: Octets) -> int:
         written += 1
         at += 2
     return written if at == end else -1
+
+
+@numba.njit(cache=True, nogil=False)
+def decode_each(text: Octets, ends: Numbers, start: int, out: Octets, written: Numbers) -> None:
+    """Decode several texts that follow each other, each from its octet `start` on.
+
+    Args:
+        text: uint8, shape (n,): all of them.
+        ends: int64, shape (k,): where each ends in `text`.
+        start: First octet of each to decode.
+        out: uint8, at least n long; what each gives begins where the text itself does.
+        written: int64, shape (k,): octets of each, −1 if it isn't Base45.
+    """
+    first = 0
+    for number in range(ends.shape[0]):
+        end = ends[number]
+        written[number] = decode_groups(text[first:end], start, out[first:])
+        first = end
 
 
 def decode_plain(text: Octets, start: int, out: Octets) -> int:

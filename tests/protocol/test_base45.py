@@ -43,3 +43,16 @@ def test_the_compiled_loop_agrees_with_its_twin_and_texts_are_canonical(text):
     if written >= 0:
         assert fast[:written].tobytes() == plain[:written].tobytes()
         assert base45.encode(fast[:written].tobytes()) == text
+
+
+@given(st.lists(st.one_of(
+    st.binary(max_size=60).map(lambda data: "KH1:" + base45.encode(data)),
+    st.text(alphabet=ALPHABET + "aé\ud800", max_size=12))), st.integers(0, 4))
+def test_texts_that_are_decoded_together_give_what_each_gives_alone(texts, start):
+    def alone(text: str) -> bytes | None:
+        try:
+            return base45.decode(text, start)
+        except base45.Base45Error:
+            return None
+
+    assert base45.decode_all(texts, start) == [alone(text) for text in texts]
