@@ -28,6 +28,7 @@ from edge.crew.words import (
     Serving,
     Settled,
     State,
+    StoreReplaced,
     ToWorker,
     Turn,
     Welcome,
@@ -159,7 +160,7 @@ class Line:
                 parts.settler.settle(self, asked.number, asked.records, asked.timings_ms)
                 continue
             for at in range(len(asked.records)):
-                self.refused(asked.number, at, CapacityError(
+                self.refused(asked.number, at, StoreReplaced(
                     "the store was replaced meanwhile: ask again with the same request_id"))
         for passed in turn.passed:
             task = asyncio.get_running_loop().create_task(

@@ -28,6 +28,10 @@ State = Literal["trusted", "degraded", "untrusted"]
 Scope = Literal["node", "site"]
 
 
+class StoreReplaced(CapacityError):
+    """A judgement was by a store that was replaced meanwhile; nothing of it was settled."""
+
+
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Judgements to be settled together.
 
@@ -187,7 +191,7 @@ ToWorker = Settled | Welcome | Beat | Reopen | TrustTold
 _ERRORS: dict[str, type[CallError] | type[OperatingError]] = {
     kind.__name__: kind for kind in (
         RequestConflict, DeadlineMissed, RateExceeded, CapacityError, JournalFull, JournalError,
-        StoreError)
+        StoreError, StoreReplaced)
 }
 _encode = msgspec.msgpack.Encoder().encode
 decode_to_keeper = msgspec.msgpack.Decoder(ToKeeper).decode

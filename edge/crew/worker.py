@@ -26,7 +26,7 @@ from edge.collector import calm_collector
 from edge.config import EdgeConfig, Limits
 from edge.crew.door import Doors
 from edge.crew.keeper import KeeperLine
-from edge.crew.words import SOCKET
+from edge.crew.words import SOCKET, StoreReplaced
 from edge.errors import CapacityError, OperatingError
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.presentation import DriftWindow, check_presentation
@@ -84,7 +84,8 @@ class Answering:
     ) -> None:
         if isinstance(found, Outcome):
             respond(self._raw.answer(found.body, found.timings_ms))
-        elif isinstance(found, LeftToKeeper):
+        elif isinstance(found, LeftToKeeper | StoreReplaced):
+            # What was judged by a store that was replaced isn't settled: the keeper judges it.
             try:
                 self._keeper.call(gate.gate_id, body, partial(self._passed, respond))
             except CapacityError as error:
