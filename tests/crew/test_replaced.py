@@ -32,8 +32,8 @@ class Judges:
     def takes(self, gate, scene) -> bool:
         return True
 
-    async def verify(self, call):
-        raise self._error
+    def take(self, call, answered) -> None:
+        answered(self._error)
 
 
 class Keeper:
@@ -42,8 +42,8 @@ class Keeper:
     def __init__(self) -> None:
         self.problems = []
 
-    async def call(self, gate_id: str, body: bytes) -> bytes:
-        return b"answered: " + body
+    def call(self, gate_id: str, body: bytes, answered) -> None:
+        answered(b"answered: " + body)
 
     def problem(self, status: int) -> None:
         self.problems.append(status)
@@ -57,16 +57,17 @@ async def refused_by_the_keeper() -> Exception:
         scope=lambda: "node", problem=lambda _: None), lambda: None)
     lines.store = 2
     line = Line(wire, lines, 1)
-    line.take(framed(Turn(1, [Asked(7, b"", {})]))[4:])
+    line.take(framed(Turn(1, [Asked(7, [b"", b""], {})]))[4:])
     await asyncio.sleep(0)
     (said,) = (decode_to_worker(body) for body in Frames().feed(wire.said))
-    (refused,) = said.refused
-    assert refused.number == 7
-    return error_of(refused)
+    assert [(refused.number, refused.at) for refused in said.refused] == [(7, 0), (7, 1)]
+    return error_of(said.refused[1])
 
 
 async def test_a_call_judged_by_a_replaced_store_is_the_keepers_to_answer():
     keeper = Keeper()
     answering = Answering(Judges(await refused_by_the_keeper()), keeper, Limits())
-    assert await answering.quick(GATE, BODY) == b"answered: " + BODY
+    responses = []
+    answering.quick(GATE, BODY, responses.append)
+    assert responses == [b"answered: " + BODY]
     assert keeper.problems == []
