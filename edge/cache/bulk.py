@@ -42,6 +42,9 @@ from edge.protocol.records import ReferenceRecord, Status
 
 RUNS = 64
 """Runs of a table: of 6.7 million credentials each holds some 30 MB."""
+COMMIT_ITEMS = 4_000
+"""Items that are flushed together, some 2 MB: whoever flushes meanwhile on the same disk, as the
+journal does before each answer, waits for all that was being written."""
 _HEAD = struct.Struct(">II")
 """In a run: lengths of key and value, before them."""
 _CREDENTIALS, _STATUS, _POLICIES, _GATES, _META = (
@@ -126,7 +129,9 @@ class BulkStore:
             for table in (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS):
                 for run in range(RUNS):
                     items = self._run(table, run)
-                    env.write(partial(_append, table=env.tables[table], items=items))
+                    for first in range(0, len(items), COMMIT_ITEMS):
+                        env.write(partial(_append, table=env.tables[table],
+                                          items=items[first : first + COMMIT_ITEMS]))
                     if table == _REFERENCES:
                         faces += len({key[:ID_BYTES] for key, _ in items})
             self._put_small(env, faces, {**meta, "cursor": cursor.to_bytes(8, "big")})
@@ -180,6 +185,10 @@ class BulkStore:
             for run, pieces in runs.items():
                 with (self._runs / f"{table.decode()}-{run}").open("ab") as file:
                     file.write(b"".join(pieces))
+                    file.flush()
+                    # Begins to write it out now, a little at a time: left to the system it comes
+                    # as a flood, and the journal's flushes take a quarter of a second meanwhile.
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise StoreError(f"{self._runs}: {error.strerror}") from error
 
@@ -214,7 +223,5 @@ class BulkStore:
 
 
 def _append(txn: Transaction, table: object, items: list[_Pair]) -> None:
-    if not items:
-        return
     with txn.cursor(db=table) as cursor:
         cursor.putmulti(items, append=True)
