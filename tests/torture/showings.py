@@ -25,8 +25,11 @@ GATES_AT_ONCE, COPIES = 6, 7
 CALL_S = 10.0
 ALONE_SHARE = 0.5
 """Codes that are shown once before their copies are; of the others all copies come at once."""
+ONE_NODE_SHARE = 0.4
+"""Codes that are shown at one node only, until old codes are shown again: else what one node
+forgets is known to the other's own guard."""
 AGAIN_AT_ONCE = 40
-RECENT_MAX = 400
+RECENT_MAX = 200
 UNANSWERED_MAX, ASKED_MAX = 20_000, 5
 
 
@@ -86,14 +89,22 @@ class Showings:
         """Show codes until told to stop."""
         await asyncio.gather(*(self._gate(stop) for _ in range(GATES_AT_ONCE)))
 
-    async def again(self, *nodes: SiteNode, of_step: int | None = None, times: int = 1) -> None:
-        """Show codes of before again: the newest, or those of a step; at some nodes or all."""
-        items = list(self._recent) if of_step is None else [
-            item for item in self.shown if abs(item.step - of_step) <= 1]
-        items = self._chance.sample(items, min(AGAIN_AT_ONCE, len(items)))
+    def newest(self) -> list[Shown]:
+        """Give some of the codes shown last, before now."""
+        return self._some(list(self._recent))
+
+    def of_step(self, step: int) -> list[Shown]:
+        """Give some of the codes of a step and its neighbours."""
+        return self._some([item for item in self.shown if abs(item.step - step) <= 1])
+
+    async def again(self, items: list[Shown], *nodes: SiteNode, times: int = 1) -> None:
+        """Show codes of before again, at some nodes or all."""
         for _ in range(times):
             await asyncio.gather(*(self._show(item, node) for item in items
                                    for node in nodes or self.nodes if node.up))
+
+    def _some(self, items: list[Shown]) -> list[Shown]:
+        return self._chance.sample(items, min(AGAIN_AT_ONCE, len(items)))
 
     async def ask_again(self) -> None:
         """Ask for the answers that weren't heard, where the node is there."""
@@ -112,6 +123,8 @@ class Showings:
                 continue
             item = Shown(wallet.code(step), step)
             self.shown.append(item)
+            if self._chance.random() < ONE_NODE_SHARE:
+                up = [self._chance.choice(up)]
             if self._chance.random() < ALONE_SHARE:
                 await self._show(item, self._chance.choice(up))
             await asyncio.gather(*(

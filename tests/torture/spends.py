@@ -56,7 +56,7 @@ class Ways:
         """Do one thing, show the newest codes again, and say what was done."""
         node = self._chance.choice(self._site.nodes)
         await self.all[name](node)
-        await self._showings.again()
+        await self._showings.again(self._showings.newest())
         await self._showings.ask_again()
         return f"{node.name}: {name}"
 
@@ -89,7 +89,7 @@ class Ways:
     async def both_killed(self, node: SiteNode) -> None:
         await asyncio.to_thread(node.kill)
         await asyncio.to_thread(self._site.redis.restart)
-        await self._showings.again()
+        await self._showings.again(self._showings.newest())
         await asyncio.to_thread(node.start)
 
     async def clock_set_back(self, node: SiteNode) -> None:
@@ -102,7 +102,16 @@ class Ways:
         await self._set_back(node, self.node_killed, vouched=True)
 
     async def clock_and_redis(self, node: SiteNode) -> None:
-        await self._set_back(node, self.redis_killed, vouched=True)
+        """Let Redis begin anew under a clock that is wrong, and who accepted last be away."""
+        (other,) = (each for each in self._site.nodes if each is not node)
+        newest = self._showings.newest()
+        await asyncio.to_thread(other.kill)
+        node.set_clock(-self._chance.choice(SET_BACK_S[-2:]), vouched=True)
+        await asyncio.to_thread(self._site.redis.restart)
+        await self._pause(0.5, 3.0)
+        node.set_clock(0.0, vouched=True)
+        await self._showings.again(newest, node, times=3)
+        await asyncio.to_thread(other.start)
 
     async def _set_back(
         self, node: SiteNode, then: Callable[[SiteNode], Awaitable[None]], *, vouched: bool
@@ -112,10 +121,11 @@ class Ways:
         await then(node)
         # These look fresh to it now.
         for _ in range(3):
-            await self._showings.again(node, of_step=step_at(time.time() - back_s))
+            await self._showings.again(
+                self._showings.of_step(step_at(time.time() - back_s)), node)
             await self._pause(0.2, 1.0)
         node.set_clock(0.0, vouched=vouched)
-        await self._showings.again(times=2)
+        await self._showings.again(self._showings.newest(), times=2)
 
     async def _nothing(self, _: SiteNode) -> None:
         pass
@@ -126,25 +136,26 @@ class Ways:
 
 async def attempt(
     site: SiteOfTwo, showings: Showings, attempts: int, chance: random.Random, say: Say,
-    pauses_s: tuple[float, ...] = PAUSES_S,
+    names: tuple[str, ...] = (), pauses_s: tuple[float, ...] = PAUSES_S,
 ) -> Found:
-    """Show and disturb until there were so many attempts, and everything at least once.
+    """Show and disturb until there were so many attempts, and each disturbance at least once.
+
+    `names` are the disturbances, all without it.
 
     Raises:
         TimeoutError: There weren't in time.
     """
     ways, stop = Ways(site, showings, chance), asyncio.Event()
-    names: list[str] = []
-    left = set(ways.all)
+    chosen, due = list(names or ways.all), []
+    left = set(chosen)
     running = asyncio.create_task(showings.run(stop))
     try:
         async with asyncio.timeout(START_S + attempts * ATTEMPT_S_MAX):
             while count(showings.shown).attempts < attempts or left:
                 await asyncio.sleep(chance.choice(pauses_s))
-                if not names:
-                    names = chance.sample(list(ways.all), len(ways.all))
-                left.discard(names[-1])
-                done = await ways.one(names.pop())
+                due = due or chance.sample(chosen, len(chosen))
+                left.discard(due[-1])
+                done = await ways.one(due.pop())
                 now = count(showings.shown)
                 say(f"{now.attempts:,} attempts of {attempts:,}; {done}; accepted twice: "
                     f"{now.within_node}, {now.with_site}, {now.at_two_nodes}")
