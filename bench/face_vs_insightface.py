@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.face_whole_path import compare_whole_paths
+from bench.face_whole_path import compare_whole_paths, drawn_captures
 from bench.harness import Result, interleave
 from edge.models.geometry import cut_arcface
 from edge.models.grid.detector import scrfd_rows
@@ -46,7 +46,8 @@ def run(small: bool) -> Result:
 
 def run_pack(small: bool, folder: Path) -> Result:
     """Compare the whole paths with a pack of SCRFD and ArcFace files."""
-    return compare_whole_paths(NAME, folder, SMALL_ROUNDS if small else ROUNDS // 4)
+    frames = drawn_captures(SMALL_ROUNDS if small else ROUNDS // 4)
+    return compare_whole_paths(NAME, folder, frames)
 
 
 def _run(rounds: int) -> Result:

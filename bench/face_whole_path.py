@@ -8,7 +8,7 @@
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,14 @@ DIFFER_MAX = 0.001
 Features = npt.NDArray[np.float32] | None
 
 
-def compare_whole_paths(name: str, folder: Path, rounds: int) -> Result:
-    """Compare on drawn captures of the demo's people."""
-    frames = [face_frame(load_portrait(PEOPLE[turn % len(PEOPLE)]), seed=turn)
-              for turn in range(max(rounds, 2 * len(PEOPLE)))]
+def drawn_captures(count: int) -> list[bytes]:
+    """Draw captures of the demo's people, 1280×720; of each at least two."""
+    return [face_frame(load_portrait(PEOPLE[turn % len(PEOPLE)]), seed=turn)
+            for turn in range(max(count, 2 * len(PEOPLE)))]
+
+
+def compare_whole_paths(name: str, folder: Path, frames: Sequence[bytes]) -> Result:
+    """Compare on JPEG files of one person each."""
     engine = FaceEngine(folder)
     engine.warm()
     paths: dict[str, Callable[[bytes], Features]] = {
@@ -60,7 +64,7 @@ def compare_whole_paths(name: str, folder: Path, rounds: int) -> Result:
         measure=name, ours=round(times["own"], 2), theirs=round(times["theirs"], 2), unit="ms",
         ratio=round(times["own"] / times["theirs"], 3),
         against="FaceAnalysis.get with the same files, input 640x640, one thread", n=len(frames),
-        settings={"pack": engine.pack_id, "size": "1280x720",
+        settings={"pack": engine.pack_id,
                   "ratio_at_the_same_input": round(times["same"] / times["theirs"], 3),
                   "pairs_that_differ": {path: round(share, 5) for path, share in differ.items()},
                   "threshold": threshold},
@@ -120,7 +124,7 @@ class _SameSize:
             (self._folder / file.name).symlink_to((self._source / file.name).resolve())
             if file.role == "detector":
                 parameters = msgspec.structs.replace(
-                    file.parameters, search_sides=(SIDE,), enough_px=0, refine_side=0)
+                    file.parameters, search_sides=(SIDE,), enough_px=0, refine_side=SIDE)
                 files.append(msgspec.structs.replace(file, parameters=parameters))
             else:
                 files.append(file)

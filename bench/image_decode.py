@@ -34,7 +34,7 @@ def run(small: bool) -> Result:
 
     def theirs() -> None:
         for frame in frames:
-            simplejpeg.decode_jpeg(frame, "RGB", fastdct=True, fastupsample=True)
+            simplejpeg.decode_jpeg(frame, "RGB", fastupsample=True)
 
     ours_s, theirs_s = interleave(ours, theirs, rounds, FRAMES)
     data = np.frombuffer(large, np.uint8)

@@ -4,6 +4,7 @@
   that is valid now. The wallet renews them with its keys, so none speaks for long.
 - A card holds what the wallet shows, masked alike, and the reference only with the holder's consent
   and where it fits (128 dimensions).
+- It names no region: where it is shown is nobody's choice but its holder's.
 - Making one takes milliseconds of a processor: drafts are made inside the transaction, cards
   outside of it.
 - Not here: a card's form (edge.hotpath.card).
@@ -62,7 +63,7 @@ def draft(tx: Transaction, wallet: Wallet, *, log: str, pack: str, ahead_days: i
     cards = []
     for row in rows.all():
         entry = statuslists.allot(tx, row.id)
-        record = msgspec.structs.replace(record_of(tx, row), fields=shown_fields(tx, row))
+        record = msgspec.structs.replace(record_of(tx, row, ""), fields=shown_fields(tx, row))
         where = StatusRef(list_uri(log, entry.number), entry.place)
         cards.append(Card(credential=record, reference=reference, status=where))
     return Drafts(tx.now_s, load_epochs(tx, now, now + ahead_days), cards)
@@ -93,4 +94,4 @@ def _reference(tx: Transaction, holder_id: bytes, pack: str) -> ReferenceRecord 
     template = tx.keys.open(f"photograph/{holder_id.hex()}/{pack}", row.template)
     if len(template) != REFERENCE_BYTES:
         return None
-    return consents.reference_of(tx, holder_id, pack, template, row.created_s)
+    return consents.reference_of(tx, holder_id, pack, template, row.created_s, "")

@@ -82,7 +82,7 @@ def _check_credential(
     row = tx.session.get(Credential, authentic.credential_id)
     credential, status = None, None
     if row is not None:
-        credential = record_of(tx, row)
+        credential = record_of(tx, row, "")
         status = StatusRecord(credential_id=row.id, status=Status(row.status),
                               changed_s=row.status_changed_s)
     found = check_credential(authentic, credential, status, policy, now=now, status_age_s=0)

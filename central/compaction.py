@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from central import consents, policies
+from central.regions import regions_of
 from central.registry import record_of
 from central.schema import Credential, Gate, Photograph
 from central.store import Database, Transaction
@@ -47,10 +48,12 @@ def _small(tx: Transaction) -> list[Change]:
 
 def _credentials(tx: Transaction, after: bytes) -> tuple[bytes, list[Change]]:
     page: list[Change] = []
-    for row in tx.session.scalars(
+    rows = tx.session.scalars(
         select(Credential).where(Credential.id > after).order_by(Credential.id).limit(PAGE_ROWS)
-    ):
-        page.append(PutCredential(record_of(tx, row)))
+    ).all()
+    regions = regions_of(tx, [row.holder_id for row in rows])
+    for row in rows:
+        page.append(PutCredential(record_of(tx, row, regions.get(row.holder_id, ""))))
         if row.status != Status.VALID:
             page.append(PutStatus(StatusRecord(
                 credential_id=row.id, status=Status(row.status), changed_s=row.status_changed_s)))
@@ -68,7 +71,8 @@ def _references(
     rows = tx.session.execute(
         select(Photograph.holder_id, Photograph.pack, Photograph.template, Photograph.created_s)
         .where(further).order_by(Photograph.holder_id, Photograph.pack).limit(PAGE_ROWS)).all()
-    latest = consents.latest_of(tx, [row[0] for row in rows])
+    holders = [row[0] for row in rows]
+    latest, regions = consents.latest_of(tx, holders), regions_of(tx, holders)
     page: list[Change] = []
     for holder_id, name, sealed, created_s in rows:
         compared = latest.get((holder_id, consents.FACE_VERIFICATION))
@@ -77,5 +81,5 @@ def _references(
         template = tx.keys.open(f"photograph/{holder_id.hex()}/{name}", sealed)
         page.append(PutReference(consents.reference_under(
             latest.get((holder_id, consents.FACE_IDENTIFICATION)), compared, holder_id, name,
-            template, created_s)))
+            template, created_s, regions.get(holder_id, ""))))
     return ((rows[-1][0], rows[-1][1]) if rows else None), page

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from central.errors import Invalid
+from central.regions import region_to_publish
 from central.schema import Consent, Photograph
 from central.store import Transaction
 from edge.hotpath.holder import IDENTIFICATION, VERIFICATION
@@ -83,20 +84,31 @@ def set_consent(
     tx.session.flush()
     tx.act(f"consent.{'give' if given else 'withdraw'}", holder_id.hex(), f"{purpose}: {how}")
     compared = is_given(tx, holder_id, FACE_VERIFICATION)
-    if purpose == FACE_VERIFICATION or compared:
-        for row in tx.session.scalars(
-            select(Photograph).where(Photograph.holder_id == holder_id)
-        ):
-            _publish(tx, row, given=compared)
+    if compared:
+        publish_references(tx, holder_id, region_to_publish(tx, holder_id))
+    elif purpose == FACE_VERIFICATION:
+        for pack in tx.session.scalars(
+                select(Photograph.pack).where(Photograph.holder_id == holder_id)):
+            tx.publish(DropReference(holder_id, pack))
+
+
+def publish_references(tx: Transaction, holder_id: bytes, region: str) -> None:
+    """Let nodes have the references of a holder, if the holder agrees to the comparison."""
+    if not is_given(tx, holder_id, FACE_VERIFICATION):
+        return
+    for row in tx.session.scalars(select(Photograph).where(Photograph.holder_id == holder_id)):
+        template = tx.keys.open(f"photograph/{holder_id.hex()}/{row.pack}", row.template)
+        tx.publish(PutReference(reference_of(
+            tx, holder_id, row.pack, template, row.created_s, region)))
 
 
 def reference_of(
-    tx: Transaction, holder_id: bytes, pack: str, template: bytes, created_s: int
+    tx: Transaction, holder_id: bytes, pack: str, template: bytes, created_s: int, region: str
 ) -> ReferenceRecord:
     """Give a reference as nodes hold it, with what its holder agreed to."""
     return reference_under(
         _latest(tx, holder_id, FACE_IDENTIFICATION), _latest(tx, holder_id, FACE_VERIFICATION),
-        holder_id, pack, template, created_s)
+        holder_id, pack, template, created_s, region)
 
 
 def latest_of(tx: Transaction, holder_ids: Sequence[bytes]) -> dict[tuple[bytes, str], Consent]:
@@ -108,7 +120,7 @@ def latest_of(tx: Transaction, holder_ids: Sequence[bytes]) -> dict[tuple[bytes,
 
 def reference_under(
     searched: Consent | None, compared: Consent | None, holder_id: bytes, pack: str,
-    template: bytes, created_s: int,
+    template: bytes, created_s: int, region: str,
 ) -> ReferenceRecord:
     """Give a reference under its holder's consents to search and to comparison."""
     known = searched is not None and searched.given
@@ -118,7 +130,7 @@ def reference_under(
         holder_id=holder_id, pack=pack, template=template, created_s=created_s,
         expires_s=created_s + REFERENCE_LIFE_S,
         purpose=IDENTIFICATION if known else VERIFICATION, consent=consent.number,
-        consent_s=consent.at_s,
+        consent_s=consent.at_s, region=region,
     )
 
 
@@ -126,15 +138,6 @@ def count_faces(tx: Transaction) -> int:
     """Count the holders whose face is held (from 100,000 on the regulator is to be told)."""
     return tx.session.scalar(
         select(func.count(func.distinct(Photograph.holder_id)))) or 0
-
-
-def _publish(tx: Transaction, row: Photograph, *, given: bool) -> None:
-    if not given:
-        tx.publish(DropReference(row.holder_id, row.pack))
-        return
-    place = f"photograph/{row.holder_id.hex()}/{row.pack}"
-    template = tx.keys.open(place, row.template)
-    tx.publish(PutReference(reference_of(tx, row.holder_id, row.pack, template, row.created_s)))
 
 
 def _latest(tx: Transaction, holder_id: bytes, purpose: str) -> Consent | None:

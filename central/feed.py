@@ -9,7 +9,8 @@
 import os
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 
@@ -26,6 +27,7 @@ from edge.protocol.feed import (
     Envelope,
     PutCredential,
     PutReference,
+    Root,
     SealedChange,
     Signature,
     change_bound,
@@ -48,6 +50,17 @@ def sign(body: msgspec.Struct, *keys: Ed25519PrivateKey) -> bytes:
     covered = signed_bytes(data)
     return _ENCODER.encode(Envelope(data, tuple(
         Signature(key_id(public_of(key)), key.sign(covered)) for key in keys)))
+
+
+def signed_by(envelope: Envelope, root: Root, role: str) -> bool:
+    """Say whether enough of a role's keys signed an envelope of ours: a file may be damaged."""
+    named, covered = root.roles.get(role), signed_bytes(envelope.body)
+    good = {
+        item.key_id for item in envelope.signatures
+        if named is not None and item.key_id in named.key_ids
+        and _holds(root.keys.get(item.key_id, b""), item.value, covered)
+    }
+    return named is not None and len(good) >= named.threshold
 
 
 def batch(tx: Transaction, log: str, cursor: int, *, sealed: bool = True) -> ChangeBatch:
@@ -89,6 +102,14 @@ def batch(tx: Transaction, log: str, cursor: int, *, sealed: bool = True) -> Cha
         format=FORMAT, log=log, first=first, head=head, issued_s=tx.now_s,
         expires_s=tx.now_s + BATCH_LIFE_S, changes=tuple(changes),
     )
+
+
+def _holds(public: bytes, value: bytes, covered: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(value, covered)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _sealed(data: bytes, aead: AESGCM, key: int, bound: bytes) -> SealedChange:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from central import consents, feed_keys
 from central.errors import Invalid
+from central.regions import regions_of
 from central.registry import record_of
 from central.schema import Credential, Holder, Node, Photograph
 from central.store import Transaction
@@ -63,21 +64,24 @@ def look_up(tx: Transaction, node: Node, log: str, request: LookupRequest, raw: 
     by_number = set(tx.session.scalars(select(Holder.id).where(Holder.number_hash.in_(hashes))))
     rows = list(tx.session.scalars(select(Credential).where(Credential.id.in_(ids))))
     holders = by_number | {row.holder_id for row in rows}
+    regions = regions_of(tx, holders)
     changes: list[Change] = []
     for row in tx.session.scalars(select(Credential).where(
             Credential.holder_id.in_(by_number) | Credential.id.in_(ids))):
-        changes.append(PutCredential(record_of(tx, row)))
+        changes.append(PutCredential(record_of(tx, row, regions.get(row.holder_id, ""))))
         if row.status != Status.VALID:
             changes.append(PutStatus(StatusRecord(
                 credential_id=row.id, status=Status(row.status), changed_s=row.status_changed_s)))
-    changes += _references(tx, sorted(holders))
+    changes += _references(tx, sorted(holders), regions)
     return LookedUp(
         format=FORMAT, log=log, node_id=node.id, asked=hashlib.sha256(raw).digest(),
         issued_s=tx.now_s, expires_s=tx.now_s + LIFE_S, found=len(by_number) + len(rows),
         changes=_sealed(tx, changes[:CHANGES_MAX], lookup_log(log, node.id)))
 
 
-def _references(tx: Transaction, holders: list[bytes]) -> list[Change]:
+def _references(
+    tx: Transaction, holders: list[bytes], regions: dict[bytes, str]
+) -> list[Change]:
     latest = consents.latest_of(tx, holders)
     found: list[Change] = []
     for row in tx.session.scalars(select(Photograph).where(Photograph.holder_id.in_(holders))):
@@ -87,7 +91,7 @@ def _references(tx: Transaction, holders: list[bytes]) -> list[Change]:
         template = tx.keys.open(f"photograph/{row.holder_id.hex()}/{row.pack}", row.template)
         found.append(PutReference(consents.reference_under(
             latest.get((row.holder_id, consents.FACE_IDENTIFICATION)), compared, row.holder_id,
-            row.pack, template, row.created_s)))
+            row.pack, template, row.created_s, regions.get(row.holder_id, ""))))
     return found
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from central import consents
 from central.consents import ConsentShown
 from central.errors import Invalid, Unknown
-from central.registry import HolderShown, NewHolder, list_holders, parse_id, record_of
+from central.registry import HolderShown, NewHolder, fields_of, list_holders, parse_id
 from central.schema import Credential, Holder, Photograph, Wallet
 from central.store import Transaction
 from edge.hotpath.disclosure import mask
@@ -51,6 +51,7 @@ class HolderPage(msgspec.Struct, frozen=True):
     quality: str
     photographed_s: int | None
     wallets: int
+    region: str
     credentials: list[CredentialLine]
     consents: list[ConsentShown]
 
@@ -95,6 +96,7 @@ def holder_page(tx: Transaction, holder_id: str, *, reveal: bool = False) -> Hol
         created_s=row.created_s, pack=photograph.pack if photograph else "",
         quality=photograph.quality if photograph else "",
         photographed_s=photograph.created_s if photograph else None, wallets=wallets,
+        region=row.region,
         credentials=[_line(tx, item, reveal=reveal) for item in tx.session.scalars(
             select(Credential).where(Credential.holder_id == row.id)
             .order_by(Credential.updated_s, Credential.type))],
@@ -117,7 +119,7 @@ def reveal_holder(tx: Transaction, holder_id: str, reason: str) -> HolderPage:
 
 
 def _line(tx: Transaction, row: Credential, *, reveal: bool) -> CredentialLine:
-    fields = record_of(tx, row).fields
+    fields = fields_of(tx, row)
     if not reveal:
         fields = {name: mask(value, _MASKED[name]) if name in _MASKED else value
                   for name, value in fields.items()}

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from central import consents
 from central.errors import Conflict
+from central.regions import region_to_publish
 from central.schema import Photograph
 from central.store import Database, Transaction
 from edge.errors import ImageError, OperatingError
@@ -174,7 +175,7 @@ def _put(
         created_s=newest.created_s,
     ))
     tx.publish(PutReference(consents.reference_of(
-        tx, holder_id, pack, draft.template, newest.created_s)))
+        tx, holder_id, pack, draft.template, newest.created_s, region_to_publish(tx, holder_id))))
     tx.act("holder.reference", holder_id.hex(), f"pack {pack}, quality {draft.quality:.2f}")
     return True
 

@@ -16,7 +16,8 @@ from central import consents, statuslists
 from central.errors import Conflict, Invalid, Unknown
 from central.forms import check_fields
 from central.identifiers import wrong_credit_code, wrong_resident_id
-from central.schema import Credential, Holder, Photograph
+from central.regions import check_region, region_to_publish
+from central.schema import Counter, Credential, Holder, Photograph
 from central.store import Transaction
 from edge.hotpath.disclosure import mask
 from edge.protocol.feed import PutCredential, PutReference, PutStatus
@@ -30,12 +31,18 @@ CHINA = timezone(timedelta(hours=8))
 NAME_CHARS_MAX = 60
 
 
-class NewHolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is to be registered: a person by resident ID, an organisation by credit code."""
+class NewHolder(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
+):
+    """Who is to be registered: a person by resident ID, an organisation by credit code.
+
+    Without `region` it is what is sealed of a holder, which earlier versions read as well.
+    """
 
     name: str
     number: str
     kind: str = "person"
+    region: str = ""
 
 
 class NewCredential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +63,7 @@ class HolderShown(msgspec.Struct, frozen=True):
     name: str
     number: str
     photograph: bool
+    region: str
 
 
 class CredentialShown(msgspec.Struct, frozen=True):
@@ -89,7 +97,7 @@ def add_holder(tx: Transaction, new: NewHolder) -> str:
     """Register a holder and give the id.
 
     Raises:
-        Invalid: Name or number is wrong.
+        Invalid: Name, number or region is wrong.
         Conflict: The number is registered already.
     """
     if not 1 <= len(new.name.strip()) <= NAME_CHARS_MAX:
@@ -100,14 +108,16 @@ def add_holder(tx: Transaction, new: NewHolder) -> str:
     problem = checks[new.kind](new.number)
     if problem:
         raise Invalid(f"number: {problem}")
+    check_region(new.region)
     number_hash = tx.keys.digest("number", new.number)
     if tx.session.scalar(select(Holder.id).where(Holder.number_hash == number_hash)):
         raise Conflict("a holder with this number is registered already")
     holder_id = secrets.token_bytes(16)
     tx.session.add(Holder(
         id=holder_id, kind=new.kind, number_hash=number_hash, created_s=tx.now_s,
-        name_hash=tx.keys.digest("name", new.name.strip()),
-        sealed=tx.keys.seal(f"holder/{holder_id.hex()}", msgspec.json.encode(new)),
+        name_hash=tx.keys.digest("name", new.name.strip()), region=new.region,
+        sealed=tx.keys.seal(f"holder/{holder_id.hex()}", msgspec.json.encode(
+            msgspec.structs.replace(new, region=""))),
     ))
     tx.act("holder.add", holder_id.hex())
     return holder_id.hex()
@@ -131,9 +141,31 @@ def list_holders(
         )
         shown.append(HolderShown(
             row.id.hex(), row.kind, mask(plain.name, "name"), mask(plain.number, "id_number"),
-            row.id in pictured,
+            row.id in pictured, row.region,
         ))
     return shown
+
+
+def set_region(tx: Transaction, holder_id: str, region: str) -> None:
+    """Move a holder: nodes of the old region let go of everything, those of the new one take it.
+
+    Raises:
+        Invalid: It is no region.
+        Unknown: There is no such holder.
+    """
+    check_region(region)
+    holder = tx.session.get(Holder, parse_id(holder_id, "holder"), with_for_update=True)
+    if holder is None:
+        raise Unknown("there is no such holder")
+    if holder.region == region:
+        return
+    # Whatever was published of the holder since this transaction began makes it begin again.
+    tx.session.get(Counter, "changes", with_for_update=True)
+    before, holder.region = holder.region, region
+    for row in tx.session.scalars(select(Credential).where(Credential.holder_id == holder.id)):
+        tx.publish(PutCredential(record_of(tx, row, region)))
+    consents.publish_references(tx, holder.id, region)
+    tx.act("holder.region", holder_id, f"{before or 'none'} to {region or 'none'}")
 
 
 def put_photograph(
@@ -159,7 +191,8 @@ def put_photograph(
         holder_id=holder.id, pack=pack, image=tx.keys.seal(place, image),
         template=tx.keys.seal(place, template), quality=f"{quality:.3f}", created_s=tx.now_s,
     ))
-    tx.publish(PutReference(consents.reference_of(tx, holder.id, pack, template, tx.now_s)))
+    tx.publish(PutReference(consents.reference_of(
+        tx, holder.id, pack, template, tx.now_s, region_to_publish(tx, holder.id))))
     tx.act("holder.photograph", holder_id, f"quality {quality:.2f}")
 
 
@@ -173,6 +206,7 @@ def issue(tx: Transaction, new: NewCredential) -> str:
     holder_id = parse_id(new.holder_id, "holder")
     if tx.session.get(Holder, holder_id) is None:
         raise Unknown("there is no such holder")
+    region = region_to_publish(tx, holder_id)
     check_fields(new.type, new.fields)
     valid_from = _day(new.valid_from, 0) if new.valid_from else tx.now_s
     valid_until = _day(new.valid_until, 1) if new.valid_until else None
@@ -186,7 +220,7 @@ def issue(tx: Transaction, new: NewCredential) -> str:
     row.sealed = tx.keys.seal(f"credential/{row.id.hex()}", msgspec.json.encode(new.fields))
     tx.session.add(row)
     statuslists.allot(tx, row.id)
-    tx.publish(PutCredential(record_of(tx, row)))
+    tx.publish(PutCredential(record_of(tx, row, region)))
     tx.act("credential.issue", row.id.hex())
     return row.id.hex()
 
@@ -198,10 +232,9 @@ def get_credential(tx: Transaction, credential_id: str) -> CredentialShown:
         Unknown: There is none of that id.
     """
     row = _credential(tx, credential_id)
-    record = record_of(tx, row)
     return CredentialShown(
         credential_id, row.holder_id.hex(), row.type, row.status, row.valid_from_s,
-        row.valid_until_s, record.fields,
+        row.valid_until_s, fields_of(tx, row),
     )
 
 
@@ -229,15 +262,18 @@ def set_status(tx: Transaction, credential_id: str, status: str, reason: str) ->
     tx.act(f"credential.{status}", credential_id, reason)
 
 
-def record_of(tx: Transaction, row: Credential) -> CredentialRecord:
-    """Give a credential as nodes hold it."""
-    fields = msgspec.json.decode(
-        tx.keys.open(f"credential/{row.id.hex()}", row.sealed), type=dict[str, str]
-    )
+def fields_of(tx: Transaction, row: Credential) -> dict[str, str]:
+    """Give the personal fields of a credential."""
+    return msgspec.json.decode(
+        tx.keys.open(f"credential/{row.id.hex()}", row.sealed), type=dict[str, str])
+
+
+def record_of(tx: Transaction, row: Credential, region: str) -> CredentialRecord:
+    """Give a credential as nodes hold it, in its holder's region."""
     return CredentialRecord(
         credential_id=row.id, holder_id=row.holder_id, type=row.type,
-        valid_from_s=row.valid_from_s, valid_until_s=row.valid_until_s, fields=fields,
-        updated_s=row.updated_s,
+        valid_from_s=row.valid_from_s, valid_until_s=row.valid_until_s,
+        fields=fields_of(tx, row), updated_s=row.updated_s, region=region,
     )
 
 

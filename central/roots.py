@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from central.feed import sign
+from central.feed import sign, signed_by
 from central.keys import ROLES, PlatformKeys, load_signing_key, public_of
 from edge.errors import KeyFileError
 from edge.files import write_file
@@ -46,6 +46,21 @@ def root_of(envelope: bytes) -> Root:
         msgspec.msgpack.decode(envelope, type=Envelope).body, type=Root)
 
 
+def _whole(path: Path, envelope: bytes) -> Root:
+    """Read the newest root from its file.
+
+    Raises:
+        KeyFileError: It is damaged.
+    """
+    try:
+        root = root_of(envelope)
+        if signed_by(msgspec.msgpack.decode(envelope, type=Envelope), root, ROLE_ROOT):
+            return root
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    raise KeyFileError(f"{path} is damaged: restore it; every node is pinned to it")
+
+
 def load_roots(data_dir: Path, keys: PlatformKeys, log: str, now_s: int) -> tuple[bytes, ...]:
     """Read every version of the root, oldest first, making version 1 at the first start.
 
@@ -57,15 +72,15 @@ def load_roots(data_dir: Path, keys: PlatformKeys, log: str, now_s: int) -> tupl
     path = data_dir / ROOT_FILE
     try:
         if not path.exists():
+            if _kept(data_dir, 1).exists():
+                raise KeyFileError(f"{path} is missing: restore it; every node is pinned to it")
             write_file(path, first_root(keys, log, now_s))
         newest = path.read_bytes()
-        root = root_of(newest)
+        root = _whole(path, newest)
         before = tuple(
             _kept(data_dir, version).read_bytes() for version in range(1, root.version))
     except OSError as error:
         raise KeyFileError(f"{error.filename}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
-        raise KeyFileError(f"{path} is damaged: restore it; every node is pinned to it") from error
     keys.believe(root)
     return (*before, newest)
 

@@ -40,7 +40,10 @@ class Mark(Base):
 
 
 class Holder(Base):
-    """A person or an organisation; keyed hashes find one by the exact number or name."""
+    """A person or an organisation; keyed hashes find one by the exact number or name.
+
+    `region` is the issuer's code for where the holder belongs; empty = none is known.
+    """
 
     __tablename__ = "holders"
     id: Mapped[bytes] = mapped_column(Id, primary_key=True)
@@ -49,6 +52,7 @@ class Holder(Base):
     name_hash: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_s: Mapped[int] = mapped_column(BigInteger)
+    region: Mapped[str] = mapped_column(String(16), server_default="")
 
 
 class Photograph(Base):

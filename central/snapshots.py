@@ -7,7 +7,10 @@
 - The folder is the truth: several processes may share it, and one at a time makes the next.
 - Records with personal data are sealed under the feed key; status, policies and gates are signed
   only, in parts of their own: a node that holds no more than its site needs reads those alone.
-- One that was signed by a key that the root no longer names is none: the next is made soon.
+- One that is damaged, or signed by a key that the root no longer names, is none: the next is made
+  soon. So it is for one that lacks a part.
+- Versions rise with the clock, as nodes believe none older than the last they took, and the folder
+  may be lost or not be in the backup that a platform is restored from.
 - Not here: the pages (central.compaction), who may fetch them (central.web.snapshot_routes).
 """
 
@@ -72,31 +75,35 @@ class Snapshots:
             now: Gives Unix seconds.
         """
         self._folder, self._database, self._keys, self._now = folder, database, keys, now
-        self._log, self._roles = root.log, root.roles
+        self._log, self._root = root.log, root
         self._task: asyncio.Task[None] | None = None
 
     @property
     def newest(self) -> Snapshot | None:
-        """The newest snapshot, None before the first."""
-        data = self._read()
-        return _snapshot_of(data) if data else None
+        """The newest snapshot, None where none stands."""
+        return self._standing(self._read())
 
     @property
     def _named_in_root(self) -> bool:
-        return {"snapshot", "timestamp"} <= self._roles.keys()
+        return {"snapshot", "timestamp"} <= self._root.roles.keys()
 
-    def _read(self) -> bytes:
+    def _read(self) -> bytes | None:
         try:
             return (self._folder / ENVELOPE_FILE).read_bytes()
         except FileNotFoundError:
-            return b""
+            return None
 
-    def _stands(self, data: bytes) -> bool:
-        """Say whether there is one, signed by a key that the root names now."""
-        if not data or not self._named_in_root:
-            return False
-        signatures = msgspec.msgpack.decode(data, type=Envelope).signatures
-        return any(item.key_id in self._roles["snapshot"].key_ids for item in signatures)
+    def _standing(self, data: bytes | None) -> Snapshot | None:
+        """Give what the file holds if it is whole, and signed by keys that the root names now."""
+        if data is None:
+            return None
+        try:
+            envelope = msgspec.msgpack.decode(data, type=Envelope)
+            if self._named_in_root and feed.signed_by(envelope, self._root, "snapshot"):
+                return msgspec.msgpack.decode(envelope.body, type=Snapshot)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        return None
 
     def start(self) -> None:
         """Begin to make one whenever many changes came since the last."""
@@ -112,10 +119,7 @@ class Snapshots:
         Raises:
             Unknown: There is none yet.
         """
-        data = self._read()
-        if not self._stands(data):
-            raise Unknown("there is no snapshot yet: follow the log")
-        return data
+        return self._named()[0]
 
     def timestamp(self) -> bytes:
         """Give the signed name of the newest snapshot.
@@ -123,12 +127,19 @@ class Snapshots:
         Raises:
             Unknown: There is none yet.
         """
-        data, now_s = self.envelope(), int(self._now())
+        (data, snapshot), now_s = self._named(), int(self._now())
         return feed.sign(Timestamp(
             format=FORMAT, log=self._log, issued_s=now_s, expires_s=now_s + TIMESTAMP_LIFE_S,
-            version=_snapshot_of(data).version, length=len(data),
+            version=snapshot.version, length=len(data),
             digest=hashlib.sha256(data).digest(),
         ), self._keys.signing["timestamp"])
+
+    def _named(self) -> tuple[bytes, Snapshot]:
+        data = self._read()
+        snapshot = self._standing(data)
+        if data is None or snapshot is None:
+            raise Unknown("there is no snapshot yet: follow the log")
+        return data, snapshot
 
     def part(self, digest: str) -> Path:
         """Give the file of a part.
@@ -183,7 +194,7 @@ class Snapshots:
             await write(others, sealed=False)
         now_s = int(self._now())
         snapshot = Snapshot(
-            format=FORMAT, log=self._log, version=before.version + 1 if before else 1,
+            format=FORMAT, log=self._log, version=max(now_s, before.version + 1 if before else 1),
             cursor=head, issued_s=now_s, expires_s=now_s + SNAPSHOT_LIFE_S, parts=tuple(parts))
         await asyncio.to_thread(self._name, snapshot, before)
         shown = SnapshotShown(
@@ -212,28 +223,36 @@ class Snapshots:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                newest = self.newest
-                head = await self._database.run(lambda tx: tx.head())
-                key = await self._database.run(feed_keys.current)
-                old = newest is not None and (
-                    not self._stands(self._read())
-                    or newest.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
-                    or any(0 < part.key <= key - feed_keys.KEPT // 2 for part in newest.parts))
-                if self._named_in_root and (
-                        head - (newest.cursor if newest else 0) >= EVERY_CHANGES or old):
-                    await self.make()
+                await self.look()
+            except Conflict:
+                pass  # another process makes it
             except Exception:
                 _LOG.exception("snapshot.failed")
+
+    async def look(self) -> None:
+        """Make the next one if it is time; raises as `make`."""
+        if not self._named_in_root:
+            return
+        data = self._read()
+        newest = self._standing(data)
+        head = await self._database.run(lambda tx: tx.head())
+        key = await self._database.run(feed_keys.current)
+        unfit = data is not None if newest is None else self._ages(newest, key)
+        if unfit or head - (newest.cursor if newest else 0) >= EVERY_CHANGES:
+            await self.make()
+
+    def _ages(self, snapshot: Snapshot, feed_key: int) -> bool:
+        """Say whether one is half over, sealed under an old feed key, or lacks a part."""
+        return (
+            snapshot.expires_s - self._now() < SNAPSHOT_LIFE_S / 2
+            or any(0 < part.key <= feed_key - feed_keys.KEPT // 2 for part in snapshot.parts)
+            or not all((self._folder / PARTS_FOLDER / part.digest.hex()).is_file()
+                       for part in snapshot.parts))
 
 
 def _begin(tx: Transaction) -> tuple[int, int, bytes]:
     version = feed_keys.current(tx)
     return tx.head(), version, feed_keys.secret(tx, version)
-
-
-def _snapshot_of(envelope: bytes) -> Snapshot:
-    body = msgspec.msgpack.decode(envelope, type=Envelope).body
-    return msgspec.msgpack.decode(body, type=Snapshot)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from central.consents import ConsentShown
 from central.epochs import load_epochs, today
 from central.errors import Unauthorised, Unknown
 from central.nodes import hash_secret, make_code, spend_code
-from central.registry import NewHolder, parse_id, record_of
+from central.registry import NewHolder, fields_of, parse_id
 from central.schema import Credential, Holder, Wallet
 from central.store import Transaction
 from edge.hotpath.disclosure import mask
@@ -128,7 +128,7 @@ def shown_fields(tx: Transaction, row: Credential) -> dict[str, str]:
     """Give the fields of a credential that a wallet shows, masked."""
     return {
         name: mask(value, _MASKS[name])
-        for name, value in record_of(tx, row).fields.items() if name in _MASKS
+        for name, value in fields_of(tx, row).items() if name in _MASKS
     }
 
 

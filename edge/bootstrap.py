@@ -24,6 +24,8 @@ import msgspec
 from edge.access.tls import client_context
 from edge.cache.bulk import BulkStore
 from edge.cache.protector import Site
+from edge.cache.regions import NONE, Regions, is_of, packed, region_of, seen_with
+from edge.cache.replaceable import SEEN, WITH_REGIONS
 from edge.cache.store import LmdbStore
 from edge.errors import CentralError, FeedRefused, OperatingError, StoreError
 from edge.node_key import NodeKey
@@ -54,7 +56,7 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes
     site: Site
     folder: str
-    records: bool
+    regions: Regions | None
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,7 @@ class SnapshotBuilder:
 
     def __init__(
         self, *, url: str, token: Callable[[], str], authority: bytes | None, key: NodeKey,
-        store: LmdbStore, folder: Path, records: bool = True,
+        store: LmdbStore, folder: Path, regions: Regions | None = None,
     ) -> None:
         """Wire up; nothing runs before `build`.
 
@@ -83,12 +85,12 @@ class SnapshotBuilder:
             key: The node's.
             store: In use; its site's secret goes on in the new one.
             folder: For what is fetched and built; on the store's disk.
-            records: Whether credentials and references are taken in, or only what isn't of
-                anybody: status, policies, gates.
+            regions: Whose credentials and references are taken in beside what isn't of anybody
+                (status, policies, gates): of these regions, nobody's if there are none; all = None.
         """
         self._url, self._token, self._authority = url, token, authority
         self._key, self._store, self._folder = key, store, folder
-        self._records, self._progress = records, ""
+        self._regions, self._progress = regions, ""
 
     @property
     def progress(self) -> str:
@@ -125,7 +127,7 @@ class SnapshotBuilder:
             url=self._url, token=self._token(), authority=self._authority,
             node_id=order.base.node_id, root=order.base.envelope, mark=order.base.mark,
             feed_keys=order.feed_keys, secret=self._key._secret, site=self._store.site,
-            folder=str(self._folder), records=self._records)
+            folder=str(self._folder), regions=self._regions)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -191,14 +193,14 @@ async def _build(order: _Order) -> Built:
 
 
 def _wanted(trusted: TrustedSnapshot, order: _Order) -> list[SnapshotPart]:
-    """Give the parts to take in: sealed ones hold credentials and references."""
-    return [part for part in trusted.snapshot.parts if order.records or not part.key]
+    """Give the parts to take in: sealed ones hold credentials and references, of any region."""
+    return [part for part in trusted.snapshot.parts if order.regions != NONE or not part.key]
 
 
 def _store_of(trusted: TrustedSnapshot, order: _Order, folder: Path) -> Built:
     store = BulkStore(folder / "cache", NodeKey(order.secret).derive, order.site)
     parts = _wanted(trusted, order)
-    total, done = sum(part.changes for part in parts), 0
+    total, done, seen = sum(part.changes for part in parts), 0, NONE
     for number, part in enumerate(trusted.snapshot.parts):
         if part not in parts:
             continue
@@ -208,14 +210,19 @@ def _store_of(trusted: TrustedSnapshot, order: _Order, folder: Path) -> Built:
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
         try:
-            store.add(trusted.part(number, data, order.feed_keys))
+            changes = trusted.part(number, data, order.feed_keys)
         except Refusal:
             path.unlink(missing_ok=True)
             raise
+        if order.regions:
+            seen = seen_with(seen, map(region_of, changes), order.regions)
+            changes = [change for change in changes if is_of(order.regions, change)]
+        store.add(changes)
         done += part.changes
         _progress(done, total, "taking the snapshot in")
     _progress(done, total, "bringing it in order")
-    store.finish(trusted.snapshot.cursor, {})
+    store.finish(
+        trusted.snapshot.cursor, {SEEN.decode(): packed(seen), WITH_REGIONS.decode(): b"1"})
     shutil.rmtree(folder / "parts", ignore_errors=True)
     return Built(str(folder / "cache"), trusted.mark(), total)
 

@@ -7,18 +7,18 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from edge.access.sessions import SESSION_S
 from edge.access.tls import Tls
+from edge.holding_config import Holding, wrong_holding
 from edge.preflight import Found, try_file, try_folder, try_package, try_port, try_tls
 from edge.settings import load_settings
 
 ENV_PREFIX = "KANHE_EDGE__"
-DEMAND_LACKS = "demand takes central.lookup_ms above 0, or no credential is ever asked for"
 DEFAULT_PACK = "dlib-v1"
 """The pack that every node makes for itself."""
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -137,27 +137,6 @@ class Central(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     authority: Path | None = None
     poll_s: Annotated[int, Meta(ge=1, le=55)] = 25
     lookup_ms: Annotated[int, Meta(ge=0, le=5_000)] = 0
-
-
-class Holding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the node holds of the city's credentials and references.
-
-    Attributes:
-        mode: `all` that the feed brings; `arrivals` = what lists of arrivals name; `demand` = what
-            was asked for because its code was shown, which takes `central.lookup_ms`.
-        ttl_s: Seconds for which a credential stays that was asked for, other than in `all`.
-        arrivals_s_max: Seconds ahead for which a list may have its credentials kept.
-        arrivals_max: Document numbers in one list.
-        arrivals_per_hour: Document numbers that one gate may name in an hour; more is 429.
-        entries_max: Credentials held at once, other than in `all`; those that end first go.
-    """
-
-    mode: Literal["all", "arrivals", "demand"] = "all"
-    ttl_s: Annotated[int, Meta(ge=10, le=90 * 86_400)] = 86_400
-    arrivals_s_max: Annotated[int, Meta(ge=60, le=90 * 86_400)] = 14 * 86_400
-    arrivals_max: Annotated[int, Meta(ge=1, le=5_000)] = 500
-    arrivals_per_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
-    entries_max: Annotated[int, Meta(ge=10, le=5_000_000)] = 100_000
 
 
 class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -282,8 +261,9 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     if config.tracing.otlp_endpoint:
         yield from try_package(
             "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
-    if config.holding.mode == "demand" and not config.central.lookup_ms:
-        yield Found("error", "holding.mode", DEMAND_LACKS)
+    wrong = wrong_holding(config.holding, config.central.lookup_ms)
+    if wrong is not None:
+        yield Found("error", *wrong)
     for name in ("key_file", "password_file", "sentinel_password_file", "authority"):
         yield from try_file(f"redis.{name}", getattr(config.redis, name))
     if config.redis.url and config.redis.key_file is None:

@@ -1,7 +1,7 @@
-"""What a node holds of the city, and for how long: everything, who is expected, or who came.
+"""What a node holds of the city, and for how long: all, regions, who is expected, or who came.
 
-- In `all` the feed brings and changes everything. In `arrivals` and `demand` the store holds what
-  was asked for, each with its end; the feed changes it.
+- In `all` the feed brings and changes everything, in `region` everything of some regions. Otherwise
+  the store holds what was asked for, each with its end, and the feed changes that.
 - What has come to its end goes within seconds, after a restart at once; not while the clock can't
   be believed, which could be set ahead.
 - What a snapshot took the place of is asked for again.
@@ -14,11 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from edge.cache.regions import NONE
 from edge.cache.selective import SelectiveStore
 from edge.clock import SystemClock
-from edge.config import DEMAND_LACKS, EdgeConfig
-from edge.config import Holding as HoldingConfig
+from edge.config import EdgeConfig
 from edge.errors import ConfigError, OperatingError
+from edge.holding_config import Holding as HoldingConfig
+from edge.holding_config import wrong_holding
 from edge.hotpath.trust import Trust
 from edge.pipeline.demand import Lookups
 from edge.protocol.feed import Change, PutCredential
@@ -32,27 +34,35 @@ SWEEP_S = 5.0
 AGAIN_S = 30.0
 """Pause after the platform didn't answer for what a snapshot took the place of."""
 WITHIN_S = 5.0
+NAMED_MAX = 50
+"""Regions that a warning names."""
 _LOG = logging.getLogger(__name__)
 
 
 def settle_mode(config: EdgeConfig, store: SelectiveStore) -> None:
     """Make the store hold what the configuration says, before anybody reads or follows.
 
-    From a part to everything the feed is taken in from its beginning, as by a new node.
+    What is no longer to be held is let go of. Where more is to be held than before, the feed is
+    taken in from its beginning, as by a new node.
 
     Raises:
-        ConfigError: Nothing would ever be held.
+        ConfigError: Keys don't go together, or nothing would ever be held.
         StoreError: The store can't be written.
     """
     holding = config.holding
-    if holding.mode == "demand" and not config.central.lookup_ms:
-        raise ConfigError(f"holding.mode: {DEMAND_LACKS}")
-    if holding.mode != "all":
-        store.hold_part(holding.entries_max)
-    elif store.entries_max is not None:
+    wrong = wrong_holding(holding, config.central.lookup_ms)
+    if wrong is not None:
+        raise ConfigError(": ".join(wrong))
+    regions = frozenset(holding.regions)
+    if holding.mode != "all" and store.covers(regions):
+        store.hold_part(holding.entries_max, regions)
+    elif holding.mode != "all" or store.regions is not None:
+        _LOG.warning("holding.anew", extra={"mode": holding.mode, "regions": sorted(regions)})
         enrolment = load_enrolment(store)
         base = load_base(store, enrolment) if enrolment is not None else None
-        store.hold_all(meta_to_begin_again(base) if base is not None else {})
+        store.hold_anew(
+            meta_to_begin_again(base) if base is not None else {},
+            None if holding.mode == "all" else holding.entries_max, regions)
 
 
 class Holding:
@@ -78,6 +88,7 @@ class Holding:
         self._lookups, self._clock, self._trust, self._count = lookups, clock, trust, count
         self._counted: Counter[str] = Counter()
         self._again_at = float("-inf")
+        self._said: frozenset[str] = NONE
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -88,7 +99,13 @@ class Holding:
             mode=self._config.mode, entries=self._store.terms,
             entries_max=self._store.entries_max,
             oldest_age_s=None if since_s is None else max(0, int(now) - since_s),
-            lapsed=dict(self._store.lapsed))
+            lapsed=dict(self._store.lapsed), regions=tuple(sorted(self._config.regions)),
+            regions_unseen=tuple(sorted(self.unseen)))
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Regions that are configured and that nothing of the feed has named so far."""
+        return frozenset(self._config.regions) - self._store.seen
 
     def end_of(self, until_s: int | None) -> int | None:
         """Give when something ends that is wanted until then; see the port `Holds`."""
@@ -163,6 +180,7 @@ class Holding:
             await asyncio.sleep(SWEEP_S)
             try:
                 await self.sweep()
+                self.say_unseen()
                 if loop.time() >= self._again_at:
                     await self.ask_again()
             except OperatingError as error:
@@ -171,6 +189,16 @@ class Holding:
             except Exception:
                 # A fault of ours must not keep what is to go.
                 _LOG.exception("holding.fault")
+
+    def say_unseen(self) -> None:
+        """Warn once of regions that the whole feed doesn't name: it is all here while online."""
+        unseen = self.unseen
+        if unseen - self._said and self._trust().mode == "online":
+            _LOG.warning("holding.region_unknown", extra={
+                "regions": sorted(unseen), "named": sorted(self._store.seen)[:NAMED_MAX],
+                "why": "no record of the feed names them: is holding.regions written as the "
+                       "central platform gives them to holders?"})
+            self._said = unseen
 
     def _count_lapsed(self) -> None:
         for why, lapsed in self._store.lapsed.items():

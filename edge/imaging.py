@@ -2,7 +2,8 @@
 
 - JPEG, PNG and WebP; size and EXIF orientation are read from the header only, so a
   bomb is refused by its claim and never unpacked.
-- A JPEG is decoded at the smallest DCT scale whose long side still suffices.
+- A JPEG is decoded at the smallest DCT scale whose long side still suffices; in colour at
+  a half, a quarter or an eighth only, for the scales between cost more than the whole.
 - Whatever the colour model (grey, palette, CMYK, 16 bit, alpha), out comes uint8.
 - Nothing is kept and nothing touches a disk.
 """
@@ -119,10 +120,15 @@ def decode_grey(
 def decode_rgb(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS, long_side_min: int = 0
 ) -> Rgb:
-    """Decode to RGB; arguments and errors as for `decode_grey`."""
+    """Decode to RGB; arguments and errors as for `decode_grey`.
+
+    Without libjpeg-turbo's fast transform, which saves 0.1 ms of 1.7 (1280×720) and turns a
+    face's features by a cosine of 0.0006; its fast upsampling saves 0.3 ms and turns them by
+    0.0001.
+    """
     info = probe_image(data, limits)
     if info.format == "jpeg":
-        picture = _decode_jpeg(data, info, "RGB", long_side_min)
+        picture = _decode_jpeg(data, info, "RGB", _halved(info, long_side_min))
         if picture is not None:
             return _orient(picture, info.orientation)
     bgr = _decode_any(data, cv2.IMREAD_COLOR)
@@ -139,13 +145,21 @@ def _decode_jpeg(
         size[side] = long_side_min
     try:
         picture: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, colorspace, fastdct=True, fastupsample=True, strict=True, **size
+            data, colorspace, fastdct=colorspace == "GRAY", fastupsample=True, strict=True,
+            **size,
         )
     except ValueError as error:
         if "cmyk" in str(error).lower() or "colorspace" in str(error).lower():
             return None
         raise ImageError("damaged", "the JPEG is damaged or cut off") from error
     return picture
+
+
+def _halved(info: ImageInfo, long_side_min: int) -> int:
+    """Give the long side after the last halving, of three, that still suffices."""
+    side = max(info.width, info.height)
+    halvings = (-(-side // share) for share in (8, 4, 2))
+    return next((half for half in halvings if half >= long_side_min > 0), side)
 
 
 def _decode_any(data: bytes, flags: int) -> npt.NDArray[np.uint8]:

@@ -103,7 +103,7 @@ def open_builder(
     return SnapshotBuilder(
         url=url, token=token, authority=_authority(config, store),
         key=key, store=store, folder=config.data_dir / "bootstrap",
-        records=store.entries_max is None)
+        regions=store.regions)
 
 
 class Asking(NamedTuple):

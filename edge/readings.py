@@ -20,7 +20,7 @@ from edge.tally import GATES_MAX, Spread
 if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
     from edge.cache.site.site import Site
 
-HOLDING_MODES = ("all", "arrivals", "demand")
+HOLDING_MODES = ("all", "region", "arrivals", "demand")
 CLOCK_STATES = ("trusted", "degraded", "untrusted")
 REPLAY_SCOPES = ("node", "site")
 _Samples = list[tuple[tuple[str, ...], float]]

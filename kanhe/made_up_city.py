@@ -4,6 +4,7 @@
   log counts a change for each and begins behind them, as if older changes were kept no more. So a
   node can only begin with a snapshot.
 - Names and numbers are made of a counter, templates of a hash: nobody real, and the same each time.
+- Each belongs to one of ten districts, by number.
 - Only into an empty folder; never beside a real city.
 """
 
@@ -28,6 +29,8 @@ HOLDERS_MAX = 20_000_000
 A_HOLDER = 3
 TYPES = ("resident_id", "driving_licence", "health_card")
 PAGE = 5_000
+REGIONS = tuple(f"3302{district:02d}" for district in (3, 5, 6, 11, 12, 13, 25, 26, 81, 82))
+"""Ningbo's districts and counties (GB/T 2260)."""
 TEMPLATE_BYTES = 128
 _encode = msgspec.json.Encoder().encode
 
@@ -67,6 +70,11 @@ def holder_id(number: int) -> bytes:
     return hashlib.sha256(b"holder/%d" % number).digest()[:16]
 
 
+def region_of(number: int) -> str:
+    """Give the region of a holder of the city, by number."""
+    return REGIONS[number % len(REGIONS)]
+
+
 def credential_id(number: int, index: int) -> bytes:
     """Give the id of a holder's credential, by their numbers."""
     return hashlib.sha256(b"credential/%d/%d" % (number, index)).digest()[:16]
@@ -94,7 +102,7 @@ def _holder(tx: Transaction, number: int) -> dict[str, Any]:
     return {
         "id": id_, "kind": "person", "number_hash": tx.keys.digest("number", person),
         "name_hash": tx.keys.digest("name", name), "created_s": tx.now_s,
-        "sealed": tx.keys.seal(
+        "region": region_of(number), "sealed": tx.keys.seal(
             f"holder/{id_.hex()}", _encode(NewHolder(name=name, number=person))),
     }
 

@@ -5,7 +5,7 @@
 - A test holds the sum of all migrations against `central.schema`.
 """
 
-HEAD = "0006"
+HEAD = "0007"
 """The schema that `central.schema` describes."""
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema that this version can bring up or take back to, the oldest first."""

@@ -23,6 +23,10 @@ class _Status(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
 
 
+class _Region(msgspec.Struct, forbid_unknown_fields=True):
+    region: str
+
+
 class _Consent(msgspec.Struct, forbid_unknown_fields=True):
     purpose: str
     given: bool
@@ -63,6 +67,14 @@ async def photograph(request: web.Request) -> web.Response:
         tx, holder_id, image, platform.pack_id, draft.template, draft.quality))
     return answer({"pack": platform.pack_id, "quality": round(draft.quality, 3),
                    "components": {k: round(v, 3) for k, v in draft.components.items()}}, 201)
+
+
+async def set_region(request: web.Request) -> web.Response:
+    """`PUT /v1/holders/{id}/region`."""
+    platform = platform_for_admin(request)
+    body, holder_id = await read_json(request, _Region), request.match_info["id"]
+    await platform.database.run(lambda tx: registry.set_region(tx, holder_id, body.region))
+    return answer({"holder_id": holder_id, "region": body.region})
 
 
 async def consent(request: web.Request) -> web.Response:
@@ -233,6 +245,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/v1/holders", add_holder), web.get("/v1/holders", list_holders),
         web.post("/v1/holders/{id}/photograph", photograph),
+        web.put("/v1/holders/{id}/region", set_region),
         web.post("/v1/holders/{id}/wallet-codes", wallet_code),
         web.post("/v1/holders/{id}/consents", consent), web.post("/v1/accounts", put_account),
         web.post("/v1/credentials", issue), web.get("/v1/credentials/{id}", get_credential),

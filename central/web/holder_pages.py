@@ -30,6 +30,7 @@ class HolderPages:
             web.get("/holders/{id}", page(look, self.show)),
             web.post("/holders/{id}/reveal", page(look, self.reveal)),
             web.post("/holders/{id}/photograph", page(act, self.photograph)),
+            web.post("/holders/{id}/region", page(act, self.region)),
             web.post("/holders/{id}/consent", page(act, self.consent)),
             web.post("/holders/{id}/credentials", page(act, self.issue)),
             web.post("/holders/{id}/pair", page(act, self.pair)),
@@ -47,7 +48,7 @@ class HolderPages:
         form = await self._site.form(request)
         new = NewHolder(
             name=form.get("name", "").strip(), number=form.get("number", "").strip().upper(),
-            kind=form.get("kind", "person"))
+            kind=form.get("kind", "person"), region=form.get("region", "").strip())
         holder_id = await self._site.run(session, lambda tx: registry.add_holder(tx, new))
         return go(f"/holders/{holder_id}")
 
@@ -73,6 +74,13 @@ class HolderPages:
             tx, holder_id, image, platform.pack_id, draft.template, draft.quality))
         return answer({"quality": round(draft.quality, 3),
                        "components": {k: round(v, 3) for k, v in draft.components.items()}}, 201)
+
+    async def region(self, request: web.Request, session: Session) -> web.Response:
+        """`POST /holders/{id}/region`."""
+        holder_id, form = request.match_info["id"], await self._site.form(request)
+        await self._site.run(session, lambda tx: registry.set_region(
+            tx, holder_id, form.get("region", "").strip()))
+        return go(f"/holders/{holder_id}")
 
     async def consent(self, request: web.Request, session: Session) -> web.Response:
         """`POST /holders/{id}/consent`."""

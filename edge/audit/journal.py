@@ -167,10 +167,7 @@ class FileJournal:
             JournalError: It can't be promised; also from the future.
             CapacityError: Too many wait already.
         """
-        return self.append_encoded(encode_record(record))
-
-    def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
-        """Append a record that is encoded already; see `append`."""
+        data = encode_record(record)
         self._take([data])
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
@@ -188,9 +185,12 @@ class FileJournal:
             JournalError: They can't be promised; `settled` isn't called then.
             CapacityError: Too many wait already.
         """
-        taken = [encode_record(record) for record in records]
-        self._take(taken)
-        self._writer.hand_over(Group(taken, settled, asyncio.get_running_loop()))
+        self.append_all_encoded([encode_record(record) for record in records], settled)
+
+    def append_all_encoded(self, records: Sequence[bytes], settled: Settled) -> None:
+        """Append records together that are encoded already; see `append_all`."""
+        self._take(records)
+        self._writer.hand_over(Group(records, settled, asyncio.get_running_loop()))
 
     def _take(self, records: Sequence[bytes]) -> None:
         """Promise encoded records now; raises as `append`."""

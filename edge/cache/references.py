@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.protector import Counts, Protector, Site
+from edge.cache.regions import NONE, Regions
 from edge.cache.sealing import Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.hotpath import renewal
@@ -161,11 +162,19 @@ class References:
                 self._grow(txn, key, change.pack, -1)
             self._changed.append(change)
 
-    def drop_of(self, txn: Transaction, holder_id: bytes) -> None:
-        """Drop whatever is held of a holder."""
+    def drop_of(self, txn: Transaction, holder_id: bytes, but: Regions = NONE) -> None:
+        """Drop whatever is held of a holder, but what is of these regions."""
         for pack in self.held.keys() | self._growth.keys():
-            if txn.get(self._key(holder_id, pack), db=self._env.tables[TABLE]) is not None:
+            key = self._key(holder_id, pack)
+            sealed = txn.get(key, db=self._env.tables[TABLE])
+            if sealed is not None and self._opened(key, sealed).region not in but:
                 self.apply(txn, DropReference(holder_id, pack))
+
+    def holders_outside(self, regions: Regions) -> Iterator[set[bytes]]:
+        """Give the holders of references that are of other regions, some thousand at a time."""
+        for chunk in self._env.chunks(TABLE):
+            records = [self._opened(key, sealed) for key, sealed in chunk]
+            yield {item.holder_id for item in records if item.region not in regions}
 
     def empty(self, txn: Transaction) -> None:
         """Forget every reference; no sink is told, so this is for a store without any."""

@@ -22,6 +22,9 @@ from edge.cache.terms import TABLE as TERMS
 from edge.errors import StoreError
 
 META, EPOCHS = b"meta", b"epochs"
+SEEN, WITH_REGIONS = b"holding.regions_seen", b"holding.with_regions"
+"""Regions that the records held were seen to name; and that they carry any, where the issuer gave
+one: an earlier version let that fall."""
 CURSOR = b"cursor"
 RETIRED_S = 60.0
 """So long a store that was replaced stays open."""
@@ -112,7 +115,7 @@ class Replaceable:
             raise
 
     def _take_over(self, before: Environment, env: Environment, meta: Mapping[str, bytes]) -> None:
-        own = {CURSOR, SITE_KEY, COUNTS_KEY}
+        own = {CURSOR, SITE_KEY, COUNTS_KEY, SEEN, WITH_REGIONS}
         rows = [(table, key, value) for table in (META, EPOCHS, TERMS)
                 for key, value in before.items(table) if key not in own]
         seal = Sealer(META, self._derive).seal

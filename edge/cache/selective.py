@@ -1,25 +1,27 @@
-"""The store of a node that holds a part of the city: what it asked for, each with a term.
+"""The store of a node that holds a part of the city: regions, and what it asked for, with a term.
 
-- The feed changes what is held, and brings what a holder who is held is granted besides; other
-  credentials and references it leaves aside. Status, policies and gates are taken in whole: a card
-  may speak for a credential that isn't held, and its revocation counts.
+- Of its regions it takes in and changes whatever the feed brings. Who moves away is let go of with
+  the change that says so, unless it was asked for besides; who moves here comes with it.
+- Of what was asked for, the feed changes what is held, and brings what a holder who is held is
+  granted besides; other credentials and references it leaves aside. Status, policies and gates are
+  taken in whole: a card may speak for a credential that isn't held, and its revocation counts.
 - What an answer holds gives way to what the feed said meanwhile.
-- A holder's references stay as long as any credential of that holder does.
-- Whether a part is held is kept in the store, so that whoever opens it does the same.
-- Not here: when something lapses, and what is asked for (edge.holding).
+- Not here: what is to be held (edge.cache.selection); when something lapses, and what is asked for
+  (edge.holding).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.cache.lmdb_env import Transaction
 from edge.cache.passed import Passed
-from edge.cache.replaceable import CURSOR
+from edge.cache.regions import packed, region_of, seen_with
+from edge.cache.replaceable import SEEN
 from edge.cache.sealing import Derive
-from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX, TABLES, LmdbStore
-from edge.cache.terms import TABLE as _TERMS
-from edge.cache.terms import Term, Terms
+from edge.cache.selection import Selection
+from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX
+from edge.cache.store import TABLES as _TABLES
+from edge.cache.terms import Term
 from edge.errors import StoreError
 from edge.protocol.feed import (
     Change,
@@ -29,18 +31,10 @@ from edge.protocol.feed import (
     PutReference,
 )
 
-ENTRIES = "holding.entries_max"
-"""Among the small values; absent = the whole feed is held."""
-ASIDE = "holding.aside"
-"""Among the small values, in the transaction of what it counts: a gallery that wasn't told of all
-of it, because the node was killed, is of another number."""
-LAPSED_AT_ONCE = 500
-_CREDENTIALS, _HOLDINGS, _STATUS, _POLICIES, _GATES = TABLES[0], TABLES[1], *TABLES[3:6]
-Lapse = str
-"""Why something is held no longer: `time`, `room` or `unknown`."""
+_CREDENTIALS = _TABLES[0]
 
 
-class SelectiveStore(LmdbStore):
+class SelectiveStore(Selection):
     """An `LmdbStore` that can hold a part."""
 
     def __init__(
@@ -53,70 +47,9 @@ class SelectiveStore(LmdbStore):
             StoreError: It can't be opened.
         """
         super().__init__(path, derive, map_bytes=map_bytes, map_bytes_max=map_bytes_max)
-        self._terms, self._passed = Terms(lambda: self._env, derive), Passed()
+        self._passed = Passed()
         self._asked: tuple[int, int] | None = None
-        kept = self.meta(ENTRIES)
-        self._entries_max = int.from_bytes(kept, "big") if kept else None
-        self.aside = int.from_bytes(self.meta(ASIDE) or b"", "big")
-        self.lapsed: Counter[Lapse] = Counter()
-
-    @property
-    def entries_max(self) -> int | None:
-        """How many credentials it holds at most; None = the whole feed."""
-        return self._entries_max
-
-    @property
-    def terms(self) -> int:
-        """How many credentials have a term."""
-        return len(self._terms)
-
-    @property
-    def oldest_s(self) -> int | None:
-        """Since when the one with a term that is held longest is held, Unix seconds."""
-        return self._terms.oldest_s
-
-    def hold_part(self, entries_max: int) -> None:
-        """Hold a part from now on; of a whole, credentials and references are forgotten.
-
-        For a store that nobody follows or reads yet.
-
-        Raises:
-            StoreError: All is as it was.
-        """
-        if self._entries_max != entries_max:
-            self._change(entries_max, {}, () if self.entries_max else (_CREDENTIALS, _HOLDINGS))
-        self._shrink()
-
-    def hold_all(self, meta: Mapping[str, bytes]) -> None:
-        """Hold the whole feed from now on, from its beginning: what is held is forgotten.
-
-        Raises:
-            StoreError: All is as it was.
-        """
-        tables = (_CREDENTIALS, _HOLDINGS, _STATUS, _POLICIES, _GATES, _TERMS)
-        self._change(None, {**meta, CURSOR.decode(): bytes(8)}, tables)
-
-    def _change(
-        self, entries_max: int | None, meta: Mapping[str, bytes], emptied: Sequence[bytes]
-    ) -> None:
-        value = b"" if entries_max is None else entries_max.to_bytes(8, "big")
-
-        def work(txn: Transaction) -> None:
-            self._references.begin()
-            for table in emptied:
-                txn.drop(self._env.tables[table], delete=False)
-            if emptied:
-                self._references.empty(txn)
-            self._references.keep_counts(txn)
-            self._put_meta(txn, {**meta, ENTRIES: value, **self._next_aside()})
-
-        self._env.write(work)
-        self._references.committed()
-        self._entries_max = entries_max
-        self.aside += 1
-
-    def _next_aside(self) -> dict[str, bytes]:
-        return {ASIDE: (self.aside + 1).to_bytes(8, "big")}
+        self._moved: set[bytes] = set()
 
     def apply(self, changes: Sequence[Change], cursor: int, meta: Mapping[str, bytes]) -> None:
         """Put down what of these changes is held here, cursor and meta, in one transaction.
@@ -127,7 +60,15 @@ class SelectiveStore(LmdbStore):
         if self._entries_max is None:
             super().apply(changes, cursor, meta)
             return
+        self._moved.clear()
+        seen = self._seen
+        if self._regions:
+            seen = seen_with(seen, map(region_of, changes), self._regions)
+            meta = meta if seen == self._seen else {**meta, SEEN.decode(): packed(seen)}
         super().apply([item for item in changes if self._is_of_ours(item)], cursor, meta)
+        self._seen = seen
+        if self._moved:
+            self.lapsed["moved"] += len(self._moved)
         for item in changes:
             self._passed.saw(item)
 
@@ -159,54 +100,22 @@ class SelectiveStore(LmdbStore):
         self.hold(changes, self._next_aside())
         self.aside += 1
 
-    def lapse(self, now_s: float) -> int:
-        """Let go of what has come to its end, some hundred at a time; give how many."""
-        return self._let_go_all(self._terms.first(LAPSED_AT_ONCE, now_s), "time")
-
     def owed(self, most: int) -> list[Term]:
         """Give terms whose credential isn't held: a snapshot took its place."""
-        if self._env.count(_CREDENTIALS) >= len(self._terms):
+        if not self._owing or (
+                not self._regions and self._env.count(_CREDENTIALS) >= len(self._terms)):
             return []
-        return self._terms.owed(_CREDENTIALS, most)
-
-    def let_go(self, credential_ids: Sequence[bytes]) -> None:
-        """Forget credentials that the platform doesn't know any more."""
-        self._let_go_all([self._hide(id_) for id_ in credential_ids], "unknown")
-
-    def _shrink(self) -> None:
-        """Let go of what ends first while more is held than the bound."""
-        assert self._entries_max is not None
-        while (over := len(self._terms) - self._entries_max) > 0:
-            self._let_go_all(self._terms.first(min(over, LAPSED_AT_ONCE)), "room")
-
-    def _let_go_all(self, keys: Sequence[bytes], why: Lapse) -> int:
-        if not keys:
-            return 0
-
-        def work(txn: Transaction) -> None:
-            self._references.begin()
-            for key in keys:
-                self._let_go(txn, key)
-            self._references.keep_counts(txn)
-            self._put_meta(txn, self._next_aside())
-
-        self._env.write(work)
-        self._references.committed()
-        self.aside += 1
-        self.lapsed[why] += len(keys)
-        return len(keys)
-
-    def _let_go(self, txn: Transaction, key: bytes) -> None:
-        """Forget a credential, and with a holder's last one the references; status stays."""
-        term, sealed = self._terms.drop(txn, key), txn.get(key, db=self._env.tables[_CREDENTIALS])
-        if sealed is not None:
-            self._holdings.drop(txn, self._credential_of(key, sealed))
-            self._tables.delete(txn, _CREDENTIALS, key)
-        if term is not None and not self._holdings.any(txn, term.holder_id):
-            self._references.drop_of(txn, term.holder_id)
+        found = self._terms.owed(_CREDENTIALS, most)
+        self._owing = bool(found)
+        return found
 
     def _is_of_ours(self, change: Change) -> bool:
-        """Say whether a change of the feed is of something that is held, or of anybody's."""
+        """Say whether a change of the feed is of something that is held, or of anybody's.
+
+        Where regions are held that is seen in the transaction: a batch may move somebody.
+        """
+        if self._regions:
+            return True
         if isinstance(change, PutCredential):
             key = self._hide(change.credential.credential_id)
             return self._terms.has(key) or bool(self._holdings.of(change.credential.holder_id))
@@ -215,22 +124,45 @@ class SelectiveStore(LmdbStore):
         return True
 
     def _apply_one(self, txn: Transaction, change: Change) -> None:
-        if self._entries_max is not None and isinstance(change, PutCredential):
-            key = self._hide(change.credential.credential_id)
-            self._terms.put(txn, key, self._term(txn, key, change))
-        elif self._entries_max is not None and isinstance(change, DropCredential):
-            self._let_go(txn, self._hide(change.credential_id))
+        if self._entries_max is not None:
+            if isinstance(change, PutCredential) and not self._has_place(txn, change):
+                return
+            if isinstance(change, DropCredential):
+                self._let_go(txn, self._hide(change.credential_id), gone=True)
+            elif isinstance(change, PutReference) and not self._is_wanted(txn, change):
+                self._references.drop_of(txn, change.reference.holder_id)
+                return
         super()._apply_one(txn, change)
 
-    def _term(self, txn: Transaction, key: bytes, change: PutCredential) -> Term:
+    def _has_place(self, txn: Transaction, change: PutCredential) -> bool:
+        """Say whether a credential is held from now on, and until when; let go of it if not."""
+        key = self._hide(change.credential.credential_id)
+        if change.credential.region in self._regions:
+            self._terms.drop(txn, key)
+            return True
+        term = self._term(txn, key, change)
+        if term is not None:
+            self._terms.put(txn, key, term)
+        elif txn.get(key, db=self._env.tables[_CREDENTIALS]) is not None:
+            self._let_go(txn, key, gone=True)
+            self._moved.add(key)
+        return term is not None
+
+    def _is_wanted(self, txn: Transaction, change: PutReference) -> bool:
+        # What an answer brings without its credential was left out of it already.
+        return (self._asked is not None or change.reference.region in self._regions
+                or self._holdings.any(txn, change.reference.holder_id))
+
+    def _term(self, txn: Transaction, key: bytes, change: PutCredential) -> Term | None:
         """Give the term of a credential that comes: its own, its answer's, or its holder's."""
         credential, own = change.credential, self._terms.get(txn, key)
         known = [own] if own else [] if self._asked else [
             term for other in self._holdings.of(credential.holder_id)
             if (term := self._terms.get(txn, other)) is not None]
         asked = [self._asked] if self._asked else []
+        if not known and not asked:
+            return None
         return Term(
             credential_id=credential.credential_id, holder_id=credential.holder_id,
-            since_s=max([t.since_s for t in known] + [since for since, _ in asked], default=0),
-            end_s=max([t.end_s for t in known] + [end for _, end in asked], default=0))
-
+            since_s=max([t.since_s for t in known] + [since for since, _ in asked]),
+            end_s=max([t.end_s for t in known] + [end for _, end in asked]))

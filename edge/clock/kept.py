@@ -40,10 +40,27 @@ def keep_memory(folder: Path, memory: Memory) -> None:
     write_file(folder / FILE, msgspec.json.encode(memory))
 
 
-def load_word(folder: Path, boot_id: str) -> Word | None:
-    """Read a person's word, if one was given in this run of the machine."""
-    given = _load(folder / WORD_FILE, Given)
-    return given.word if given is not None and boot_id and given.boot_id == boot_id else None
+class WordFile:
+    """A person's word, looked for again and again: one that can't be read is said once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder; nothing is read yet."""
+        self._path = folder / WORD_FILE
+        self._seen: bytes | int | None = None
+        self._given: Given | None = None
+
+    def word(self, boot_id: str) -> Word | None:
+        """Give the word, if one was given in this run of the machine."""
+        try:
+            seen: bytes | int | None = self._path.read_bytes()
+        except FileNotFoundError:
+            seen = None
+        except OSError as error:
+            seen = error.errno
+        if seen != self._seen:
+            self._seen, self._given = seen, _load(self._path, Given)
+        given = self._given
+        return given.word if given is not None and boot_id and given.boot_id == boot_id else None
 
 
 def keep_word(folder: Path, given: Given) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from edge.clock.codes import VOTES_MIN, Codes
 from edge.clock.judge import LEAP_S, Belief, Memory, Sighting, State, Word, look, resume
-from edge.clock.kept import keep_memory, load_memory, load_word
+from edge.clock.kept import WordFile, keep_memory, load_memory
 from edge.clock.kernel import KernelTime, anchor_s, read_boot_id, read_kernel
 
 LOOK_EVERY_S = 0.25
@@ -72,6 +72,7 @@ class SystemClock:
         """
         self._now, self._anchor, self._ask_kernel = now, anchor, kernel
         self._folder = folder
+        self._word = WordFile(folder) if folder else None
         self._codes = Codes()
         self._kernel, self._kernel_at = KernelTime(), float("-inf")
         self._central: Word | None = None
@@ -122,8 +123,8 @@ class SystemClock:
             return before
         if leapt or anchor - self._kernel_at >= KERNEL_EVERY_S:
             self._kernel_at, self._kernel = anchor, self._ask_kernel()
-            if self._folder is not None:
-                self._person = load_word(self._folder, self._memory.boot_id)
+            if self._word is not None:
+                self._person = self._word.word(self._memory.boot_id)
         self._looked_at, self._offset = anchor, wall - anchor
         self._memory, self._belief = look(self._memory, Sighting(
             wall_s=wall, anchor_s=anchor, kernel=self._kernel, central=self._central,

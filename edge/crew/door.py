@@ -16,12 +16,14 @@ from edge.access.listening import KEEPALIVE_S
 from edge.crew.words import Passed, framed
 from edge.protocol.records import GateRecord
 from edge.web.heads import BODY_BYTES_MAX, Heads
+from edge.web.short import Respond
 
 HELD_BYTES_MAX = 2 * BODY_BYTES_MAX
 PATIENCE_S = 0.25
 """How long a request may take to arrive before the keeper, which bounds slow ones, waits for it."""
 _END = b"\r\n\r\n"
-Quick = Callable[[GateRecord, bytes], Awaitable[bytes]]
+Quick = Callable[[GateRecord, bytes, Respond], None]
+"""Has the whole response to a gate's body given, once; raises nothing."""
 Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
 """Connects a protocol to the keeper."""
 
@@ -34,6 +36,7 @@ class Doors:
         self.quick, self.heads, self.connect = quick, heads, connect
         self.open: set[Door] = set()
         self.closing = False
+        self.answered = asyncio.Event()
 
     def door(self) -> "Door":
         """Make a connection."""
@@ -49,9 +52,11 @@ class Doors:
         self.closing = True
         for door in list(self.open):
             door.drain()
-        calls = [door.call for door in self.open if door.call is not None]
-        if calls:
-            await asyncio.wait(calls, timeout=within_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while any(door.calling for door in self.open):
+                    self.answered.clear()
+                    await self.answered.wait()
 
 
 class Door(asyncio.Protocol):
@@ -67,7 +72,7 @@ class Door(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._used_s = self._loop.time()
         self._blocked = self._full = False
-        self.call: asyncio.Future[bytes] | None = None
+        self.calling = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the connection."""
@@ -133,7 +138,7 @@ class Door(asyncio.Protocol):
 
     @property
     def _idle(self) -> bool:
-        return self.call is None and self._passage is None and self._connecting is None
+        return not self.calling and self._passage is None and self._connecting is None
 
     def _take(self) -> None:
         """Begin the request that what is held begins with."""
@@ -154,18 +159,19 @@ class Door(asyncio.Protocol):
             return
         self._forget_patience()
         self._held = held[end:]
-        self.call = asyncio.ensure_future(self._doors.quick(head.gate, held[body_at:end]))
-        self.call.add_done_callback(self._answered)
+        self.calling = True
+        self._doors.quick(head.gate, held[body_at:end], self._answered)
 
-    def _answered(self, call: "asyncio.Future[bytes]") -> None:
-        self.call = None
+    def _answered(self, response: bytes | None) -> None:
+        self.calling = False
+        self._doors.answered.set()
         self._used_s = self._loop.time()
-        if call.cancelled() or call.exception() is not None:
+        if response is None:
             self._transport.abort()
             return
         if self._transport.is_closing():
             return
-        self._transport.write(call.result())
+        self._transport.write(response)
         if self._doors.closing:
             self._transport.close()
         elif self._held or self._full:

@@ -1,7 +1,7 @@
 """The keeper as a worker sees it: one line to it, and what was heard over it.
 
-- What comes up in one turn of the worker's loop goes out as one frame; while judgements are being
-  settled the next ones gather, for a moment at most, as records do at the journal.
+- What comes up in one turn of the worker's loop goes out as one frame, and what nobody waits for
+  goes with the next one, after a moment at most.
 - Nothing is judged unless the keeper was heard a moment ago and the wall clock has gone on evenly
   since: a worker has no clock, no guard and no trust of its own.
 - The line's end is the worker's end: it can't promise anything without the keeper.
@@ -10,12 +10,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from edge.clock.judge import LEAP_S
 from edge.clock.kernel import anchor_s
 from edge.crew.telling import heard
+from edge.crew.waiting import Passed, Told, Waiting
 from edge.crew.words import (
     Asked,
     Beat,
@@ -33,23 +34,19 @@ from edge.crew.words import (
     Turn,
     Welcome,
     decode_to_worker,
-    error_of,
     framed,
 )
 from edge.errors import CapacityError
 from edge.hotpath.trust import Trust
-from edge.pipeline.codes import SettledRecord
-from edge.protocol.journal import VerificationRecord, decode_record, encode_record
+from edge.pipeline.answer import Outcome
+from edge.protocol.journal import VerificationRecord, encode_record
 from edge.protocol.records import EpochKeys
 
 FRESH_S = 3.0
 """How long what was heard of the keeper holds: six of its beats."""
-GATHER_S = 0.002
-"""How long judgements gather at most while others are being settled."""
-WAITING_MAX = 10_000
-"""Calls that wait for the keeper at once."""
+LATER_S = 0.002
+"""How long what nobody waits for waits for a frame of others at most."""
 _LOG = logging.getLogger(__name__)
-_Waiting = tuple["asyncio.Future[SettledRecord | bytes]", VerificationRecord | None]
 
 
 class Store(Protocol):
@@ -85,15 +82,14 @@ class KeeperLine(asyncio.Protocol):
         self._store_number = 0
         self._trust: Trust | None = None
         self._beat, self._heard_s = Beat("untrusted", 0.0, "node"), float("-inf")
-        self._next = 0
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting = Waiting()
         self._asked: list[Asked] = []
-        self._answered: list[tuple[int, bytes]] = []
+        self._answered: list[tuple[bytes, bytes]] = []
         self._saw: list[tuple[bytes, int]] = []
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
         self._due: asyncio.Handle | None = None
-        self._at_once = self._settling = False
+        self._at_once = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say which worker this is."""
@@ -112,10 +108,7 @@ class KeeperLine(asyncio.Protocol):
         """The keeper is gone."""
         self.lost.set()
         self.ready.set()
-        for future, __ in self._waiting.values():
-            if not future.done():
-                future.set_exception(CapacityError("the node is ending"))
-        self._waiting.clear()
+        self._waiting.end(CapacityError("the node is ending"))
 
     def use(self, store: Store) -> None:
         """Take up what was told, now that the store is open."""
@@ -178,59 +171,48 @@ class KeeperLine(asyncio.Protocol):
         leapt = abs(time.time() - anchor - self._beat.offset_s) > LEAP_S / 2
         if leapt or anchor - self._heard_s > FRESH_S:
             raise CapacityError("this process waits to hear from its node")
-        if len(self._waiting) >= WAITING_MAX:
-            raise CapacityError("too many calls wait for the journal")
+        self._waiting.check()
 
-    def settle(
-        self, record: VerificationRecord, timings_ms: Mapping[str, float]
-    ) -> "asyncio.Future[SettledRecord | bytes]":
-        """Have a judgement settled; see `edge.pipeline.codes.Keeper`."""
-        number, future = self._wait_for(record)
-        self._asked.append(Asked(number, encode_record(record), dict(timings_ms)))
-        return future
+    def keep(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float],
+        settled: Callable[[Told], None],
+    ) -> None:
+        """Have judgements of one turn settled; see `edge.pipeline.codes.Keeper`."""
+        number = self._waiting.add(len(records), settled)
+        self._asked.append(Asked(
+            number, [encode_record(record) for record in records], dict(timings_ms)))
+        self._flush_soon()
 
-    def answered(self, number: int, answer: bytes) -> None:
+    def settle(self, key: bytes, outcome: Outcome) -> None:
         """Say the answer of a settled judgement."""
-        self._answered.append((number, answer))
+        self._answered.append((key, outcome.body))
         self._flush_later()
 
-    async def call(self, gate_id: str, body: bytes) -> bytes:
-        """Have the keeper answer a whole call; gives the bytes of the response.
+    def fail(self, key: bytes, error: BaseException) -> None:
+        """Say nothing: what came to nothing did so at the keeper, or never came there."""
+
+    def call(self, gate_id: str, body: bytes, answered: Passed) -> None:
+        """Have the keeper answer a whole call; `answered` is told the bytes of the response.
 
         Raises:
             CapacityError: It can't.
         """
-        if len(self._waiting) >= WAITING_MAX:
-            raise CapacityError("too many calls wait for the node")
-        number, future = self._wait_for(None)
-        self._passed.append(PassedCall(number, gate_id, body))
-        response = await future
-        assert isinstance(response, bytes)
-        return response
+        self._waiting.check()
+        self._passed.append(PassedCall(self._waiting.add_call(answered), gate_id, body))
+        self._flush_soon()
 
     def problem(self, status: int) -> None:
         """Have a call without a verdict counted."""
         self._problems.append(status)
         self._flush_later()
 
-    def _wait_for(
-        self, record: VerificationRecord | None
-    ) -> tuple[int, "asyncio.Future[SettledRecord | bytes]"]:
-        self._next = number = self._next + 1
-        future: asyncio.Future[SettledRecord | bytes] = self._loop.create_future()
-        self._waiting[number] = (future, record)
-        self._flush_soon()
-        return number, future
-
     def _flush_later(self) -> None:
         if self._due is None:
-            self._due = self._loop.call_later(GATHER_S, self._flush)
+            self._due = self._loop.call_later(LATER_S, self._flush)
 
     def _flush_soon(self) -> None:
-        """Flush behind what this turn of the loop still brings; behind others' settling, if any."""
-        if self._settling:
-            self._flush_later()
-        elif not self._at_once:
+        """Flush behind what this turn of the loop still brings."""
+        if not self._at_once:
             self._at_once = True
             if self._due is not None:
                 self._due.cancel()
@@ -241,7 +223,6 @@ class KeeperLine(asyncio.Protocol):
             self._due.cancel()
             self._due = None
         self._at_once = False
-        self._settling = self._settling or bool(self._asked)
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
                       self._problems))
         self._asked, self._answered, self._saw = [], [], []
@@ -250,7 +231,7 @@ class KeeperLine(asyncio.Protocol):
     def _take(self, body: bytes) -> None:
         message = decode_to_worker(body)
         if isinstance(message, Settled):
-            self._take_settled(message)
+            self._waiting.take(message)
         elif isinstance(message, Beat):
             self._beat, self._heard_s = message, anchor_s()
             if self._trust is not None:
@@ -260,30 +241,10 @@ class KeeperLine(asyncio.Protocol):
             self._trust = heard(message, self._trust, self._store.epochs)
         elif isinstance(message, Reopen):
             assert self._store is not None
-            # What is judged from here on is by the new one.
             if message.store != self._store_number:
+                # What is judged from here on is by the new one, what was gathered by the old one.
+                self._flush()
                 self._store.reopen()
             self._store_number = message.store
         elif not self.welcome.done():
             self.welcome.set_result(message)
-
-    def _take_settled(self, settled: Settled) -> None:
-        for kept in settled.kept:
-            future, record = self._waiting.pop(kept.number)
-            if kept.record:
-                record = cast(VerificationRecord, decode_record(kept.record))
-            assert record is not None
-            if not future.done():
-                future.set_result(SettledRecord(kept.number, record, kept.receipt))
-        for number, answer in settled.given:
-            future, _ = self._waiting.pop(number)
-            if not future.done():
-                future.set_result(answer)
-        for refused in settled.refused:
-            future, _ = self._waiting.pop(refused.number)
-            if not future.done():
-                future.set_exception(error_of(refused))
-        self._settling = False
-        if self._asked:
-            # Behind those who have just been woken: what they answered goes in the same frame.
-            self._flush_soon()

@@ -8,7 +8,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from edge.crew.telling import told
 from edge.crew.words import (
     Beat,
     Drained,
+    Given,
     Hello,
     Kept,
     Refused,
@@ -27,6 +28,7 @@ from edge.crew.words import (
     Serving,
     Settled,
     State,
+    StoreReplaced,
     ToWorker,
     Turn,
     Welcome,
@@ -85,7 +87,7 @@ class Line:
         """Take over a connection that said what it is."""
         self._transport, self._lines, self.slot = transport, lines, slot
         self._kept: list[Kept] = []
-        self._given: list[tuple[int, bytes]] = []
+        self._given: list[Given] = []
         self._refused: list[Refused] = []
         self._due = False
         self._calls: set[asyncio.Task[bytes]] = set()
@@ -98,19 +100,22 @@ class Line:
         if not self.lost:
             self._transport.write(framed(message))
 
-    def kept(self, number: int, receipt: Receipt, record: bytes) -> None:
-        """Say that a record is durable."""
-        self._kept.append(Kept(number, receipt, record))
+    def kept(
+        self, number: int, at: Sequence[int], receipts: Sequence[Receipt],
+        changed: Mapping[int, bytes],
+    ) -> None:
+        """Say that records are durable."""
+        self._kept.append(Kept(number, at, receipts, changed))
         self._flush_soon()
 
-    def given(self, number: int, answer: bytes) -> None:
+    def given(self, number: int, at: int, answer: bytes) -> None:
         """Say an answer, or a response, that is there."""
-        self._given.append((number, answer))
+        self._given.append(Given(number, at, answer))
         self._flush_soon()
 
-    def refused(self, number: int, error: Exception) -> None:
+    def refused(self, number: int, at: int, error: Exception) -> None:
         """Say what it came to instead."""
-        self._refused.append(refusal(number, error))
+        self._refused.append(refusal(number, at, error))
         self._flush_soon()
 
     def take(self, body: bytes) -> None:
@@ -146,15 +151,16 @@ class Line:
 
     def _take_turn(self, turn: Turn) -> None:
         parts = self._lines.parts
-        for number, answer in turn.answered:
-            parts.settler.answered(self, number, answer)
+        for key, answer in turn.answered:
+            parts.settler.answered(self, key, answer)
         for credential_id, step in turn.saw:
             parts.clock.saw(credential_id, step)
         for asked in turn.asked:
             if turn.store == self._lines.store:
-                parts.settler.settle(self, asked.number, asked.record, asked.timings_ms)
-            else:
-                self.refused(asked.number, CapacityError(
+                parts.settler.settle(self, asked.number, asked.records, asked.timings_ms)
+                continue
+            for at in range(len(asked.records)):
+                self.refused(asked.number, at, StoreReplaced(
                     "the store was replaced meanwhile: ask again with the same request_id"))
         for passed in turn.passed:
             task = asyncio.get_running_loop().create_task(
@@ -167,9 +173,9 @@ class Line:
     def _called(self, number: int, task: "asyncio.Task[bytes]") -> None:
         self._calls.discard(task)
         if task.cancelled():
-            self.refused(number, CapacityError("the node is ending"))
+            self.refused(number, 0, CapacityError("the node is ending"))
         else:
-            self.given(number, task.result())
+            self.given(number, 0, task.result())
 
     def _flush_soon(self) -> None:
         if not self._due:

@@ -7,7 +7,7 @@
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -28,11 +28,20 @@ State = Literal["trusted", "degraded", "untrusted"]
 Scope = Literal["node", "site"]
 
 
+class StoreReplaced(CapacityError):
+    """A judgement was by a store that was replaced meanwhile; nothing of it was settled."""
+
+
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A judgement to be settled: the record as its worker would have it, and its stages' times."""
+    """Judgements to be settled together.
+
+    Attributes:
+        records: As their worker would have them; what came of one is said by its place here.
+        timings_ms: Of their stages so far.
+    """
 
     number: int
-    record: bytes
+    records: list[bytes]
     timings_ms: dict[str, float]
 
 
@@ -50,7 +59,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
     Attributes:
         store: Which opening of the store it was judged by.
         asked: To be settled.
-        answered: The bytes that were answered, by number.
+        answered: The bytes that were answered, by the request's key.
         saw: Genuine codes, as evidence about the clock: credential id and step.
         passed: Calls for the keeper.
         problems: Statuses of calls that had no verdict.
@@ -58,7 +67,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     store: int
     asked: list[Asked] = []
-    answered: list[tuple[int, bytes]] = []
+    answered: list[tuple[bytes, bytes]] = []
     saw: list[tuple[bytes, int]] = []
     passed: list[PassedCall] = []
     problems: list[int] = []
@@ -86,38 +95,42 @@ class Drained(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A judgement's record is durable.
+    """Records of judgements that were asked together are durable.
 
     Attributes:
-        record: The record as it was journalled, empty if as it was asked.
+        at: Their places among what was asked; `receipts` are in the same order.
+        changed: By place, those that were journalled otherwise than they were asked.
     """
 
     number: int
-    receipt: Receipt
-    record: bytes = b""
+    at: Sequence[int]
+    receipts: Sequence[Receipt]
+    changed: Mapping[int, bytes] = {}
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An answer that the same request got before, or the response to a call that was passed on."""
+
+    number: int
+    at: int
+    answer: bytes
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A judgement wasn't settled: which error, and its words."""
 
     number: int
+    at: int
     kind: str
     words: str
     retry_after_s: float = 1.0
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """What came up at the keeper for a worker in one turn of its loop.
-
-    Attributes:
-        kept: Settled judgements.
-        given: Bytes by number: an answer that the same request got before, or the whole response
-            to a call that was passed on.
-        refused: Judgements that came to nothing.
-    """
+    """What came up at the keeper for a worker in one turn of its loop."""
 
     kept: list[Kept] = []
-    given: list[tuple[int, bytes]] = []
+    given: list[Given] = []
     refused: list[Refused] = []
 
 
@@ -178,7 +191,7 @@ ToWorker = Settled | Welcome | Beat | Reopen | TrustTold
 _ERRORS: dict[str, type[CallError] | type[OperatingError]] = {
     kind.__name__: kind for kind in (
         RequestConflict, DeadlineMissed, RateExceeded, CapacityError, JournalFull, JournalError,
-        StoreError)
+        StoreError, StoreReplaced)
 }
 _encode = msgspec.msgpack.Encoder().encode
 decode_to_keeper = msgspec.msgpack.Decoder(ToKeeper).decode
@@ -224,13 +237,13 @@ class Frames:
         return held
 
 
-def refusal(number: int, error: Exception) -> Refused:
+def refusal(number: int, at: int, error: Exception) -> Refused:
     """Say an error that isn't a verdict."""
     retry_s = error.retry_after_s if isinstance(error, CapacityError) else 1.0
     known = next((kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS), None)
     if known is None:
-        return Refused(number, "", "the node failed; the failure is in its log")
-    return Refused(number, known.__name__, str(error), retry_s)
+        return Refused(number, at, "", "the node failed; the failure is in its log")
+    return Refused(number, at, known.__name__, str(error), retry_s)
 
 
 def error_of(said: Refused) -> Exception:

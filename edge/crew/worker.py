@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,14 +26,15 @@ from edge.collector import calm_collector
 from edge.config import EdgeConfig, Limits
 from edge.crew.door import Doors
 from edge.crew.keeper import KeeperLine
-from edge.crew.words import SOCKET
-from edge.errors import OperatingError
+from edge.crew.words import SOCKET, StoreReplaced
+from edge.errors import CapacityError, OperatingError
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.presentation import DriftWindow, check_presentation
 from edge.logs import set_up_logs
 from edge.node_key import load_or_create_node_key
+from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import VerificationCall
-from edge.pipeline.codes import CodeVerifier
+from edge.pipeline.codes import CodeVerifier, LeftToKeeper
 from edge.pipeline.ids import RandomIds
 from edge.pipeline.pace import GatePace
 from edge.protocol.records import GateRecord
@@ -41,6 +43,7 @@ from edge.web.bodies import read_code
 from edge.web.heads import Heads
 from edge.web.problems import translate
 from edge.web.raw import RawResponses
+from edge.web.short import Respond
 
 TLS_FOLDER = "tls"
 IDLE_LOOK_S = 5.0
@@ -59,26 +62,47 @@ class Answering:
         self._pace = GatePace(
             limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
 
-    async def quick(self, gate: GateRecord, body: bytes) -> bytes:
-        """Give the whole response to a gate's body; raises nothing."""
+    def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
+        """Have the whole response to a gate's body given to `respond`; raises nothing."""
         try:
             code = read_code(body)
             if code is None or not self._verifier.takes(gate, code.scene):
-                return await self._keeper.call(gate.gate_id, body)
+                self._keeper.call(gate.gate_id, body, partial(self._passed, respond))
+                return
             self._pace.take(gate.gate_id, gate.rate_per_s)
-            outcome = await self._verifier.verify(VerificationCall(
+            self._verifier.take(VerificationCall(
                 gate=gate, scene=code.scene, request_id=code.request_id,
                 presentation=code.presentation, code_image=None, face_images=(),
                 challenge_id=code.challenge_id,
                 deadline_s=time.monotonic() + self._limits.deadline_s,
-            ))
-            if outcome is None:
-                return await self._keeper.call(gate.gate_id, body)
-            return self._raw.answer(outcome.body, outcome.timings_ms)
+            ), partial(self._answered, gate, body, respond))
         except Exception as error:
-            response = translate(error)
-            self._keeper.problem(response.status)
-            return self._raw.of(response)
+            self._failed(respond, error)
+
+    def _answered(
+        self, gate: GateRecord, body: bytes, respond: Respond, found: Outcome | Exception
+    ) -> None:
+        if isinstance(found, Outcome):
+            respond(self._raw.answer(found.body, found.timings_ms))
+        elif isinstance(found, LeftToKeeper | StoreReplaced):
+            # What was judged by a store that was replaced isn't settled: the keeper judges it.
+            try:
+                self._keeper.call(gate.gate_id, body, partial(self._passed, respond))
+            except CapacityError as error:
+                self._failed(respond, error)
+        else:
+            self._failed(respond, found)
+
+    def _passed(self, respond: Respond, found: bytes | Exception) -> None:
+        if isinstance(found, bytes):
+            respond(found)
+        else:
+            self._failed(respond, found)
+
+    def _failed(self, respond: Respond, error: Exception) -> None:
+        response = translate(error)
+        self._keeper.problem(response.status)
+        respond(self._raw.of(response))
 
 
 async def work(folder: Path, slot: int, stop: asyncio.Event) -> None:

@@ -43,10 +43,11 @@ class Detector(Protocol):
     """Finds faces.
 
     Attributes:
-        search_sides: Long sides to search, the next only where the one before isn't enough.
+        search_sides: Long sides to search: after the first only where it isn't enough, and then
+            the first that would be.
         enough_px: A search is enough when the largest face has so many of its pixels.
-        refine_side: A face smaller than half of it is sought again in a crop of this side;
-            0 = never.
+        refine_side: A face found with a smaller long side is sought again with this one, in a
+            window around it; 0 = never.
         has_points: Whether faces carry points.
     """
 
@@ -61,3 +62,13 @@ class Detector(Protocol):
         Returns:
             Faces, best first, in pixels of `rgb`; and the seconds the runtime took.
         """
+
+
+def fit(width: int, height: int, room: tuple[int, int]) -> tuple[int, int]:
+    """Give a picture's width and height once it fills a room of (width, height).
+
+    Rounded as InsightFace rounds it, so that both see the same pixels.
+    """
+    if height * room[0] > width * room[1]:
+        return max(1, int(room[1] * width / height)), room[1]
+    return room[0], max(1, int(room[0] * height / width))

@@ -28,7 +28,7 @@ class Form(msgspec.Struct, frozen=True):
 
 _ARCFACE = Parameters(mean=127.5, std=127.5, colour="rgb", mirror=False, mirror_range=(0.4, 0.85),
                       same_person_min=0.3)
-_GRID = Parameters(search_sides=(320, 640, 1_280), enough_px=40, refine_side=192)
+_GRID = Parameters(search_sides=(224, 320, 640, 1_280), enough_px=40, refine_side=640)
 
 FORMS: dict[str, Form] = {
     "mmod": Form("detector", Parameters(search_sides=(640, 1_280), enough_px=0, refine_side=0)),

@@ -37,10 +37,11 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         mean, std: A value enters the model as (value − mean) ÷ std.
         colour: Order of the channels the model wants.
-        search_sides: Long sides searched, the next only where the one before isn't enough.
+        search_sides: Long sides searched: after the first only where it isn't enough, and then
+            the first that would be.
         enough_px: A search is enough when the largest face has so many of its pixels.
-        refine_side: A face smaller than half of it is sought again in a crop of this side;
-            0 = never.
+        refine_side: A face found with a smaller long side is sought again with this one, in a
+            window around it; 0 = never.
         score_min: Smallest score of a face.
         overlap_max: Larger overlap with a better face drops one.
         box_scale, box_shift: The square that the landmarks start from: side as a multiple of the

@@ -1,64 +1,98 @@
 """Finds the one face of a picture at the smallest scale that suffices.
 
 - A search is enough when its largest face is so large that one of half its size would have
-  been seen as well: then nobody beside it is missed.
-- A face found small is sought again in a crop around it, where its place is more exact.
+  been seen as well: then nobody beside it is missed. The next is the first that would be.
+- A face found at a smaller scale than `refine_side` is sought again at that one, in a window
+  around it that lies on the whole picture's grid. What a detector answers turns with the
+  pixels it is given, and a window so placed gives it those of the whole search.
+- Several people seen at a smaller scale are held against that one, too.
 """
 
+import cv2
 import numpy as np
 
 from edge.hotpath.holder import ProbeFault
 from edge.hotpath.reasons import Reason
-from edge.models.detection import Detector, Face, Rgb
+from edge.models.detection import Detector, Face, Rgb, fit
 
 SECOND_FACE_RATIO = 0.5
 """A face smaller than this share of the largest is a bystander."""
-REFINE_REACH = 1.0
-"""Half the side of the crop to refine in, in sides of the face."""
+SIDE_EXACT = 0.9
+"""A side of a face seen small may be short by a tenth."""
+WINDOW_GRAIN = 32
+"""A window begins at a multiple of the coarsest stride of the detectors."""
+WINDOW_MARGIN = 64
+"""What a window shows around the face, in its own pixels. It turns the features of the whole
+search's answer by a cosine of 0.0005 (median); 32 would by 0.0017, 96 by 0.0002."""
 
 
 def find_only_face(rgb: Rgb, detector: Detector) -> tuple[Face | ProbeFault, float]:
     """Give the picture's one face, or why there is none; and the runtime's seconds."""
-    faces: list[Face] = []
-    spent = 0.0
-    largest = 0.0
-    scale = 1.0
+    long_side = max(rgb.shape[:2])
+    near: list[Face] = []
+    spent = wanted = 0.0
     for side in detector.search_sides:
-        scale = min(1.0, side / max(rgb.shape[:2]))
+        if side < SIDE_EXACT * wanted:
+            continue
         faces, seconds = detector.detect(rgb, side)
         spent += seconds
-        largest = max((face.side for face in faces), default=0.0)
-        if scale >= 1.0 or (faces and largest * scale >= detector.enough_px):
+        near = _near(faces)
+        searched = min(side, long_side)
+        if searched == long_side:
             break
-    if not faces:
+        if near:
+            pixels = max(face.side for face in near) * searched / long_side
+            wanted = side * detector.enough_px / pixels
+            if len(near) > 1:
+                wanted = max(wanted, detector.refine_side)
+            if wanted <= side:
+                break
+            wanted = min(wanted, detector.search_sides[-1])
+    if not near:
         return ProbeFault(Reason.FACE_ABSENT), spent
-    near = [face for face in faces if face.side > SECOND_FACE_RATIO * largest]
     if len(near) > 1:
         return ProbeFault(Reason.FACE_MULTIPLE), spent
-    face = near[0]
-    if scale < 1.0 and face.side * scale < detector.refine_side / (2 * REFINE_REACH):
-        face, seconds = _refined(rgb, face, detector)
-        spent += seconds
-    return face, spent
+    if searched < detector.refine_side:
+        face, seconds = _refined(rgb, near[0], detector)
+        return face, spent + seconds
+    return near[0], spent
+
+
+def _near(faces: list[Face]) -> list[Face]:
+    """Give the faces that aren't bystanders, best first."""
+    largest = max((face.side for face in faces), default=0.0)
+    return [face for face in faces if face.side > SECOND_FACE_RATIO * largest]
 
 
 def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
-    """Seek a face again in a crop around it; the first answer stands if it isn't there."""
+    """Seek a face again in a window around it; the first answer stands if it isn't there."""
+    height, width = rgb.shape[:2]
+    wide, tall = fit(width, height, (detector.refine_side,) * 2)
+    scale = tall / height
+    picture = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
+    left, right = _window(face.left * scale, face.right * scale)
+    top, bottom = _window(face.top * scale, face.bottom * scale)
+    crop = np.ascontiguousarray(picture[top:bottom, left:right], np.uint8)
+    found, seconds = detector.detect(crop, max(crop.shape[:2]))
+    moved = [_moved(item, left, top, scale) for item in found]
     middle_x, middle_y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
-    reach = REFINE_REACH * face.side
-    left, top = max(0, int(middle_x - reach)), max(0, int(middle_y - reach))
-    crop = np.ascontiguousarray(
-        rgb[top : int(middle_y + reach) + 1, left : int(middle_x + reach) + 1]
-    )
-    found, seconds = detector.detect(crop, detector.refine_side)
-    moved = [_moved(item, left, top) for item in found]
     same = [item for item in moved
             if item.left < middle_x < item.right and item.top < middle_y < item.bottom
             and item.side > SECOND_FACE_RATIO * face.side]
     return max(same, key=lambda item: item.side, default=face), seconds
 
 
-def _moved(face: Face, left: int, top: int) -> Face:
-    points = None if face.points is None else face.points + np.array([left, top], np.float32)
-    return Face(face.left + left, face.top + top, face.right + left, face.bottom + top,
-                face.score, points)
+def _window(begin: float, end: float) -> tuple[int, int]:
+    """Give the span to look at, on the grid; its end may lie beyond the picture's."""
+    first = int((begin - WINDOW_MARGIN) // WINDOW_GRAIN * WINDOW_GRAIN)
+    last = int(-(-(end + WINDOW_MARGIN) // WINDOW_GRAIN) * WINDOW_GRAIN)
+    return max(0, first), last
+
+
+def _moved(face: Face, left: int, top: int, scale: float) -> Face:
+    """Give a window's face in pixels of the picture."""
+    points = None
+    if face.points is not None:
+        points = (face.points + np.array([left, top], np.float32)) / np.float32(scale)
+    return Face((face.left + left) / scale, (face.top + top) / scale,
+                (face.right + left) / scale, (face.bottom + top) / scale, face.score, points)

@@ -191,6 +191,6 @@ def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
 
 def _thumb(rgb: Rgb, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
     left, top, right, bottom = window
-    small = cv2.resize(rgb[top:bottom, left:right], (THUMB_SIDE, THUMB_SIDE),
-                       interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    grey = cv2.cvtColor(rgb[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)

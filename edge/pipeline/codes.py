@@ -2,12 +2,13 @@
 
 - The same rules in the same order as edge.pipeline.verify: a test drives the same cases through
   both. What they share is shared; here is only what the distance between two processes adds.
+- The codes of a turn are judged together and handed over together, as the keeper judges its own.
 - Nothing is spent here. The keeper spends, journals and remembers the answer in one step
   (edge.pipeline.settling), so that between the three no process can be in the way or die.
 - What isn't known here is the keeper's to answer: no verdict of not knowing is given from here.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,53 +17,41 @@ from edge.hotpath.reasons import Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import verdict
 from edge.pipeline.answer import Outcome, encode_answer
-from edge.pipeline.answers import in_time
 from edge.pipeline.calls import VerificationCall
 from edge.pipeline.carried import check_credentials
-from edge.pipeline.judgement import case_of, policy_of, undecided
+from edge.pipeline.judgement import Judgement, case_of, policy_of, undecided
 from edge.pipeline.ports import Clock, Reach, Standings
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
+from edge.pipeline.together import Answered, Asked, Keeps, Remembers, Together
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
 
+GATHER_S = 0.002
+"""How long codes gather at most while others are being settled, as records do at the journal."""
 
-class SettledRecord(msgspec.Struct, frozen=True, gc=False):
-    """A durable record, as it was journalled, and where; `number` tells the keeper which."""
 
-    number: int
+class Changed(msgspec.Struct, frozen=True, gc=False):
+    """A durable record that was journalled otherwise than it was asked, and where."""
+
     record: VerificationRecord
     receipt: Receipt
 
 
-class Keeper(Reach, Protocol):
-    """The process that keeps, as seen from one beside it."""
+Found = Receipt | Changed | bytes
+"""What settling came to: where the record is, as asked or changed; or the answer that the same
+request got before."""
 
-    def check(self) -> None:
-        """Insist that it lives and that what was heard of it is fresh. Takes microseconds.
 
-        Raises:
-            CapacityError: Nothing may be judged now.
-        """
-        ...
+class LeftToKeeper(Exception):
+    """Only the keeper can answer this call; nothing of it is settled."""
 
-    def settle(
-        self, record: VerificationRecord, timings_ms: Mapping[str, float]
-    ) -> Awaitable[SettledRecord | bytes]:
-        """Have a judgement spent, journalled and remembered.
 
-        Returns:
-            What was journalled, or the answer that the same request got before.
+class Keeper(Reach, Keeps[Found], Remembers, Protocol):
+    """The process that keeps, as seen from one beside it.
 
-        Raises:
-            CallError: The request has no verdict.
-            OperatingError: It came to nothing.
-        """
-        ...
-
-    def answered(self, number: int, answer: bytes) -> None:
-        """Say the answer of a settled judgement, which the same request is to get again."""
-        ...
+    It spends what is accepted before it keeps, and is told every answer for the same request.
+    """
 
 
 class CodeVerifier:
@@ -85,42 +74,54 @@ class CodeVerifier:
         """
         self._asks = asks
         self._trust, self._clock, self._cache, self._keeper = trust, clock, cache, keeper
-        self._new_id, self._monotonic = new_id, monotonic
+        self._new_id = new_id
+        # The keeper observes what it keeps.
+        self._together = Together(self, keeper, None, keeper, monotonic, GATHER_S)
 
     def takes(self, gate: GateRecord, scene: str) -> bool:
         """Tell whether a code of a scene can be judged here."""
         policy = self._trust().policies.get(scene)
         return policy is not None and policy.face == "off" and scene in gate.scenes
 
-    async def verify(self, call: VerificationCall) -> Outcome | None:
-        """Answer one `POST /v1/verifications` that `takes`, None if only the keeper can.
+    def take(self, call: VerificationCall, answered: Answered) -> None:
+        """Answer one `POST /v1/verifications` that `takes`, by calling `answered`.
+
+        It is told `LeftToKeeper` where only the keeper can answer.
 
         Raises:
             CallError: It has no verdict.
-            OperatingError: Store, keeper or journal.
         """
-        self._keeper.check()
         trust = self._trust()
         policy = policy_of(trust, call.gate, call.scene)
-        case = case_of(call, trust, policy, self._new_id())
         assert call.presentation is not None
         assert policy.face == "off"
-        case.now = self._clock.now_s()
-        case.begin()
-        check_codes([case], self._clock)
-        check_credentials(undecided([case]), self._cache)
-        case.insist()
-        found = case.found or verdict(Reason.OK)
-        if found.reason is Reason.CREDENTIAL_UNKNOWN or (case.carried and self._asks):
-            return None
-        record = case.record(found, self._clock.state, self._keeper)
-        settled = await self._keeper.settle(record, case.timings_ms)
-        if isinstance(settled, bytes):
-            outcome = Outcome(settled)
-        else:
-            case.end("journal")
-            answer = encode_answer(
-                render(settled.record, settled.receipt, case.credential, case.policy))
-            self._keeper.answered(settled.number, answer)
-            outcome = Outcome(answer, case.timings_ms)
-        return in_time(outcome, call.deadline_s, self._monotonic())
+        self._together.add(Asked(
+            case_of(call, trust, policy, self._new_id()), call.deadline_s, answered))
+
+    def judge(self, cases: Sequence[Judgement]) -> None:
+        """As the keeper judges its own, but that it spends."""
+        now = self._clock.now_s()
+        for case in cases:
+            case.now = now
+        cases[0].begin()
+        check_codes(cases, self._clock)
+        check_credentials(undecided(cases), self._cache)
+        for case in cases:
+            if case.found is None:
+                case.found = verdict(Reason.OK)
+            if case.found.reason is Reason.CREDENTIAL_UNKNOWN or (case.carried and self._asks):
+                case.failed = case.failed or LeftToKeeper()
+
+    def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
+        """Give the records of judged cases, as they are if nothing was spent before."""
+        clock, keeper = self._clock.state, self._keeper
+        return [case.record(case.found, clock, keeper) for case in cases if case.found is not None]
+
+    def outcome(self, case: Judgement, record: VerificationRecord, found: Found) -> Outcome:
+        """Give the answer of a case that the keeper settled."""
+        if isinstance(found, bytes):
+            return Outcome(found)
+        if isinstance(found, Changed):
+            record, found = found.record, found.receipt
+        return Outcome(
+            encode_answer(render(record, found, case.credential, case.policy)), case.timings_ms)

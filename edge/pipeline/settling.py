@@ -3,7 +3,8 @@
 - The order is that of edge.pipeline.verify: the gate's pace, the same request again, room in the
   journal, spent, durable, observed. It runs without a pause up to the journal, so two processes
   that ask for the same presentation or the same request are one after the other.
-- An accept is never journalled unspent, whatever a process asks for.
+- What was judged together is settled together: one spend of all, one hand-over to the journal. What
+  waits for somebody is settled by itself, and nothing waits for it.
 - The answer's bytes come back from the process that rendered them; until then the same request
   waits, and if that process dies the answer is made again from the record.
 """
@@ -11,29 +12,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from edge.hotpath.reasons import Decision, Reason
-from edge.hotpath.verdict import verdict
+from edge.errors import JournalError
 from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import CONFLICT, RecentAnswers
 from edge.pipeline.calls import CallError, DeadlineMissed, RequestConflict
-from edge.pipeline.ports import Observer, ReplayGuard
-from edge.protocol.journal import (
-    JournalRecord,
-    Receipt,
-    VerificationRecord,
-    decode_record,
-    encode_record,
-)
-from edge.protocol.kh1 import step_at
+from edge.pipeline.ports import Observer, ReplayGuard, Settled
+from edge.pipeline.spending import settleable, spent_at_site, spent_of
+from edge.protocol.journal import Receipt, VerificationRecord, decode_record, encode_record
 
 _LOG = logging.getLogger(__name__)
-_REPLAYED = verdict(Reason.PRESENTATION_REPLAYED)
 
 
 class EncodedJournal(Protocol):
@@ -43,28 +36,34 @@ class EncodedJournal(Protocol):
         """Insist that a record could be promised now."""
         ...
 
-    def append_encoded(self, data: bytes) -> "asyncio.Future[Receipt]":
-        """Append; the receipt is there when the record is durable."""
+    def append_all_encoded(self, records: Sequence[bytes], settled: Settled) -> None:
+        """Append together; `settled` is told on the event loop when they are durable."""
         ...
 
 
 class Asker(Protocol):
-    """Who asked: one line to another process. Its calls raise nothing."""
+    """Who asked: one line to another process. Its calls raise nothing.
+
+    `number` is that of judgements that were asked together, `at` the place of one among them.
+    """
 
     @property
     def lost(self) -> bool:
         """Whether nobody hears an answer any more."""
         ...
 
-    def kept(self, number: int, receipt: Receipt, record: bytes) -> None:
-        """Say that the record is durable; `record` is empty if it is as it was asked."""
+    def kept(
+        self, number: int, at: Sequence[int], receipts: Sequence[Receipt],
+        changed: Mapping[int, bytes],
+    ) -> None:
+        """Say that records are durable; `changed` holds those that aren't as they were asked."""
         ...
 
-    def given(self, number: int, answer: bytes) -> None:
+    def given(self, number: int, at: int, answer: bytes) -> None:
         """Say the answer that the same request got before."""
         ...
 
-    def refused(self, number: int, error: Exception) -> None:
+    def refused(self, number: int, at: int, error: Exception) -> None:
         """Say what it came to instead."""
         ...
 
@@ -76,15 +75,21 @@ class Unanswered(msgspec.Struct, frozen=True, gc=False):
     receipt: Receipt
 
 
-class _Case(NamedTuple):
-    """One judgement on its way: who asked, what, and since when."""
+class _Turn(NamedTuple):
+    """Judgements that were asked together: by whom, and since when."""
 
     asker: Asker
     number: int
-    record: VerificationRecord
-    data: bytes
     timings_ms: Mapping[str, float]
     begun: float
+
+
+class _Case(NamedTuple):
+    """One of them on its way: its place, and the record as asked."""
+
+    at: int
+    record: VerificationRecord
+    data: bytes
 
 
 class Settler:
@@ -106,151 +111,133 @@ class Settler:
         self._asking: set[asyncio.Task[None]] = set()
         self._answers, self._guard, self._journal = answers, guard, journal
         self._observer, self._pace = observer, pace
-        self._unanswered: dict[tuple[Asker, int], Unanswered] = {}
+        self._unanswered: dict[tuple[Asker, bytes], Unanswered] = {}
 
     def settle(
-        self, asker: Asker, number: int, data: bytes, timings_ms: Mapping[str, float]
+        self, asker: Asker, number: int, records: Sequence[bytes],
+        timings_ms: Mapping[str, float],
     ) -> None:
-        """Settle one judgement; `asker` hears what came of it."""
-        try:
-            record = _verification(decode_record(data))
-            self._pace(record.gate_id)
-            found = self._answers.claim(record.request_digest, record.body_digest)
+        """Settle judgements of one turn; `asker` hears what came of each."""
+        turn = _Turn(asker, number, timings_ms, time.perf_counter())
+        cases: list[_Case] = []
+        for at, data in enumerate(records):
+            try:
+                record = settleable(decode_record(data))
+                self._pace(record.gate_id)
+                found = self._answers.claim(record.request_digest, record.body_digest)
+            except Exception as error:
+                _told(turn, at, error)
+                continue
             if isinstance(found, bytes):
-                asker.given(number, found)
+                asker.given(number, at, found)
             elif found is not None:
-                found.add_done_callback(lambda done: _pass_on(done, asker, number))
+                found.add_done_callback(partial(_pass_on, turn, at))
             else:
-                self._begin(
-                    _Case(asker, number, record, data, timings_ms, time.perf_counter()))
-        except Exception as error:
-            _told(asker, number, error)
+                cases.append(_Case(at, record, data))
+        if not cases:
+            return
+        if self._answers.shared is None and self._guard.site is None:
+            self._begin(turn, cases)
+            return
+        for case in cases:
+            task = asyncio.get_running_loop().create_task(self._begin_at_site(turn, case))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
 
-    def answered(self, asker: Asker, number: int, answer: bytes) -> None:
-        """Remember the answer of a settled judgement."""
-        item = self._unanswered.pop((asker, number), None)
+    def answered(self, asker: Asker, key: bytes, answer: bytes) -> None:
+        """Remember the answer of a settled judgement, by its request's key."""
+        item = self._unanswered.pop((asker, key), None)
         if item is not None:
-            self._answers.settle(item.record.request_digest, Outcome(answer))
+            self._answers.settle(key, Outcome(answer))
             if self._answers.shared is not None:
-                self._answers.shared.keep(
-                    item.record.request_digest, item.record.body_digest + answer)
+                self._answers.shared.keep(key, item.record.body_digest + answer)
 
     def forget(self, asker: Asker) -> None:
         """Make what a process that is gone has left answerable from the records."""
         for key in [key for key in self._unanswered if key[0] is asker]:
             item = self._unanswered.pop(key)
-            self._answers.settle(item.record.request_digest, (item.record, item.receipt))
+            self._answers.settle(key[1], (item.record, item.receipt))
 
-    def _begin(self, case: "_Case") -> None:
+    def _begin(self, turn: _Turn, cases: Sequence[_Case]) -> None:
         try:
-            if self._answers.shared is None and self._guard.site is None:
-                self._append(case, self._spent(case.record))
-                return
-            task = asyncio.get_running_loop().create_task(self._begin_at_site(case))
+            # Nothing is spent that couldn't be recorded.
+            self._journal.check()
+            records = [case.record for case in cases]
+            self._append(turn, cases, spent_of(records, self._guard))
         except BaseException as error:
-            self._answers.fail(case.record.request_digest, error)
-            raise
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+            for case in cases:
+                self._fail(turn, case, error)
+            if not isinstance(error, Exception):
+                raise
 
-    async def _begin_at_site(self, case: "_Case") -> None:
+    async def _begin_at_site(self, turn: _Turn, case: _Case) -> None:
         """As a node on its own, but the site is asked for the answer, and about the spend."""
         record, shared = case.record, self._answers.shared
         try:
             found = None if shared is None else await shared.find(record.request_digest)
             if found is None:
-                self._append(case, await self._spent_at_site(self._spent(record)))
+                self._journal.check()
+                (spent,) = spent_of([record], self._guard)
+                self._append(turn, [case], [await spent_at_site(spent, self._guard.site)])
                 return
             digest, answer = found[: len(record.body_digest)], found[len(record.body_digest) :]
             if digest != record.body_digest:
                 raise RequestConflict(CONFLICT)
             self._answers.settle(record.request_digest, Outcome(answer))
-            case.asker.given(case.number, answer)
+            turn.asker.given(turn.number, case.at, answer)
         except BaseException as error:
-            self._answers.fail(record.request_digest, error)
+            self._fail(turn, case, error)
             if not isinstance(error, Exception):
                 raise
-            _told(case.asker, case.number, error)
 
-    async def _spent_at_site(self, record: VerificationRecord) -> VerificationRecord:
-        site = self._guard.site
-        if site is None or record.decision != Decision.ACCEPT._value_:
-            return record
-        assert record.credential_id is not None
-        assert record.step is not None
-        found = await site.spend(record.credential_id, record.step, record.request_digest)
-        record = _with_scope(record, "node" if found == "node" else "site")
-        return _replayed(record) if found == "spent" else record
+    def _fail(self, turn: _Turn, case: _Case, error: BaseException) -> None:
+        self._answers.fail(case.record.request_digest, error)
+        if isinstance(error, Exception):
+            _told(turn, case.at, error)
 
-    def _append(self, case: "_Case", settled: VerificationRecord) -> None:
-        changed = b"" if settled is case.record else encode_record(settled)
-        durable = self._journal.append_encoded(changed or case.data)
-        durable.add_done_callback(partial(self._durable, case, settled, changed))
+    def _append(
+        self, turn: _Turn, cases: Sequence[_Case], settled: Sequence[VerificationRecord]
+    ) -> None:
+        changed = {case.at: encode_record(record)
+                   for case, record in zip(cases, settled, strict=True)
+                   if record is not case.record}
+        self._journal.append_all_encoded(
+            [changed.get(case.at, case.data) for case in cases],
+            partial(self._durable, turn, cases, settled, changed))
 
     def _durable(
-        self, case: "_Case", settled: VerificationRecord, changed: bytes,
-        durable: "asyncio.Future[Receipt]",
+        self, turn: _Turn, cases: Sequence[_Case], settled: Sequence[VerificationRecord],
+        changed: Mapping[int, bytes], found: Sequence[Receipt | JournalError],
     ) -> None:
-        error = _error_of(durable)
-        if error is not None:
-            self._answers.fail(settled.request_digest, error)
-            _told(case.asker, case.number, error)
-            return
-        receipt = durable.result()
-        took_ms = (time.perf_counter() - case.begun) * 1e3
-        self._observer.observed(settled, {**case.timings_ms, "journal": took_ms})
-        if case.asker.lost:
-            self._answers.settle(settled.request_digest, (settled, receipt))
-        else:
-            self._unanswered[case.asker, case.number] = Unanswered(settled, receipt)
-            case.asker.kept(case.number, receipt, changed)
-
-    def _spent(self, record: VerificationRecord) -> VerificationRecord:
-        """Spend the presentation of an accept; give the record as it is to be journalled."""
-        # Nothing is spent that couldn't be recorded.
-        self._journal.check()
-        if record.decision == Decision.ACCEPT._value_:
-            if record.reason != Reason.OK._value_ or record.face is not None:
-                raise RuntimeError("only a code alone is accepted beside the keeper")
-            assert record.credential_id is not None
-            assert record.step is not None
-            (fresh,) = self._guard.spend_all(
-                [(record.credential_id, record.step, record.request_digest)],
-                step_at(record.at_ms / 1e3))
-            return _with_scope(record if fresh else _replayed(record), self._guard.scope)
-        site = self._guard.site
-        return _with_scope(record, self._guard.scope if site is None else site.scope)
+        took_ms = (time.perf_counter() - turn.begun) * 1e3
+        kept = [record for record, receipt in zip(settled, found, strict=True)
+                if isinstance(receipt, Receipt)]
+        if kept:
+            self._observer.observed_all(kept, {**turn.timings_ms, "journal": took_ms})
+        places, receipts = list[int](), list[Receipt]()
+        for case, record, receipt in zip(cases, settled, found, strict=True):
+            if not isinstance(receipt, Receipt):
+                self._fail(turn, case, receipt)
+            elif turn.asker.lost:
+                self._answers.settle(record.request_digest, (record, receipt))
+            else:
+                self._unanswered[turn.asker, record.request_digest] = Unanswered(record, receipt)
+                places.append(case.at)
+                receipts.append(receipt)
+        if places:
+            turn.asker.kept(turn.number, places, receipts, changed)
 
 
-def _replayed(record: VerificationRecord) -> VerificationRecord:
-    return msgspec.structs.replace(
-        record, decision=_REPLAYED.decision._value_, reason=_REPLAYED.reason._value_, disclosed=())
-
-
-def _with_scope(record: VerificationRecord, scope: Literal["node", "site"]) -> VerificationRecord:
-    """Say how far the code was spent, which the process that judged it can't know."""
-    if record.evidence.replay_scope == scope:
-        return record
-    return msgspec.structs.replace(
-        record, evidence=msgspec.structs.replace(record.evidence, replay_scope=scope))
-
-
-def _verification(record: JournalRecord) -> VerificationRecord:
-    if not isinstance(record, VerificationRecord):
-        raise RuntimeError("only verifications are settled")
-    return record
-
-
-def _pass_on(done: "asyncio.Future[Outcome]", asker: Asker, number: int) -> None:
+def _pass_on(turn: _Turn, at: int, done: "asyncio.Future[Outcome]") -> None:
     """Tell the answer that another process was working on."""
     error = _error_of(done)
     if error is None:
-        asker.given(number, done.result().body)
+        turn.asker.given(turn.number, at, done.result().body)
     else:
-        _told(asker, number, error)
+        _told(turn, at, error)
 
 
-def _error_of(done: "asyncio.Future[Outcome] | asyncio.Future[Receipt]") -> Exception | None:
+def _error_of(done: "asyncio.Future[Outcome]") -> Exception | None:
     if done.cancelled():
         return DeadlineMissed("the answer was given up on: ask again with the same request_id")
     error = done.exception()
@@ -259,7 +246,7 @@ def _error_of(done: "asyncio.Future[Outcome] | asyncio.Future[Receipt]") -> Exce
     return RuntimeError("the node is ending")
 
 
-def _told(asker: Asker, number: int, error: Exception) -> None:
+def _told(turn: _Turn, at: int, error: Exception) -> None:
     if not isinstance(error, CallError):
         _LOG.warning("settling.failed", extra={"kind": type(error).__name__})
-    asker.refused(number, error)
+    turn.asker.refused(turn.number, at, error)

@@ -4,22 +4,28 @@
   processor's caches; reading, spending and handing over cost once a turn.
 - No task and no future a call: who asked is told by a call of his own.
 - What goes wrong with one is told to that one; what goes wrong with all, to all.
-- The steps are edge.pipeline.verify's, the same as of any call; nothing is decided here.
+- What is settled of a turn is answered; nothing of it waits for what isn't.
+- The steps are edge.pipeline.verify's, the same as of any call, or those of a process beside the
+  one that keeps (edge.pipeline.codes); nothing is decided here.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from edge.errors import JournalError
 from edge.pipeline.answer import Outcome
-from edge.pipeline.answers import RecentAnswers, in_time
+from edge.pipeline.answers import in_time
 from edge.pipeline.judgement import Judgement
 from edge.pipeline.ports import Journal, Observer
 from edge.protocol.journal import Receipt, VerificationRecord
+
+_Found = TypeVar("_Found")
+_Found_contra = TypeVar("_Found_contra", contravariant=True)
+_Found_co = TypeVar("_Found_co", covariant=True)
 
 TURN_MAX = 16
 """Calls that are judged together at most: the next of a turn are judged while the journal
@@ -27,7 +33,7 @@ flushes these."""
 Answered = Callable[[Outcome | Exception], None]
 
 
-class Steps(Protocol):
+class Steps(Protocol[_Found_contra]):
     """What is done with the cases of a turn; what fails is put into its case."""
 
     def judge(self, cases: Sequence[Judgement]) -> None:
@@ -39,10 +45,59 @@ class Steps(Protocol):
         ...
 
     def outcome(
-        self, case: Judgement, record: VerificationRecord, receipt: Receipt
+        self, case: Judgement, record: VerificationRecord, found: _Found_contra
     ) -> Outcome:
-        """Give the answer of a case whose record is durable."""
+        """Give the answer of a case that is settled."""
         ...
+
+
+class Keeps(Protocol[_Found_co]):
+    """Where the records of a turn become durable."""
+
+    def check(self) -> None:
+        """Insist that a record could be promised now."""
+        ...
+
+    def keep(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float],
+        settled: "Callable[[Sequence[_Found_co | Exception | None]], None]",
+    ) -> None:
+        """Have records made durable; `settled` is told on the event loop what became of each.
+
+        It may be told in parts: None is what it hears of later.
+
+        Raises:
+            OperatingError: They can't be promised; then `settled` isn't called.
+        """
+        ...
+
+
+class Remembers(Protocol):
+    """Takes note of what the calls of a turn came to, by their request's key."""
+
+    def settle(self, key: bytes, outcome: Outcome) -> None:
+        """It is answered."""
+        ...
+
+    def fail(self, key: bytes, error: BaseException) -> None:
+        """It came to nothing."""
+        ...
+
+
+class AtJournal:
+    """Keeps records in this process's own journal. Implements `Keeps`."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Take the journal."""
+        self._journal = journal
+        self.check = journal.check
+
+    def keep(
+        self, records: Sequence[VerificationRecord], _: Mapping[str, float],
+        settled: Callable[[Sequence[Receipt | Exception | None]], None],
+    ) -> None:
+        """Append them together."""
+        self._journal.append_all(records, settled)
 
 
 class Asked(msgspec.Struct, gc=False):
@@ -59,28 +114,42 @@ class Asked(msgspec.Struct, gc=False):
     answered: Answered
 
 
-class Together:
+class Together(Generic[_Found]):
     """Gathers the calls of a turn and answers them."""
 
     def __init__(
-        self, steps: Steps, journal: Journal, observer: Observer, answers: RecentAnswers,
-        monotonic: Callable[[], float],
+        self, steps: Steps[_Found], keeps: Keeps[_Found], observer: Observer | None,
+        answers: Remembers, monotonic: Callable[[], float], gather_s: float = 0.0,
     ) -> None:
-        """Take the steps and the ports that a turn needs beside them."""
-        self._steps, self._journal, self._observer = steps, journal, observer
+        """Take the steps and what a turn needs beside them.
+
+        Args:
+            steps, keeps, answers: As they are called.
+            observer: None = nothing is to be observed here.
+            monotonic: Gives seconds.
+            gather_s: How long calls gather at most while the turn before is being settled.
+        """
+        self._steps, self._keeps, self._observer = steps, keeps, observer
         self._answers, self._monotonic = answers, monotonic
         self._asked: list[Asked] = []
+        self._gather_s, self._settling = gather_s, 0
+        self._due: asyncio.Handle | None = None
 
     def add(self, asked: Asked) -> None:
         """Take a call into the present turn."""
         if not self._asked:
-            asyncio.get_running_loop().call_soon(self._turn)
+            loop = asyncio.get_running_loop()
+            self._due = (loop.call_later(self._gather_s, self._turn)
+                         if self._settling and self._gather_s else loop.call_soon(self._turn))
         self._asked.append(asked)
         if len(self._asked) >= TURN_MAX:
             self._turn()
 
     def _turn(self) -> None:
         asked, self._asked = self._asked, []
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         if not asked:
             return
         timings_ms: dict[str, float] = {}
@@ -89,12 +158,14 @@ class Together:
             case.timings_ms = timings_ms
         try:
             # Nothing is begun, let alone spent, that couldn't be recorded.
-            self._journal.check()
+            self._keeps.check()
             self._steps.judge(cases)
             judged = [one for one in asked if one.case.failed is None]
             if judged:
                 records = self._steps.records([one.case for one in judged])
-                self._journal.append_all(records, partial(self._settled, judged, records))
+                self._keeps.keep(
+                    records, timings_ms, partial(self._settled, judged, records))
+                self._settling += len(judged)
         except Exception as error:
             for one in asked:
                 one.case.failed = one.case.failed or error
@@ -104,29 +175,37 @@ class Together:
 
     def _settled(
         self, asked: Sequence[Asked], records: Sequence[VerificationRecord],
-        found: Sequence[Receipt | JournalError],
+        found: Sequence[_Found | Exception | None],
     ) -> None:
-        """Answer what is durable."""
+        """Answer what is settled."""
         first = asked[0].case
-        first.end("journal")
+        timings_ms = {
+            **first.timings_ms, "journal": (time.perf_counter() - first.mark) * 1e3}
         now_s = self._monotonic()
-        durable = [record for record, receipt in zip(records, found, strict=True)
-                   if isinstance(receipt, Receipt)]
-        if durable:
-            self._observer.observed_all(durable, first.timings_ms)
+        if self._observer is not None:
+            durable = [record for record, item in zip(records, found, strict=True)
+                       if not isinstance(item, Exception)]
+            if durable:
+                self._observer.observed_all(durable, timings_ms)
         outcome = self._steps.outcome
-        given: list[Outcome | Exception] = []
-        for one, record, receipt in zip(asked, records, found, strict=True):
+        given: list[tuple[Asked, Outcome | Exception]] = []
+        for one, record, item in zip(asked, records, found, strict=True):
+            if item is None:
+                continue
+            one.case.timings_ms = timings_ms
             try:
-                given.append(outcome(one.case, record, receipt)
-                             if isinstance(receipt, Receipt) else receipt)
+                given.append((one, item if isinstance(item, Exception)
+                              else outcome(one.case, record, item)))
             except Exception as error:
-                given.append(error)
-        for one, item in zip(asked, given, strict=True):
-            if isinstance(item, Exception):
-                self._fail(one, item)
+                given.append((one, error))
+        for one, came in given:
+            if isinstance(came, Exception):
+                self._fail(one, came)
             else:
-                self._answer(one, item, now_s)
+                self._answer(one, came, now_s)
+        self._settling -= len(given)
+        if self._asked and self._gather_s and not self._settling:
+            self._turn()
 
     def _answer(self, one: Asked, outcome: Outcome, now_s: float) -> None:
         self._answers.settle(one.case.request_digest, outcome)

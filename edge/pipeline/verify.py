@@ -39,7 +39,7 @@ from edge.pipeline.ports import (
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
-from edge.pipeline.together import Answered, Asked, Together
+from edge.pipeline.together import Answered, Asked, AtJournal, Together
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.kh1 import step_at
@@ -76,7 +76,8 @@ class Verifier:
         self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
         self._demand = demand
         self.answers = RecentAnswers(self._remake, answers_kept_s)
-        self._together = Together(self, journal, observer, self.answers, monotonic)
+        self._together = Together(
+            self, AtJournal(journal), observer, self.answers, monotonic)
         self.open = OpenVerifications()
         self.challenges = Challenges(monotonic)
         self._holder = HolderCheck(
@@ -279,10 +280,10 @@ class Verifier:
         return [case.record(case.found, clock, guard) for case in cases if case.found is not None]
 
     def outcome(
-        self, case: Judgement, record: VerificationRecord, receipt: Receipt
+        self, case: Judgement, record: VerificationRecord, found: Receipt
     ) -> Outcome:
         """Give the answer of a case whose record is durable."""
-        answer = render(record, receipt, case.credential, case.policy)
+        answer = render(record, found, case.credential, case.policy)
         return Outcome(encode_answer(answer), case.timings_ms)
 
     def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:

@@ -22,6 +22,9 @@ CREDENTIAL_TYPES: tuple[str, ...] = (
     "driver_information", "vehicle_information", "household_change",
     "household_cancellation",
 )
+REGION_CHARS_MAX = 16
+REGION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,15}\Z"
+"""A region is a short code that the issuer gives, a district's for example (`330203`)."""
 
 
 class Status(StrEnum):
@@ -43,6 +46,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
         valid_until_s: First second after validity, or None for no end.
         fields: Personal fields by name (`name`, `id_number`, …).
         updated_s: When the issuer last changed this record.
+        region: Of its holder, see `REGION_PATTERN`; empty = none is known.
     """
 
     credential_id: bytes
@@ -52,6 +56,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
     valid_until_s: int | None
     fields: dict[str, str]
     updated_s: int = 0
+    region: str = ""
 
 
 class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +74,7 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
         consent_s: When that consent was given.
         generation: Of the node's renewable rotation; 0 = none, as the platform sends it.
         fine: What rounding left over, int8 features as bytes; only at the node.
+        region: Of its holder, as in `CredentialRecord`.
     """
 
     holder_id: bytes
@@ -81,6 +87,7 @@ class ReferenceRecord(msgspec.Struct, frozen=True, kw_only=True):
     consent_s: int = 0
     generation: int = 0
     fine: bytes = b""
+    region: str = ""
 
 
 class StatusRecord(msgspec.Struct, frozen=True, kw_only=True):

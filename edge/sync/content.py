@@ -28,7 +28,7 @@ from edge.sync.envelope import Refusal, Rule
 ID_BYTES = 16
 HASH_BYTES = 32
 NAME_BYTES_MAX = 128
-"""Of a scene, a gate id, a pack id."""
+"""Of a scene, a gate id, a pack id, a region."""
 KEY_EPOCH_MAX = 2**32 - 1
 
 
@@ -71,12 +71,14 @@ def check_epochs(epochs: Sequence[SealedEpoch]) -> None:
 def _fits(change: Change) -> bool:
     match change:
         case PutCredential(credential=credential):
-            return _id(credential.credential_id) and _id(credential.holder_id)
+            return (_id(credential.credential_id) and _id(credential.holder_id)
+                    and _region(credential.region))
         case DropCredential(credential_id=credential_id):
             return _id(credential_id)
         case PutReference(reference=reference):
             return (_id(reference.holder_id) and _name(reference.pack)
-                    and 1 <= len(reference.template) <= DIMENSIONS_MAX)
+                    and 1 <= len(reference.template) <= DIMENSIONS_MAX
+                    and _region(reference.region))
         case DropReference(holder_id=holder_id, pack=pack):
             return _id(holder_id) and _name(pack)
         case PutStatus(status=status):
@@ -95,6 +97,10 @@ def _fits(change: Change) -> bool:
 
 def _id(value: bytes) -> bool:
     return len(value) == ID_BYTES
+
+
+def _region(value: str) -> bool:
+    return not value or (_name(value) and value.isprintable())
 
 
 def _name(value: str) -> bool:

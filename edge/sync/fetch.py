@@ -9,7 +9,9 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.errors import CentralError, StoreError
 from edge.protocol.snapshot import SnapshotPart
@@ -90,7 +92,7 @@ async def _fetch_part(client: CentralClient, part: SnapshotPart, folder: Path) -
         failed: CentralError | None = None
         try:
             with half.open("ab") as file:
-                await client.part(name, held, part.length, file.write)
+                await client.part(name, held, part.length, partial(_write, file))
         except CentralRefused:
             raise
         except CentralError as error:
@@ -105,3 +107,11 @@ async def _fetch_part(client: CentralClient, part: SnapshotPart, folder: Path) -
         half.unlink()
         raise Refusal(Rule.DIGEST, f"part {name[:8]}… isn't the one that was named")
     half.replace(whole)
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    """Write a piece; a full disk must not pass for a network that failed."""
+    try:
+        file.write(chunk)
+    except OSError as error:
+        raise StoreError(f"a part of the snapshot can't be written: {error.strerror}") from error

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from edge.errors import CentralError, FeedRefused, OperatingError
 from edge.hotpath.node_seal import NodeSeal
@@ -97,7 +97,8 @@ class Follower:
         self._last_error = self._last_rule = self._keys_error = ""
         self._fresh_connection, self._keys_wanted = True, False
         self._root_at = self._clock_at = self._keys_at = -math.inf
-        self._taker = SnapshotTaker(builder, central, self._believer) if builder else None
+        self._taker = SnapshotTaker(
+            builder, central, self._believer, self._options.snapshot_every_s) if builder else None
 
     @property
     def believer(self) -> Believer:
@@ -157,9 +158,20 @@ class Follower:
         await self._renew_root()
         await self._renew_keys()
         await self._ask_clock()
-        if self._taker is not None:
-            await self._taker.take()
-        await self._poll()
+        with self._wanting_keys():
+            if self._taker is not None:
+                await self._taker.take()
+            await self._poll()
+
+    @contextlib.contextmanager
+    def _wanting_keys(self) -> Iterator[None]:
+        """Ask for keys where something is sealed under one that came with a node's revocation."""
+        try:
+            yield
+        except Refusal as error:
+            if error.rule is Rule.SEAL:
+                self._keys_wanted, self._keys_at = True, -math.inf
+            raise
 
     async def _renew_identity(self) -> None:
         identity, moment = self._identity, asyncio.get_running_loop().time()
@@ -235,13 +247,7 @@ class Follower:
             if self._taker is not None:
                 self._taker.gone()
             raise
-        try:
-            batch = await self._believer.changes(data)
-        except Refusal as error:
-            # Sealed under a feed key that came with, or after, a node's revocation.
-            if error.rule is Rule.SEAL:
-                self._keys_wanted, self._keys_at = True, -math.inf
-            raise
+        batch = await self._believer.changes(data)
         self._succeeded()
         if batch.changes:
             _LOG.info("feed.believed", extra={"first": batch.first, "count": len(batch.changes)})

@@ -1,7 +1,7 @@
 """Looking up at the platform what the node doesn't hold: the rules, and the call.
 
 - An answer is believed by the rules of the feed: the role that signs changes, this log, this node,
-  exactly what was asked, not expired.
+  exactly what was asked, not expired, not from before what is believed.
 - What it holds is put down beside what is held; the place in the feed doesn't move.
 - Not here: when to ask, and how long what was found stays (edge.holding).
 """
@@ -45,15 +45,16 @@ def trust_lookup(
 
     Raises:
         Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`, `log`,
-            `other_node`, `order`, `future`, `expired`, `seal`, `content`.
+            `other_node`, `order`, `future`, `expired`, `rollback`, `seal`, `content`.
     """
-    root = feed.base.root
+    root, mark = feed.base.root, feed.mark
     answer = open_signed(data, "changes", LookedUp, root, now)
     if answer.node_id != feed.base.node_id:
         raise Refusal(Rule.OTHER_NODE, "this answer is for another node")
     if answer.asked != hashlib.sha256(raw).digest():
         raise Refusal(Rule.ORDER, "this is the answer to another question")
-    check_times(answer.issued_s, answer.expires_s, 0, now)
+    # One from before the newest batch may hold what that withdrew.
+    check_times(answer.issued_s, answer.expires_s, mark.issued_s, now)
     if len(answer.changes) > CHANGES_MAX:
         raise Refusal(Rule.CONTENT, f"{len(answer.changes)} changes are over the bound")
     log = lookup_log(answer.log, answer.node_id)

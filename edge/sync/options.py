@@ -15,6 +15,7 @@ class FollowerOptions(msgspec.Struct, frozen=True, kw_only=True):
         failures_to_offline: Failed calls in a row that make an outage.
         root_every_s, clock_every_s: How often these are asked for while all is well.
         keys_retry_s: Pause between tries to get key epochs that are missing.
+        snapshot_every_s: Pause between two tries to take a snapshot in.
         early_empty_s: Pause after an empty answer that came too early.
         epochs_back, epochs_ahead: The days of the key ring beside today.
     """
@@ -27,6 +28,7 @@ class FollowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     root_every_s: float = 3600.0
     clock_every_s: float = 60.0
     keys_retry_s: float = 30.0
+    snapshot_every_s: float = 60.0
     early_empty_s: float = 1.0
     epochs_back: int = RING_DAYS_BACK
     epochs_ahead: int = RING_DAYS_AHEAD

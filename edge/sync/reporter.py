@@ -1,13 +1,13 @@
 """Tells the central platform now and then how the node is.
 
-- Nothing depends on it: a report that doesn't arrive is made anew a moment later.
+- Nothing depends on it: a report that can't be made or doesn't arrive is made anew a moment later.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 
-from edge.errors import CentralError
+from edge.errors import OperatingError
 from edge.protocol.report import NodeReport
 from edge.sync.absent import AbsentCentral
 from edge.sync.client import CentralClient
@@ -34,12 +34,16 @@ class Reporter:
 
     async def stop(self) -> None:
         """End."""
-        await end_task(self._task)
+        task, self._task = self._task, None
+        await end_task(task)
 
     async def _run(self) -> None:
         while True:
             try:
                 await self._client.report(self._report())
-            except CentralError as error:
+            except OperatingError as error:
                 _LOG.debug("report.failed", extra={"why": str(error)})
+            except Exception:
+                # A fault of ours must not end the reporting in silence, nor the node's stop.
+                _LOG.exception("report.fault")
             await asyncio.sleep(self._every_s)

@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from edge.protocol.feed import (
+    ENVELOPE_BYTES_MAX,
     Change,
     PutCredential,
     PutGate,
@@ -128,7 +129,7 @@ def trust_timestamp(feed: TrustedFeed, data: bytes, now: float) -> TrustedTimest
         raise Refusal(
             Rule.ROLLBACK,
             f"snapshot {timestamp.version} is older than {mark.snapshot_version}")
-    if len(timestamp.digest) != HASH_BYTES or timestamp.length < 1:
+    if len(timestamp.digest) != HASH_BYTES or not 1 <= timestamp.length <= ENVELOPE_BYTES_MAX:
         raise Refusal(Rule.CONTENT, "the timestamp names no snapshot that can be")
     return TrustedTimestamp(feed, timestamp)
 

@@ -15,18 +15,18 @@ from edge.sync.ports import Builder, BuildOrder, Central
 
 SNAPSHOT_LAG = 100_000
 """Changes missing from which a snapshot is the shorter way."""
-EVERY_S = 60.0
-"""Pause between two tries."""
 _LOG = logging.getLogger(__name__)
 
 
 class SnapshotTaker:
     """Takes snapshots in for one follower. On the event loop."""
 
-    def __init__(self, builder: Builder, central: Central, believer: Believer) -> None:
-        """Take what builds stores, whom to ask, and who is to rest on them."""
+    def __init__(
+        self, builder: Builder, central: Central, believer: Believer, every_s: float
+    ) -> None:
+        """Take what builds stores, whom to ask, who is to rest on them, and the pause of tries."""
         self._builder, self._central, self._believer = builder, central, believer
-        self._gone, self._next = False, -math.inf
+        self._gone, self._next, self._every_s = False, -math.inf, every_s
 
     @property
     def progress(self) -> str:
@@ -55,7 +55,7 @@ class SnapshotTaker:
         moment = asyncio.get_running_loop().time()
         if not self.due or moment < self._next:
             return
-        self._next = moment + EVERY_S
+        self._next = moment + self._every_s
         if await self._central.timestamp() is None:
             return
         built = await self._builder.build(

@@ -69,10 +69,13 @@ class HoldingShown(msgspec.Struct, frozen=True, kw_only=True):
     """What is held, and how.
 
     Attributes:
-        mode: `all`, `arrivals` or `demand`.
+        mode: `all`, `region`, `arrivals` or `demand`.
+        regions, regions_unseen: Of which everything is held; of them, which nothing of the feed has
+            named so far.
         entries, entries_max: Credentials that have an end, and how many may; None in `all`.
         oldest_age_s: Seconds since the one that is held longest came; None = there is none.
-        lapsed: How many went since the start, by why: `time`, `room`, `unknown` at the platform.
+        lapsed: How many went since the start, by why: `time`, `room`, `unknown` at the platform,
+            `moved` to another region.
     """
 
     mode: str
@@ -80,6 +83,8 @@ class HoldingShown(msgspec.Struct, frozen=True, kw_only=True):
     entries_max: int | None
     oldest_age_s: int | None
     lapsed: dict[str, int]
+    regions: tuple[str, ...] = ()
+    regions_unseen: tuple[str, ...] = ()
 
 
 class GalleryShown(msgspec.Struct, frozen=True, kw_only=True):

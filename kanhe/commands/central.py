@@ -190,8 +190,10 @@ _REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scen
              "lat", "lon"}
 _Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
 _ADMIN: tuple[_Row, ...] = (
-    ("holder", "add", (), ("name", "number"),
-     lambda a: _json("POST", "/v1/holders", name=a.name, number=a.number)),
+    ("holder", "add", (), ("name", "number", "region"),
+     lambda a: _json("POST", "/v1/holders", name=a.name, number=a.number, region=a.region)),
+    ("holder", "move", ("id", "region"), (),
+     lambda a: _json("PUT", f"/v1/holders/{quote(a.id)}/region", region=a.region)),
     ("holder", "list", (), (), lambda _: _json("GET", "/v1/holders")),
     ("holder", "photograph", ("id", "file"), (),
      lambda a: ("POST", f"/v1/holders/{quote(a.id)}/photograph", _file(a.file))),

@@ -43,7 +43,7 @@ DEADLINE_S = 20.0
 class Hotel(desks.Desk):
     """A node before a real platform, and its HTTP."""
 
-    mode, lookup_ms = "arrivals", 0
+    mode, lookup_ms, regions = "arrivals", 0, ()
     demand = None
 
     def open(self) -> None:
@@ -65,7 +65,8 @@ class Hotel(desks.Desk):
         await client.close()
         config = EdgeConfig(
             central=Central(lookup_ms=self.lookup_ms),
-            holding=HoldingConfig(mode=self.mode, arrivals_max=3, arrivals_per_hour=5))
+            holding=HoldingConfig(mode=self.mode, regions=self.regions, arrivals_max=3,
+                                  arrivals_per_hour=5))
         settle_mode(config, self.store)
         self.client = CentralClient(url, token=enrolment.token)
         self.follower = Follower(
@@ -126,11 +127,13 @@ async def office(tmp_path, monkeypatch):
         yield office
 
 
-async def hotel_of(office, folder, mode: str, lookup_ms: int) -> tuple[Hotel, Holder]:
+async def hotel_of(
+    office, folder, mode: str, lookup_ms: int, *regions: str
+) -> tuple[Hotel, Holder]:
     holder = Holder(office)
     await holder.register()
     hotel = Hotel(folder)
-    hotel.mode, hotel.lookup_ms = mode, lookup_ms
+    hotel.mode, hotel.lookup_ms, hotel.regions = mode, lookup_ms, regions
     await hotel.join(office.url, (await office.call("POST", "/v1/node-codes"))[1]["code"])
     return hotel, holder
 
@@ -164,11 +167,43 @@ async def test_expected_guest_is_accepted_offline_and_others_are_referred(office
     await hotel.leave()
 
 
-@pytest.mark.parametrize("mode", ["demand", "arrivals"])
+async def test_holder_of_the_region_is_accepted_offline_until_the_move_and_then_referred(
+    office, tmp_path
+):
+    hotel, holder = await hotel_of(office, tmp_path / "edge", "region", 0, "330203")
+    credential = bytes.fromhex(holder.credential)
+    answer = await hotel.show(holder.code(card=False))
+    assert (answer["decision"], answer["reason"]) == ("refer", "credential_unknown")
+
+    async def move(region: str) -> None:
+        listed = (await office.call("GET", "/v1/holders"))[1]["holders"]
+        status, _ = await office.call(
+            "PUT", f"/v1/holders/{listed[0]['holder_id']}/region", {"region": region})
+        assert status == 200
+
+    await move("330203")
+    await hotel.until(lambda: hotel.store.faces and hotel.store.credential(credential))
+    assert hotel.holding.shown.regions == ("330203",)
+    await move("330205")
+    await hotel.until(lambda: not hotel.store.faces and not hotel.store.credential(credential))
+    answer = await hotel.show(holder.code(card=False, step_more=1))
+    assert (answer["decision"], answer["reason"]) == ("refer", "credential_unknown")
+    await move("330203")
+    await hotel.until(lambda: hotel.store.faces and hotel.store.credential(credential))
+    await office.server.close()
+    await hotel.until(lambda: hotel.trust.mode == "offline")
+    answer = await hotel.show(holder.code(card=False, step_more=1))
+    assert (answer["decision"], answer["reason"]) == ("accept", "ok")
+    assert answer["evidence"]["mode"] == "offline"
+    await hotel.leave()
+
+
+@pytest.mark.parametrize("mode", ["demand", "arrivals", "region"])
 async def test_miss_is_asked_for_in_time_and_a_revocation_made_later_is_followed(
     office, tmp_path, mode
 ):
-    hotel, holder = await hotel_of(office, tmp_path / "edge", mode, 3_000)
+    regions = ("330203",) if mode == "region" else ()
+    hotel, holder = await hotel_of(office, tmp_path / "edge", mode, 3_000, *regions)
     answer = await hotel.show(holder.code(card=False), STRANGER)
     assert (answer["decision"], answer["reason"]) == ("reject", "no_match")
     answer = await hotel.show(holder.code(card=False, step_more=1))
@@ -183,12 +218,14 @@ async def test_miss_is_asked_for_in_time_and_a_revocation_made_later_is_followed
     await hotel.leave()
 
 
-@pytest.mark.parametrize("mode", ["all", "arrivals", "demand"])
+@pytest.mark.parametrize("mode", ["all", "arrivals", "demand", "region"])
 @pytest.mark.parametrize("fault", ["offline", "late"])
 async def test_miss_that_can_not_be_asked_for_in_time_is_unknown_and_referred(
     office, tmp_path, mode, fault
 ):
-    hotel, holder = await hotel_of(office, tmp_path / "edge", mode, 1 if fault == "late" else 500)
+    regions = ("330203",) if mode == "region" else ()
+    hotel, holder = await hotel_of(
+        office, tmp_path / "edge", mode, 1 if fault == "late" else 500, *regions)
     if mode == "all":
         # What the feed hasn't brought yet.
         await hotel.until(lambda: hotel.store.counts()["credentials"] > 0)

@@ -47,6 +47,18 @@ def test_answer_to_another_question_node_or_time_is_refused(differently, rule):
         trust_lookup(at(forge), answer(forge, **differently), RAW, NOW_S, KEYS)
 
 
+@pytest.mark.parametrize(("ago_s", "good"), [(-1, True), (0, True), (1, False), (29, False)])
+def test_answer_from_before_the_newest_batch_is_refused(ago_s, good):
+    """It may hold what a change that is believed by now withdrew: a credential that was dropped."""
+    forge = Forge(NOW_S)
+    feed, held_back = at(forge, issued_s=NOW_S + ago_s), answer(forge, REVOKED)
+    if good:
+        assert trust_lookup(feed, held_back, RAW, NOW_S, KEYS)[1] == (REVOKED,)
+        return
+    with refused(Rule.ROLLBACK):
+        trust_lookup(feed, held_back, RAW, NOW_S, KEYS)
+
+
 def test_answer_of_a_stranger_or_another_role_is_refused():
     forge = Forge(NOW_S)
     for signer in (Ed25519PrivateKey.generate(), forge.keys.keys[0]):

@@ -4,8 +4,11 @@ import pytest
 from aiohttp import web
 
 from edge.errors import CentralError, FeedRefused
+from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.sync import fetch
-from tests.attacks.feed_story import GRANTED, NOW_S
+from edge.sync.envelope import Rule
+from edge.sync.snapshot import trust_timestamp
+from tests.attacks.feed_story import GRANTED, NOW_S, refused
 from tests.attacks.snapshot_story import at, believed
 from tests.attacks.wire_story import Endless, answered_by
 from tests.fakes.feed_forge import Forge
@@ -25,6 +28,19 @@ async def test_metadata_that_never_ends_is_cut_off_at_its_bound(call):
         with pytest.raises(FeedRefused, match="goes on beyond"):
             await call(client)
     assert endless.sent < AHEAD_BYTES
+
+
+@pytest.mark.parametrize(("length", "good"), [
+    (ENVELOPE_BYTES_MAX, True), (ENVELOPE_BYTES_MAX + 1, False), (2**62, False)])
+def test_timestamp_that_names_more_than_a_snapshot_may_be_is_refused(length, good):
+    """Whoever has only the timestamp's key must not be able to fill a node's memory."""
+    forge = Forge(NOW_S)
+    forged = Forged(forge, [GRANTED], named={"length": length})
+    if good:
+        trust_timestamp(at(forge), forged.timestamp, NOW_S)
+        return
+    with refused(Rule.CONTENT):
+        trust_timestamp(at(forge), forged.timestamp, NOW_S)
 
 
 async def test_part_that_never_ends_is_cut_off_at_its_named_length_and_fills_no_disk(tmp_path):

@@ -110,6 +110,16 @@ def test_exif_orientation_is_followed(orientation):
     assert np.abs(ours.astype(int) - upright).mean() < 3
 
 
+@pytest.mark.parametrize(("width", "long_side_min", "decoded"), [
+    (800, 0, 800), (800, 500, 800), (800, 400, 400), (801, 401, 401), (801, 402, 801),
+    (800, 100, 100), (800, 10, 100), (800, 900, 800),
+])
+def test_colour_is_decoded_at_halves_of_its_size_only(width, long_side_min, decoded):
+    for shape in ((60, width, 3), (width, 60, 3)):
+        jpeg = simplejpeg.encode_jpeg(np.full(shape, 90, np.uint8), 90, "RGB")
+        assert max(decode_rgb(jpeg, long_side_min=long_side_min).shape) == decoded
+
+
 @pytest.fixture
 def zbar():
     child = ZbarChild()

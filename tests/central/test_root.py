@@ -160,3 +160,27 @@ def test_a_draft_keeps_what_it_was_not_asked_to_change(folder):
     assert {role for role in before.roles if after.roles[role] != before.roles[role]} == {"cards"}
     assert after.issued_s == before.issued_s == 1_000
     assert len(after.keys) == len(before.keys)
+
+
+async def test_a_lost_root_is_not_made_anew_where_there_were_others(folder, config):
+    """A version 1 beside nodes that hold version 2 would be a fork: say so instead."""
+    async with desk_of(folder):
+        pass
+    assert rotate(config, "--renew", "changes") == 0
+    (folder / ROOT_FILE).unlink()
+    with pytest.raises(KeyFileError, match="restore it"):
+        load_roots(folder, PlatformKeys(folder / "keys"), "kanhe", int(time.time()))
+    assert not (folder / ROOT_FILE).exists()
+
+
+async def test_a_damaged_root_is_said_to_be_whatever_byte_it_is(folder):
+    async with desk_of(folder):
+        pass
+    path = folder / ROOT_FILE
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes((whole[place] ^ 0x81,)) + whole[place + 1:])
+        with pytest.raises(KeyFileError, match="damaged: restore it"):
+            load_roots(folder, PlatformKeys(folder / "keys"), "kanhe", int(time.time()))
+    path.write_bytes(whole)
+    assert load_roots(folder, PlatformKeys(folder / "keys"), "kanhe", int(time.time())) == (whole,)

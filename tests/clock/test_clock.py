@@ -315,3 +315,30 @@ def test_an_administrators_word_frees_a_node_that_has_no_other_witness(machine):
 def test_a_damaged_word_is_none(machine, content):
     (machine.folder / WORD_FILE).write_bytes(content)
     assert machine.clock().state == "degraded"
+
+
+def test_a_damaged_word_is_said_once_as_long_as_it_stays_the_same(machine, caplog):
+    def said():
+        return sum(record.message == "clock.memory_lost" for record in caplog.records)
+
+    path = machine.folder / WORD_FILE
+    path.write_bytes(b"{}")
+    clock = machine.clock()
+    for _ in range(5):
+        clock.look()
+        machine.passes(10)
+    assert said() == 1
+    path.write_bytes(b"{ }")
+    for _ in range(3):
+        clock.look()
+        machine.passes(10)
+    assert said() == 2
+    # A good one is heard as ever, and damaged again it is said again.
+    keep_word(machine.folder, Given(
+        boot_id=machine.boot, word=Word(machine.wall - machine.anchor, machine.anchor, 2.0)))
+    machine.passes(10)
+    assert clock.detail().vouched_by == ("an administrator",)
+    path.write_bytes(b"{}")
+    machine.passes(10)
+    clock.look()
+    assert said() == 3

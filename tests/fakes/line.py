@@ -1,22 +1,22 @@
 """An honest line between a keeper and a process beside it, without a socket: frames and all."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from edge.crew.waiting import Told, Waiting
 from edge.crew.words import (
     Asked,
+    Given,
     Kept,
     Settled,
     Turn,
     decode_to_keeper,
     decode_to_worker,
-    error_of,
     framed,
     refusal,
 )
-from edge.pipeline.codes import SettledRecord
+from edge.pipeline.answer import Outcome
 from edge.pipeline.settling import Settler
-from edge.protocol.journal import Receipt, VerificationRecord, decode_record, encode_record
+from edge.protocol.journal import Receipt, VerificationRecord, encode_record
 
 
 class FakeLine:
@@ -26,38 +26,45 @@ class FakeLine:
 
     def __init__(self, settler: Settler) -> None:
         self.settler, self.lost, self.deaf = settler, False, False
-        self._numbers = 0
-        self._waiting: dict[int, tuple[asyncio.Future, VerificationRecord]] = {}
+        self.turns: list[int] = []
+        self._waiting = Waiting()
 
     def check(self) -> None:
         """Hears its keeper always."""
 
-    def settle(self, record: VerificationRecord, timings_ms: Mapping[str, float]):
-        self._numbers += 1
-        future = asyncio.get_running_loop().create_future()
-        self._waiting[self._numbers] = (future, record)
-        turn = Turn(0, [Asked(self._numbers, encode_record(record), dict(timings_ms))])
+    def keep(
+        self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float],
+        settled: Callable[[Told], None],
+    ) -> None:
+        self.turns.append(len(records))
+        number = self._waiting.add(len(records), settled)
+        turn = Turn(0, [Asked(number, [encode_record(record) for record in records],
+                              dict(timings_ms))])
         for asked in decode_to_keeper(framed(turn)[4:]).asked:
-            self.settler.settle(self, asked.number, asked.record, asked.timings_ms)
-        return future
+            self.settler.settle(self, asked.number, asked.records, asked.timings_ms)
 
-    def answered(self, number: int, answer: bytes) -> None:
+    def settle(self, key: bytes, outcome: Outcome) -> None:
         if not self.deaf:
-            self.settler.answered(self, number, answer)
+            self.settler.answered(self, key, outcome.body)
 
-    def kept(self, number: int, receipt: Receipt, record: bytes) -> None:
-        said = decode_to_worker(framed(Settled([Kept(number, receipt, record)]))[4:]).kept[0]
-        future, asked = self._waiting.pop(number)
-        settled = decode_record(said.record) if said.record else asked
-        future.set_result(SettledRecord(number, settled, said.receipt))
+    def fail(self, key: bytes, error: BaseException) -> None:
+        """Says nothing."""
 
-    def given(self, number: int, answer: bytes) -> None:
-        self._waiting.pop(number)[0].set_result(answer)
+    def kept(
+        self, number: int, at: Sequence[int], receipts: Sequence[Receipt],
+        changed: Mapping[int, bytes],
+    ) -> None:
+        self._hear(Settled([Kept(number, at, receipts, changed)]))
 
-    def refused(self, number: int, error: Exception) -> None:
-        said = decode_to_worker(framed(Settled(refused=[refusal(number, error)]))[4:]).refused[0]
-        self._waiting.pop(number)[0].set_exception(error_of(said))
+    def given(self, number: int, at: int, answer: bytes) -> None:
+        self._hear(Settled(given=[Given(number, at, answer)]))
+
+    def refused(self, number: int, at: int, error: Exception) -> None:
+        self._hear(Settled(refused=[refusal(number, at, error)]))
 
     def die(self) -> None:
         self.lost = True
         self.settler.forget(self)
+
+    def _hear(self, settled: Settled) -> None:
+        self._waiting.take(decode_to_worker(framed(settled)[4:]))

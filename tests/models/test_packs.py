@@ -10,11 +10,9 @@ from edge.errors import PackError
 from edge.hotpath.holder import Probe, ProbeFault, compare_templates
 from edge.models.assemble import DETECTORS, EMBEDDERS, LANDMARKS
 from edge.models.convert import ensure_default_pack
-from edge.models.detection import Face
 from edge.models.embedder import ArcfaceEmbedder
 from edge.models.engine import FaceEngine, ReferenceDraft
 from edge.models.forms import FORMS, check_manifest
-from edge.models.grid.detector import YunetDetector
 from edge.models.manifest import (
     MANIFEST,
     OperatingPoint,
@@ -22,7 +20,6 @@ from edge.models.manifest import (
     is_current,
     load_manifest,
 )
-from edge.models.search import find_only_face
 from edge.models.shelf import find_pack
 from edge.models.view import FrameView
 from kanhe.demo.frames import face_frame, faces_frame
@@ -126,36 +123,6 @@ def test_real_weights_in_other_forms_tell_the_same_people_apart(tmp_path, face_p
         scores = {key: compare_templates(row, probe.template) for key, row in references.items()}
         assert max(scores, key=scores.get) == person.key
         assert scores[person.key] > 0.95
-
-
-class Counting:
-    """A detector that notes the long sides it was asked to search."""
-
-    def __init__(self, detector) -> None:
-        self._detector, self.sides = detector, []
-
-    def __getattr__(self, name):
-        return getattr(self._detector, name)
-
-    def detect(self, rgb, long_side):
-        self.sides.append(long_side)
-        return self._detector.detect(rgb, long_side)
-
-
-@needs_yunet
-def test_a_face_of_forty_pixels_ends_the_search_and_a_second_one_is_seen_there():
-    detector = YunetDetector(YUNET, FORMS["yunet"].defaults)
-    for side, sides in ((420, [320, 192]), (160, [320, 640, 192])):
-        counting, picture = Counting(detector), np.full((720, 1280, 3), 128, np.uint8)
-        picture[40 : 40 + side, 60 : 60 + side] = cv2.resize(load_portrait(PEOPLE[1]), (side, side))
-        face, _ = find_only_face(picture, counting)
-        assert isinstance(face, Face)
-        assert counting.sides == sides
-        second = round(0.8 * side)
-        picture[300 : 300 + second, 800 : 800 + second] = cv2.resize(
-            load_portrait(PEOPLE[2]), (second, second))
-        found, _ = find_only_face(picture, detector)
-        assert found.reason == "face_multiple"
 
 
 @needs_yunet

@@ -13,7 +13,10 @@ from central.errors import Conflict, Forbidden, Invalid, Unknown
 from central.feed import sign
 from central.nodes import list_nodes, revoke_node
 from central.schema import JournalEntry
+from edge.config import EdgeConfig
 from edge.errors import ConfigError, FeedRefused, JournalError, PackError
+from edge.holding import settle_mode
+from edge.holding_config import Holding
 from edge.node_key import load_or_create_node_key
 from edge.parts import open_store
 from edge.protocol.bundle import (
@@ -410,3 +413,26 @@ async def _refused(node, bundle, words=None):
         await node.bring(bundle, packs)
     assert node.held() == before
     assert not packs.files
+
+
+async def test_node_without_a_network_keeps_its_region_of_what_bundles_bring(platform, node):
+    async def bring(*of: tuple[str, str]) -> None:
+        await platform.publish(*(
+            PutCredential(msgspec.structs.replace(credential(name), region=region))
+            for name, region in of))
+        await node.bring(await platform.bundle(node.node_id))
+
+    await bring(("ma", "330203"), ("li", "330205"))
+    ours = EdgeConfig(holding=Holding(mode="region", regions=("330203",)))
+    with open_node_folder(node.config_file) as folder:
+        cursor = folder.store.cursor()
+        settle_mode(ours, folder.store)
+        assert folder.store.credential(id_of("ma")) is not None
+        assert folder.store.credential(id_of("li")) is None
+        assert folder.store.cursor() == cursor
+    await bring(("ma", "330205"), ("li", "330203"), ("wu", "330205"))
+    with open_node_folder(node.config_file) as folder:
+        settle_mode(ours, folder.store)
+        held = [name for name in ("ma", "li", "wu")
+                if folder.store.credential(id_of(name)) is not None]
+        assert (held, folder.store.seen) == (["li"], {"330203", "330205"})

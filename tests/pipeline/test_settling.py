@@ -8,13 +8,25 @@ import pytest
 from edge.errors import JournalFull
 from edge.hotpath.reasons import Reason
 from edge.pipeline.calls import RequestConflict
-from edge.pipeline.codes import CodeVerifier
+from edge.pipeline.codes import Changed, CodeVerifier, LeftToKeeper
 from edge.pipeline.pace import GatePace, RateExceeded
 from edge.pipeline.settling import Settler
 from edge.protocol.journal import decode_record, encode_record
 from edge.protocol.records import Status
 from tests.fakes.line import FakeLine
 from tests.pipeline.desk import CREDENTIAL, FACE, GATE, NOW, STEP, Desk
+
+
+class Worker(CodeVerifier):
+    """A process beside the keeper, whose answers are waited for."""
+
+    async def verify(self, call):
+        answered = asyncio.get_running_loop().create_future()
+        self.take(call, lambda found: answered.done() or answered.set_result(found))
+        found = await answered
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class Beside(Desk):
@@ -31,9 +43,9 @@ class Beside(Desk):
     def take(self, gate: str) -> None:
         self.pace.take(gate)
 
-    def another(self) -> tuple[FakeLine, CodeVerifier]:
+    def another(self) -> tuple[FakeLine, Worker]:
         line = FakeLine(self.settler)
-        return line, CodeVerifier(
+        return line, Worker(
             trust=lambda: self.trust, clock=self.clock, cache=self.store, keeper=line,
             new_id=lambda: f"{next(self.ids):032x}", monotonic=lambda: 0.0)
 
@@ -190,11 +202,12 @@ async def test_an_accept_is_never_journalled_unspent(beside):
             honest, request_digest=bytes(15) + b"1", reason="operator_accepted"),
         msgspec.structs.replace(honest, request_digest=bytes(15) + b"2", credential_id=None),
     ):
-        future = beside.line.settle(altered, {})
-        try:
-            settled = await future
-        except RuntimeError:
+        found = asyncio.get_running_loop().create_future()
+        beside.line.keep([altered], {}, found.set_result)
+        (settled,) = await found
+        if isinstance(settled, RuntimeError):
             continue
+        assert isinstance(settled, Changed)
         assert settled.record.reason == Reason.PRESENTATION_REPLAYED.value
         assert encode_record(settled.record) != encode_record(altered)
     assert [record.decision for record in records(beside)].count("accept") == 1
@@ -202,7 +215,8 @@ async def test_an_accept_is_never_journalled_unspent(beside):
 
 async def test_what_isnt_known_beside_the_keeper_is_left_to_it(beside):
     unknown = beside.code(STEP, CREDENTIAL[:-1] + b"\x09")
-    assert await beside.beside.verify(beside.call(code=unknown)) is None
+    with pytest.raises(LeftToKeeper):
+        await beside.beside.verify(beside.call(code=unknown))
     assert records(beside) == []
     assert beside.beside.takes(GATE, "code")
     for scene in (FACE.scene, "gone", "none"):

@@ -9,6 +9,7 @@ class Relay:
 
     Attributes:
         lag_s: By how much each piece is late.
+        instead: What clients hear in place of the server's answers, if anything.
     """
 
     def __init__(self, port: int) -> None:
@@ -16,13 +17,14 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.port, self.deaf, self.lag_s = 0, False, 0.0
+        self.instead = b""
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
     async def mend(self) -> None:
-        self.deaf = False
+        self.deaf, self.instead = False, b""
         if self._server is None:
             self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
@@ -39,15 +41,17 @@ class Relay:
         there, to = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers |= {writer, to}
         try:
-            await asyncio.gather(self._pump(reader, to), self._pump(there, writer))
+            await asyncio.gather(self._pump(reader, to), self._pump(there, writer, back=True))
         finally:
             self._writers -= {writer, to}
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self.lag_s)
                 if not self.deaf:
-                    writer.write(data)
+                    writer.write((back and self.instead) or data)
                     await writer.drain()
         writer.close()

@@ -8,6 +8,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from edge.cache.site.circuit import RETRY_MAX_S, Circuit, SiteFault
 from tests.site.nodes import DEADLINE_S, credential, showing
 from tests.site.redis_server import RedisServer
@@ -242,3 +244,23 @@ def test_pauses_double_until_a_closing_lasts():
     now += 60.0
     circuit.open(SiteFault("slow", "slow"), now)
     assert circuit.pause_s == 0.2
+
+
+@pytest.mark.parametrize("answer", [
+    b"$-1\r\n", b":7\r\n", b"+OK\r\n", b"*0\r\n", b"*1\r\n$1\r\na\r\n", b":seven\r\n", b"$x\r\n",
+    b"*3\r\n:1\r\n:2\r\n:3\r\n", b"*x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n",
+    b"*3\r\n$-1\r\n$-1\r\n$-1\r\n", b"%1\r\n+a\r\n:1\r\n", b"_\r\n", b"-\xff\xfe\r\n",
+])
+async def test_answers_that_are_none_of_redis_leave_the_node_its_own_guard(
+    relay, open_node, site, answer
+):
+    node = open_node(relay.url)
+    await node.until("shared")
+    relay.instead = answer
+    assert await node.site.answers.find(ANN) is None
+    node.memory.circuit.close(0.0, 0)
+    assert await node.spend(ANN, ONE) == "node"
+    assert not node.memory.circuit.closed
+    await relay.mend()
+    await node.until("shared")
+    assert await node.spend(BOB, ONE) == "site"

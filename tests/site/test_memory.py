@@ -3,9 +3,11 @@
 import asyncio
 import time
 
-from edge.cache.site.memory import FAR_STEPS
+from central.policy_rules import STEPS_MAX
+from edge.cache.site.memory import FAR_STEPS, KEPT_S, MARK_KEPT_S
 from edge.cache.site.names import SHARDS, SiteKey
 from edge.protocol.kh1 import step_at
+from edge.protocol.steps import STEP_S
 from tests.site.nodes import OTHER_SECRET, SECRET, credential, showing
 
 ANN, BOB = credential(1), credential(2)
@@ -163,7 +165,7 @@ async def test_what_redis_keeps_ends_by_itself(site, redis_server):
     names = list(client.scan_iter())
     assert len(names) == SHARDS + 1
     for name in names:
-        assert 0 < client.ttl(name) <= 640
+        assert 0 < client.ttl(name) <= KEPT_S
     spent = next(name for name in names if b":spent:" in name)
     mark = SiteKey(SECRET, "kanhe").spent_names(SiteKey(SECRET, "kanhe").hide(ANN))[1]
     assert client.ttl(mark) < client.ttl(spent)
@@ -248,3 +250,51 @@ async def test_a_server_that_has_no_script_gets_it_again(site, redis_server):
     here, _ = site
     redis_server.client().script_flush()
     assert await here.spend(ANN, ONE) == "site"
+
+
+async def test_a_foreign_value_does_not_let_a_presentation_through_at_both_nodes(
+    site, redis_server
+):
+    key = SiteKey(SECRET, "kanhe")
+    for number in range(100, 130):
+        person = credential(number)
+        redis_server.client().set(key.spent_names(key.hide(person))[0], b"9999999999 not ours")
+        found = await asyncio.gather(*(
+            node.spend(person, showing(10 * number + place)) for place, node in enumerate(site)))
+        assert sorted(found) == ["node", "spent"]
+
+
+async def test_a_servers_clock_that_leaps_ends_the_mark_before_what_it_vouches_for(
+    site, redis_server
+):
+    """Whatever the leap: a step that may still be shown is known, or isn't claimed."""
+    here, there = site
+    client = redis_server.client()
+    widest_s = STEP_S * (2 * STEPS_MAX + 1)
+    for number, leap_s in enumerate((35, 330, 590, 1_300)):
+        person = credential(200 + number)
+        assert await here.spend(person, ONE) == "site"
+        spent_name, mark_name = _names_of(person)
+        # What was spent has aged as much as it can; the keepers looked a moment ago.
+        client.expire(spent_name, max(1, client.ttl(spent_name) - widest_s))
+        client.expire(mark_name, MARK_KEPT_S)
+        for name in (spent_name, mark_name):
+            left = client.ttl(name) - leap_s
+            client.expire(name, left) if left > 0 else client.delete(name)
+        assert await there.spend(person, TWO) != "site", f"a leap of {leap_s} s"
+        for place, node in enumerate(site):
+            # The other one learns of a new mark by the next call.
+            await node.spend(_beside(person), showing(place))
+            await node.until("shared", "began_anew")
+        here.steps.pass_floor()
+
+
+def _beside(person):
+    """Give somebody else of the same shard."""
+    mark = _names_of(person)[1]
+    return next(item for item in map(credential, range(900, 2_000)) if _names_of(item)[1] == mark)
+
+
+def _names_of(person):
+    key = SiteKey(SECRET, "kanhe")
+    return key.spent_names(key.hide(person))

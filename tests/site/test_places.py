@@ -191,14 +191,19 @@ def test_addresses(url, kind, tls, hosts, path):
 @pytest.mark.parametrize("url", [
     "cache:6379", "http://cache", "redis://", "redis://a,b", "redis://a/name", "redis://a:port",
     "redis+sentinel://a", "redis+cluster://a/0", "redis+other://a", "unix://", "redis://a:99999",
+    "redis://[::1", "redis://a]", "redis://a/0#b", "redis://a/0?db=1",
 ])
 def test_what_is_no_address(url):
     with pytest.raises(ConfigError, match=r"redis\.url"):
         parse_url(url)
 
 
-def test_a_password_in_an_address_is_refused_and_not_shown():
+@pytest.mark.parametrize("url", [
+    "redis://me:horse@cache", "redis://cache/0?password=horse", "unix:///run/r?password=horse",
+    "http://cache?password=horse",
+])
+def test_a_password_in_an_address_is_refused_and_not_shown(url):
     with pytest.raises(ConfigError) as caught:
-        parse_url("redis://me:horse@cache")
+        parse_url(url)
     assert "horse" not in str(caught.value)
     assert "password_file" in str(caught.value)

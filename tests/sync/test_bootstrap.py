@@ -10,8 +10,10 @@ from aiohttp.test_utils import TestServer
 from central import nodes, registry
 from central.app import application
 from central.config import CentralConfig
+from central.feed import BEGINS
 from central.platform import Platform
 from central.registry import NewCredential
+from central.schema import Counter
 from edge.bootstrap import SnapshotBuilder
 from edge.cache.store import LmdbStore
 from edge.node_key import NodeKey
@@ -134,7 +136,8 @@ class Node:
         self.follower = Follower(
             central=self.client, store=self.store, seal_private=KEY.sealing,
             publish=lambda trust: setattr(self, "trust", trust), now=time.time,
-            builder=self.builder, options=FollowerOptions(wait_s=1, retry_first_s=0.05))
+            builder=self.builder, options=FollowerOptions(
+                wait_s=1, retry_first_s=0.05, snapshot_every_s=0.5))
         await self.follower.start()
 
     async def online(self) -> None:
@@ -274,7 +277,7 @@ async def test_revoked_node_makes_the_next_snapshot_be_sealed_anew(city, node):
     after = city.platform.snapshots.newest
     assert {part.key for part in before.parts} == {0, 1}
     assert {part.key for part in after.parts} == {0, 2}
-    assert after.version == before.version + 1
+    assert after.version > before.version
 
 
 async def test_revoking_another_node_changes_the_feed_key_and_this_one_goes_on(city, node):
@@ -322,3 +325,33 @@ async def test_platform_answers_a_node_that_asks_by_id_or_number_and_revoked_sta
     await believer.hold([old, *changes])
     assert node.store.status(REVOKED).status is Status.REVOKED
     assert node.store.cursor() == cursor
+
+
+async def test_a_snapshot_under_a_newer_feed_key_is_taken_in_once_that_key_was_fetched(city, node):
+    """The log doesn't help here: its changes aren't kept any more."""
+    await node.start()
+    await node.online()
+    await node.follower.stop()
+    await node.client.close()
+    other, spare = NodeKey(bytes(32)), LmdbStore(node.folder / "other", KEY.derive)
+    code = await city.platform.database.run(
+        lambda tx: nodes.node_code(tx, city.platform.root, 600))
+    client = CentralClient(city.url)
+    enrolment = await enrol(client, spare, code=code, name="other",
+                            sign_public=other.sign_public, seal_public=other.seal_public)
+    await client.close()
+    spare.close()
+    await city.platform.database.run(
+        lambda tx: nodes.revoke_node(tx, enrolment.node_id, "stolen"))
+    await city.platform.snapshots.make()
+    head = await city.platform.database.run(lambda tx: tx.head())
+
+    def forget(tx):
+        tx.session.get(Counter, BEGINS).value = head
+
+    await city.platform.database.run(forget)
+    node.trust = None
+    await node.start()
+    await node.online()
+    assert node.store.cursor() == head
+    assert max(node.follower.believer.feed_keys) == 2

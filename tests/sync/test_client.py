@@ -2,15 +2,18 @@
 
 import asyncio
 import gzip
+import hashlib
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from edge.errors import CentralError, FeedRefused
+from edge.errors import CentralError, FeedRefused, StoreError
 from edge.protocol.feed import ENVELOPE_BYTES_MAX
 from edge.protocol.journal import JournalUpload
+from edge.protocol.snapshot import SnapshotPart
 from edge.sync.client import SMALL_BYTES_MAX, CentralClient
+from edge.sync.fetch import fetch_parts
 from edge.sync.ports import CentralRefused, CentralSilent
 
 
@@ -160,3 +163,14 @@ async def test_token_goes_in_the_header_and_into_no_error(raw, client):
     assert raw.seen[0].headers["Authorization"] == "Bearer the-token"
     assert "the-token" not in str(caught.value)
     assert raw.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_full_disk_while_a_part_comes_is_not_the_platforms_fault(raw, client, tmp_path):
+    data = bytes(200_000)
+    part = SnapshotPart(digest=hashlib.sha256(data).digest(), length=len(data),
+                        plain_length=len(data), changes=1)
+    raw.handler = answering(status=206, body=data)
+    (tmp_path / f"{part.digest.hex()}.part").symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="No space left"):
+        await fetch_parts(client, None, tmp_path, lambda *_: None, [part])
+    assert len(raw.seen) == 1

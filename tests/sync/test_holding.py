@@ -60,7 +60,7 @@ class Node(whole.Node):
         return SnapshotBuilder(
             url=self.city.url, token=lambda: self.enrolment.token, authority=None, key=KEY,
             store=self.store, folder=self.folder / "bootstrap",
-            records=self.store.entries_max is None)
+            regions=self.store.regions)
 
     async def start(self) -> None:
         settle_mode(self.config, self.store)

@@ -4,7 +4,8 @@
   ask at all is the circuit's to say.
 - Time in which this process didn't run isn't Redis' doing: a timer that comes late gives the
   answer, which may lie there already, a moment more.
-- Foreign errors become `SiteFault` here, with words that hold no password.
+- Foreign errors become `SiteFault` here, with words that hold no password; so do answers that are
+  none of Redis, whatever redis-py makes of their bytes.
 """
 
 import asyncio
@@ -33,15 +34,20 @@ CALLS_MAX = 64
 CLOSE_S_MAX = 1.0
 STALL_S = 0.002
 GRACE_S = 0.01
+_FOREIGN = (
+    errors.RedisError, errors.RedisClusterException, OSError,
+    # What redis-py falls over when bytes are no answer of Redis.
+    ValueError, TypeError, LookupError, AttributeError, RecursionError,
+)
 _T = TypeVar("_T")
 
 
 class Script:
-    """A Lua script and its name at the server."""
+    """A Lua script, its name at the server, and how many values it gives."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, values: int) -> None:
         """Take the text."""
-        self.text = text
+        self.text, self.values = text, values
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -65,17 +71,20 @@ class RedisLink:
         self, script: Script, names: Sequence[str], args: Sequence[bytes | int | str],
         within_s: float,
     ) -> list[bytes]:
-        """Run a script that gives a list.
+        """Run a script; gives as many values as it says.
 
         Raises:
             SiteFault: It can't be told whether it was run.
         """
-        return cast(list[bytes], await self._call(
-            lambda: self._run(script, names, args), within_s))
+        found = await self._call(lambda: self._run(script, names, args), within_s)
+        if not isinstance(found, list) or len(found) != script.values:
+            raise _nonsense()
+        return [_bytes(item) for item in found]
 
     async def get(self, name: str, within_s: float) -> bytes | None:
         """Read a value; raises as `run`."""
-        return cast(bytes | None, await self._call(lambda: self._ready().get(name), within_s))
+        found = await self._call(lambda: self._ready().get(name), within_s)
+        return None if found is None else _bytes(found)
 
     async def put(self, name: str, value: bytes, kept_s: int, within_s: float) -> None:
         """Write a value; raises as `run`."""
@@ -98,7 +107,7 @@ class RedisLink:
                 async for message in heard.listen():
                     if message["type"] == "message":
                         yield message["data"]
-        except (errors.RedisError, errors.RedisClusterException, OSError) as error:
+        except _FOREIGN as error:
             raise fault_of(error) from error
         raise SiteFault("unreachable", "Redis ended a subscription")
 
@@ -108,11 +117,7 @@ class RedisLink:
         Raises:
             SiteFault: It can't be told.
         """
-        found = await self._call(self._memory, within_s)
-        for memory in found:
-            if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
-                return str(memory.get("maxmemory_policy"))
-        return ""
+        return await self._call(self._forgets, within_s)
 
     async def renew(self) -> None:
         """Begin with new connections."""
@@ -135,6 +140,12 @@ class RedisLink:
         except errors.NoScriptError:
             return await client.eval(script.text, len(names), *names, *args)
 
+    async def _forgets(self) -> str:
+        for memory in await self._memory():
+            if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
+                return str(memory.get("maxmemory_policy"))
+        return ""
+
     async def _memory(self) -> list[dict[str, Any]]:
         client = self._ready()
         if self._place.kind != "cluster":
@@ -148,7 +159,7 @@ class RedisLink:
         except TimeoutError as error:
             raise SiteFault(
                 "slow", f"Redis didn't answer within {within_s * 1e3:.0f} ms") from error
-        except (errors.RedisError, errors.RedisClusterException, OSError) as error:
+        except _FOREIGN as error:
             raise fault_of(error) from error
 
     async def _in_turn(self, call: Callable[[], Awaitable[_T]]) -> _T:
@@ -216,7 +227,24 @@ def fault_of(error: Exception) -> SiteFault:
         return SiteFault("unreachable", f"Redis can't be reached: {words}")
     if isinstance(error, errors.TimeoutError):
         return SiteFault("slow", "Redis didn't answer in time")
+    if not isinstance(error, errors.RedisError):
+        return _nonsense()
     return SiteFault("refused", f"Redis refuses: {words}")
+
+
+def _bytes(value: object) -> bytes:
+    """Insist on a string of Redis.
+
+    Raises:
+        SiteFault: It is something else.
+    """
+    if isinstance(value, bytes):
+        return value
+    raise _nonsense()
+
+
+def _nonsense() -> SiteFault:
+    return SiteFault("refused", "what answers there isn't Redis, or alters its answers")
 
 
 def _by(context: ssl.SSLContext, kind: type[SSLConnection]) -> type[SSLConnection]:

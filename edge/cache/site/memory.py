@@ -25,10 +25,11 @@ from edge.protocol.kh1 import step_at
 from edge.protocol.steps import STEP_S
 from edge.tally import Spread
 
-KEPT_S = 640
-"""How long Redis keeps a spent step: longer than the widest drift window (310 s)."""
 MARK_KEPT_S = 600
-"""Less than what it vouches for: a server's clock that leaps ends the mark first."""
+"""How long Redis keeps a mark that nobody looks after."""
+KEPT_S = 1_260
+"""How long Redis keeps a spent step: longer than a mark and the widest drift window (605 s)
+together, so that a server's clock that leaps ends the mark before anything that it vouches for."""
 SKEW_STEPS = 1
 """By how much more than the drift window the clocks of a site's nodes may differ."""
 FAR_STEPS = 12
@@ -166,15 +167,12 @@ class SiteMemory:
         began = loop.time()
         held, mark, run = await self._spend(names, value, step, b"", self._options.deadline_s)
         self.counts.seconds.add(loop.time() - began)
-        if held:
-            known = self._key.read_spent(names[0], held)
-            if known is None:
-                # Not the site's: refused, and replaced by what this node knows.
-                self.count_foreign()
-                await self._spend(names, value, step, held, self._options.deadline_s)
-                return "node"
-            if known != (step, shown):
-                return "spent"
+        known = self._key.read_spent(names[0], held)
+        if held and known is None:
+            known = await self._replace(names, value, step, held, self._options.deadline_s)
+            return "node" if known in (None, (step, shown)) else "spent"
+        if known not in (None, (step, shown)):
+            return "spent"
         vouched = self._marks[hidden[0] % SHARDS]
         if vouched is None or vouched[0] != mark or vouched[1].run != run:
             raise SiteFault("began_anew", "Redis' memory isn't the one that this node knew")
@@ -184,6 +182,14 @@ class SiteMemory:
         self, names: tuple[str, str], value: bytes, step: int, instead: bytes, within_s: float
     ) -> list[bytes]:
         return await self._link.run(SPEND, names, (value, step, KEPT_S, instead), within_s)
+
+    async def _replace(
+        self, names: tuple[str, str], value: bytes, step: int, foreign: bytes, within_s: float
+    ) -> tuple[int, bytes] | None:
+        """Put what this node knows in a foreign value's place; give what another put meanwhile."""
+        self.count_foreign()
+        held, _, _ = await self._spend(names, value, step, foreign, within_s)
+        return self._key.read_spent(names[0], held)
 
     async def _look(self, shard: int, within_s: float) -> None:
         """Read a shard's mark, and make one where none vouches for this run."""
@@ -261,11 +267,10 @@ class SiteMemory:
         names = self._key.spent_names(hidden)
         value = self._key.write_spent(names[0], step, shown)
         held, _, _ = await self._spend(names, value, step, b"", KEEPER_S)
-        known = self._key.read_spent(names[0], held) if held else None
+        known = self._key.read_spent(names[0], held)
         if held and known is None:
-            self.count_foreign()
-            await self._spend(names, value, step, held, KEEPER_S)
-        elif accepted and known is not None and known[0] == step and known[1] != shown:
+            known = await self._replace(names, value, step, held, KEEPER_S)
+        if accepted and known is not None and known[0] == step and known[1] != shown:
             self.counts.twice += 1
         self.counts.merged += 1
 

@@ -57,11 +57,14 @@ def parse_url(url: str) -> Place:
     Raises:
         ConfigError: It has none of the forms, or holds a password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"redis.url has none of the forms {URL_FORMS}") from error
     scheme, _, kind = parts.scheme.partition("+")
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
-            "redis.url: put no name or password there, it would be shown: use redis.username and "
+            "redis.url: put no name, password or option there, it is shown: use redis.username and "
             f"redis.password_file or the environment variable {PASSWORD_VARIABLE}")
     path = parts.path.strip("/")
     if parts.scheme == "unix" and path:

@@ -21,14 +21,14 @@ end
 local mark = redis.pcall('GET', KEYS[2])
 if type(mark) == 'table' then mark = 'another type' end
 return {held, mark or '', run}
-""")
+""", 3)
 """Names: credential, mark. Arguments: value, step, seconds, foreign value to be replaced."""
 LOOK = Script(_INFO + """
 local mark = redis.pcall('GET', KEYS[1])
 if type(mark) == 'table' then mark = 'another type' end
 if mark == ARGV[2] then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return {mark or '', run, string.match(info, 'server_time_usec:(%d+)') or ''}
-""")
+""", 3)
 """Name: mark. Arguments: seconds, the mark to keep alive. Gives also the server's clock."""
 SET_MARK = Script("""
 local mark = redis.call('GET', KEYS[1])
@@ -37,4 +37,4 @@ if (mark or '') == ARGV[1] then
     mark = ARGV[2]
 end
 return {mark}
-""")
+""", 1)

@@ -22,7 +22,7 @@ from edge.cache.site.wakes import Wakes
 from edge.tasks import end_task
 
 KEEP_S = 5.0
-_RECONNECT = ("unreachable", "slow", "read_only", "denied")
+_RECONNECT = ("unreachable", "slow", "read_only", "denied", "refused")
 """Faults after which connections are made anew."""
 _LOG = logging.getLogger(__name__)
 

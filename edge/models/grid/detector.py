@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import PackError
-from edge.models.detection import Face, Rgb
+from edge.models.detection import Face, Rgb, fit
 from edge.models.grid.kernels import ROW, decode_scrfd, decode_yunet, suppress_overlap
 from edge.models.kernels import fill_planes
 from edge.models.manifest import Parameters
@@ -115,11 +115,7 @@ class GridDetector:
         """Give the scaled picture, the input's width and height, and the scale."""
         height, width = rgb.shape[:2]
         room = self._fixed or (min(long_side, max(width, height)),) * 2
-        # As InsightFace rounds it, so that both see the same pixels.
-        if height * room[0] > width * room[1]:
-            tall, wide = room[1], max(1, int(room[1] * width / height))
-        else:
-            wide, tall = room[0], max(1, int(room[0] * height / width))
+        wide, tall = fit(width, height, room)
         size = self._fixed or (_up(wide), _up(tall))
         if (wide, tall) != (width, height):
             small = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
