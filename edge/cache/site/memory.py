@@ -35,6 +35,8 @@ SKEW_STEPS = 1
 FAR_STEPS = 12
 """A floor so far ahead was set by a clock that is wrong: it is set anew. A node that is so far
 behind Redis' clock doesn't join."""
+TIME_DIGITS_MAX = 17
+"""Of Unix microseconds."""
 ALONE_MAX = 200_000
 """Credentials spent alone that are kept to be merged; the oldest go first."""
 MERGED_AT_ONCE = 64
@@ -212,7 +214,9 @@ class SiteMemory:
 
         This node's may have been set back, and a floor by it alone would be too low.
         """
-        here, there = self._options.now_step(), step_at(int(time_us or 0) / 1e6)
+        # A server that says no time, or nonsense, is no witness.
+        told = time_us.isdigit() and len(time_us) <= TIME_DIGITS_MAX
+        here, there = self._options.now_step(), step_at(int(time_us) / 1e6) if told else 0
         if there > here + FAR_STEPS:
             raise SiteFault("clock_untrusted", f"this node's clock is {(there - here) * STEP_S} s "
                             "behind Redis': set right the one that is wrong")
