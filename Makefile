@@ -1,6 +1,6 @@
 # The two commands: `make run` (the demo; ONCE=1 ends after its table) and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench peers torture load-city lint screenshots lock clean
+.PHONY: help run test bench peers torture double-spend load-city lint screenshots lock clean
 
 BIN := .venv/bin
 
@@ -31,6 +31,9 @@ peers: .venv/.test  ## Put peers side by side: nginx, zxing-cpp, OpenCV, pyzbar,
 
 torture: .venv/.test  ## Kill node and platform at random moments under load (ROUNDS=200 for the full test)
 	$(BIN)/python -m tests.torture
+
+double-spend: .venv/.test  ## Try to spend codes twice at two nodes with Redis, all of it disturbed (ATTEMPTS=100000 for the full test)
+	$(BIN)/python -m tests.torture.spends
 
 load-city: .venv/.test  ## A platform and a node on loopback with a crowd to load them with
 	$(BIN)/python -m kanhe loadtest city --folder var/load-city-$$(date +%s)

@@ -1,10 +1,12 @@
 """What is spent at a site: once at all its nodes, by a memory that knows what it remembers."""
 
 import asyncio
+import time
 
 from central.policy_rules import STEPS_MAX
-from edge.cache.site.memory import KEPT_S, MARK_KEPT_S
+from edge.cache.site.memory import FAR_STEPS, KEPT_S, MARK_KEPT_S
 from edge.cache.site.names import SHARDS, SiteKey
+from edge.protocol.kh1 import step_at
 from edge.protocol.steps import STEP_S
 from tests.site.nodes import OTHER_SECRET, SECRET, credential, showing
 
@@ -99,6 +101,36 @@ async def test_a_floor_far_ahead_is_set_anew(redis_server, open_node, steps):
     await node.until("began_anew")
     steps.pass_floor()
     assert await node.spend(ANN, ONE) == "site"
+
+
+async def test_a_clock_that_was_set_back_sets_no_floor_below_what_was_shown(
+    redis_server, open_node, steps
+):
+    shown = step_at(time.time())
+    for number, back in enumerate((2, FAR_STEPS - 4)):
+        # Redis forgets, and the first to join it is a node whose clock is wrong for a while.
+        redis_server.restart()
+        steps.now = shown - back
+        node = open_node(redis_server.url)
+        await node.until("shared", "began_anew")
+        steps.now = shown
+        # Another node, away now, may have accepted it and said `site`.
+        assert await node.spend(ANN, showing(number), shown) == "node"
+        await node.site.stop()
+
+
+async def test_a_node_far_behind_the_clock_of_redis_goes_on_alone_until_it_is_set_right(
+    redis_server, open_node, steps
+):
+    now = step_at(time.time())
+    steps.now = now - FAR_STEPS - 2
+    node = open_node(redis_server.url)
+    await node.until("clock_untrusted")
+    assert "behind Redis'" in node.memory.circuit.why
+    assert await node.spend(ANN, ONE) == "node"
+    steps.now = now
+    await node.until("began_anew", "shared")
+    assert node.memory.alone == 0
 
 
 async def test_a_restarted_node_brings_what_its_own_memory_holds(redis_server, open_node, site):

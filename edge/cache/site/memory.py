@@ -18,8 +18,11 @@ from typing import Literal
 import msgspec
 
 from edge.cache.site.circuit import Circuit, SiteFault, State
-from edge.cache.site.link import RedisLink, Script
+from edge.cache.site.link import RedisLink
 from edge.cache.site.names import SHARDS, Mark, SiteKey
+from edge.cache.site.scripts import LOOK, SET_MARK, SPEND
+from edge.protocol.kh1 import step_at
+from edge.protocol.steps import STEP_S
 from edge.tally import Spread
 
 MARK_KEPT_S = 600
@@ -30,7 +33,10 @@ together, so that a server's clock that leaps ends the mark before anything that
 SKEW_STEPS = 1
 """By how much more than the drift window the clocks of a site's nodes may differ."""
 FAR_STEPS = 12
-"""A floor so far ahead was set by a clock that is wrong: it is set anew."""
+"""A floor so far ahead was set by a clock that is wrong: it is set anew. A node that is so far
+behind Redis' clock doesn't join."""
+TIME_DIGITS_MAX = 17
+"""Of Unix microseconds."""
 ALONE_MAX = 200_000
 """Credentials spent alone that are kept to be merged; the oldest go first."""
 MERGED_AT_ONCE = 64
@@ -39,35 +45,6 @@ KEEPER_S = 1.0
 Spent = Literal["site", "node", "spent"]
 _Entry = tuple[int, bytes, bool]
 """Step, hidden showing, and whether it was accepted while alone."""
-
-_INFO = "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')\n"
-_SPEND = Script(_INFO + """
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'table' then held = 'another type' end
-local known = held and tonumber(string.sub(held, 1, 10))
-if not held or held == ARGV[4] or (known and known < tonumber(ARGV[2])) then
-    redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
-    held = ''
-end
-local mark = redis.pcall('GET', KEYS[2])
-if type(mark) == 'table' then mark = 'another type' end
-return {held, mark or '', run}
-""", 3)
-"""Names: credential, mark. Arguments: value, step, seconds, foreign value to be replaced."""
-_LOOK = Script(_INFO + """
-local mark = redis.pcall('GET', KEYS[1])
-if type(mark) == 'table' then mark = 'another type' end
-if mark == ARGV[2] then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return {mark or '', run}
-""", 2)
-_SET_MARK = Script("""
-local mark = redis.call('GET', KEYS[1])
-if (mark or '') == ARGV[1] then
-    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-    mark = ARGV[2]
-end
-return {mark}
-""", 1)
 
 
 class Counts:
@@ -206,7 +183,7 @@ class SiteMemory:
     async def _spend(
         self, names: tuple[str, str], value: bytes, step: int, instead: bytes, within_s: float
     ) -> list[bytes]:
-        return await self._link.run(_SPEND, names, (value, step, KEPT_S, instead), within_s)
+        return await self._link.run(SPEND, names, (value, step, KEPT_S, instead), within_s)
 
     async def _replace(
         self, names: tuple[str, str], value: bytes, step: int, foreign: bytes, within_s: float
@@ -219,19 +196,32 @@ class SiteMemory:
     async def _look(self, shard: int, within_s: float) -> None:
         """Read a shard's mark, and make one where none vouches for this run."""
         name, before = self._key.mark_name(shard), self._marks[shard] or (b"", None)
-        raw, run = await self._link.run(_LOOK, (name,), (MARK_KEPT_S, before[0]), within_s)
-        mark = self._known(name, raw)
-        _, ahead = self._options.window()
-        newest = self._options.now_step() + ahead + SKEW_STEPS
+        raw, run, time_us = await self._link.run(
+            LOOK, (name,), (MARK_KEPT_S, before[0]), within_s)
+        mark, newest = self._known(name, raw), self._newest(time_us)
         if mark is None or mark.run != run or mark.floor > newest + FAR_STEPS:
             made = self._key.write_mark(name, Mark(run, newest))
-            (raw,) = await self._link.run(_SET_MARK, (name,), (raw, made, MARK_KEPT_S), within_s)
+            (raw,) = await self._link.run(SET_MARK, (name,), (raw, made, MARK_KEPT_S), within_s)
             mark = self._known(name, raw)
             if mark is None or mark.run != run:
                 raise SiteFault("began_anew", "Redis' memory began anew while it was looked at")
         # What this node spent of late may be missing in a memory that began anew.
         self._recall_due |= before[0] != raw
         self._marks[shard] = (raw, mark)
+
+    def _newest(self, time_us: bytes) -> int:
+        """Give the highest step that anybody may have shown, by the later of two clocks.
+
+        This node's may have been set back, and a floor by it alone would be too low.
+        """
+        # A server that says no time, or nonsense, is no witness.
+        told = time_us.isdigit() and len(time_us) <= TIME_DIGITS_MAX
+        here, there = self._options.now_step(), step_at(int(time_us) / 1e6) if told else 0
+        if there > here + FAR_STEPS:
+            raise SiteFault("clock_untrusted", f"this node's clock is {(there - here) * STEP_S} s "
+                            "behind Redis': set right the one that is wrong")
+        _, ahead = self._options.window()
+        return max(here, there) + ahead + SKEW_STEPS
 
     def _known(self, name: str, raw: bytes) -> Mark | None:
         """Read a mark, None if there is none."""
