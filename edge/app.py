@@ -197,6 +197,8 @@ class Node:
         self._restore_answers()
         if self._site is not None:
             self.verifier.answers.shared = self._site.answers
+            if self._asking.lookups is not None:
+                self._asking.lookups.shared = self._site.lookups
             self._site.start()
         await self._shipper.start()
         self._reporter.start()

@@ -112,6 +112,7 @@ class Asking(NamedTuple):
     holding: Holding
     demand: Demand | None
     arrivals: Arrivals
+    lookups: Lookups | None
 
     async def stop(self) -> None:
         """End what is under way."""
@@ -140,7 +141,7 @@ def open_asking(
         demand = Demand(
             held=store.credential, lookups=lookups, into=holding, trust=trust,
             deadline_s=config.central.lookup_ms / 1_000, count=metrics.looked_up)
-    return Asking(holding, demand, arrivals)
+    return Asking(holding, demand, arrivals, lookups)
 
 
 def _central_url(config: EdgeConfig, store: SelectiveStore) -> str:

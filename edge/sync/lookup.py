@@ -2,12 +2,15 @@
 
 - An answer is believed by the rules of the feed: the role that signs changes, this log, this node,
   exactly what was asked, not expired, not from before what is believed.
+- One that another node of the site got is believed by the same rules, but for whom it names; the
+  site only carries it.
 - What it holds is put down beside what is held; the place in the feed doesn't move.
 - Not here: when to ask, and how long what was found stays (edge.holding).
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -32,7 +35,8 @@ _PUTS = (PutCredential, PutReference, PutStatus)
 
 
 def trust_lookup(
-    feed: TrustedFeed, data: bytes, raw: bytes, now: float, keys: Mapping[int, bytes]
+    feed: TrustedFeed, data: bytes, raw: bytes, now: float, keys: Mapping[int, bytes], *,
+    of_site: bool = False,
 ) -> tuple[LookedUp, tuple[Change, ...]]:
     """Believe the answer to a request.
 
@@ -42,6 +46,7 @@ def trust_lookup(
         raw: The request's bytes.
         now: Unix seconds.
         keys: Feed keys held, by version.
+        of_site: It came by another node of the site, and may name that one.
 
     Raises:
         Refusal: Rules `root_expired`, `size`, `form`, `signatures`, `kind`, `format`, `log`,
@@ -49,7 +54,7 @@ def trust_lookup(
     """
     root, mark = feed.base.root, feed.mark
     answer = open_signed(data, "changes", LookedUp, root, now)
-    if answer.node_id != feed.base.node_id:
+    if not of_site and answer.node_id != feed.base.node_id:
         raise Refusal(Rule.OTHER_NODE, "this answer is for another node")
     if answer.asked != hashlib.sha256(raw).digest():
         raise Refusal(Rule.ORDER, "this is the answer to another question")
@@ -68,14 +73,31 @@ def trust_lookup(
     return answer, changes
 
 
+class SharedLookups(Protocol):
+    """Answers that the nodes of a site got, for as long as they may be believed."""
+
+    async def find(self, id_: bytes) -> bytes | None:
+        """Give an answer's envelope by the credential asked for, None if there is none in time."""
+        ...
+
+    def keep(self, id_: bytes, value: bytes) -> None:
+        """Let the others have one."""
+        ...
+
+
 class Lookups:
-    """Asks for one node. On the event loop."""
+    """Asks for one node. On the event loop.
+
+    Attributes:
+        shared: What the site's nodes share; None = nothing.
+    """
 
     def __init__(
         self, client: CentralClient, believer: Believer, now: Callable[[], float]
     ) -> None:
         """Take what calls the platform, what the node believes, and Unix seconds."""
         self._client, self._believer, self._now = client, believer, now
+        self.shared: SharedLookups | None = None
 
     async def look_up(
         self, *, credential_ids: Sequence[bytes] = (), numbers: Sequence[str] = (), within_s: float
@@ -88,8 +110,24 @@ class Lookups:
         """
         raw = msgspec.json.encode(LookupRequest(
             credential_ids=tuple(credential_ids), numbers=tuple(numbers)))
+        # Guests go from gate to gate one by one; lists are asked for once.
+        shared = self.shared if len(credential_ids) == 1 and not numbers else None
+        if shared is not None and (known := await shared.find(credential_ids[0])) is not None:
+            try:
+                return self._believed(known, raw, of_site=True)
+            except Refusal:
+                pass  # from before our newest batch, say: the platform is asked
         data = await self._client.look_up(raw, within_s)
+        found, changes = self._believed(data, raw)
+        if shared is not None and found:
+            shared.keep(credential_ids[0], data)
+        return found, changes
+
+    def _believed(
+        self, data: bytes, raw: bytes, *, of_site: bool = False
+    ) -> tuple[int, tuple[Change, ...]]:
         now = self._now()
         answer, changes = trust_lookup(
-            self._believer.base.feed(now), data, raw, now, self._believer.feed_keys)
+            self._believer.base.feed(now), data, raw, now, self._believer.feed_keys,
+            of_site=of_site)
         return answer.found, changes

@@ -41,7 +41,9 @@ class Site:
             config = self.folder / f"{name}.toml"
             config.write_text(
                 f'data_dir = "{self.folder / name}"\npacks_dir = "{self.city._packs.resolve()}"\n'
-                f'[listen]\nport = 0\n[redis]\nurl = "{self.redis.url}"\nkey_file = "{key}"\n'
+                f'[listen]\nport = 0\n[holding]\nmode = "demand"\n'
+                f'[central]\nlookup_ms = 5000\npoll_s = 55\n'
+                f'[redis]\nurl = "{self.redis.url}"\nkey_file = "{key}"\n'
                 f'password_file = "{password}"\ndeadline_ms = 250\n')
             done = kanhe("edge", "enrol", "--config", config, "--url", self.city.central_url,
                          "--code", code, "--name", name)
@@ -102,7 +104,12 @@ async def test_two_nodes_of_a_site_accept_a_code_once_and_go_on_without_redis(si
     code = wallet.code("resident_id", step_at(time.time()))
     first = await site.show(east, code, "one")
     assert (first["decision"], first["evidence"]["replay_scope"]) == ("accept", "site")
+    # The other node needn't ask the platform for a holder that this one asked for.
+    async with asyncio.timeout(10):
+        while (await site.status(east))["site"]["lookups_kept"] < 1:
+            await asyncio.sleep(0.1)
     assert (await site.show(west, code, "two"))["reason"] == "presentation_replayed"
+    assert (await site.status(west))["site"]["lookups_found"] == 1
     async with asyncio.timeout(10):
         while (await site.status(east))["site"]["answers_kept"] < 1:
             await asyncio.sleep(0.1)

@@ -36,6 +36,7 @@ HOLDERS = 40
 CHANGES = 4 * HOLDERS
 DEADLINE_S = 30.0
 REVOKED = credential_id(3, 1)
+SOMEBODY = credential_id(5, 1)
 
 
 class NoFace:
@@ -109,9 +110,9 @@ async def node(city, tmp_path):
 
 
 class Node:
-    def __init__(self, city: City, folder) -> None:
-        self.city, self.folder = city, folder
-        self.store = LmdbStore(folder / "cache", KEY.derive)
+    def __init__(self, city: City, folder, key: NodeKey = KEY) -> None:
+        self.city, self.folder, self.key = city, folder, key
+        self.store = LmdbStore(folder / "cache", self.key.derive)
         self.trust = None
         self.follower: Follower | None = None
         self.client: CentralClient | None = None
@@ -120,21 +121,21 @@ class Node:
         client = CentralClient(self.city.url)
         code = await self.city.platform.database.run(
             lambda tx: nodes.node_code(tx, self.city.platform.root, 600))
-        await enrol(client, self.store, code=code, name="test", sign_public=KEY.sign_public,
-                    seal_public=KEY.seal_public)
+        await enrol(client, self.store, code=code, name="test", sign_public=self.key.sign_public,
+                    seal_public=self.key.seal_public)
         await client.close()
         self.enrolment = load_enrolment(self.store)
 
     @property
     def builder(self) -> SnapshotBuilder:
         return SnapshotBuilder(
-            url=self.city.url, token=lambda: self.enrolment.token, authority=None, key=KEY,
+            url=self.city.url, token=lambda: self.enrolment.token, authority=None, key=self.key,
             store=self.store, folder=self.folder / "bootstrap")
 
     async def start(self) -> None:
         self.client = CentralClient(self.city.url, token=self.enrolment.token)
         self.follower = Follower(
-            central=self.client, store=self.store, seal_private=KEY.sealing,
+            central=self.client, store=self.store, seal_private=self.key.sealing,
             publish=lambda trust: setattr(self, "trust", trust), now=time.time,
             builder=self.builder, options=FollowerOptions(
                 wait_s=1, retry_first_s=0.05, snapshot_every_s=0.5))
@@ -325,6 +326,60 @@ async def test_platform_answers_a_node_that_asks_by_id_or_number_and_revoked_sta
     await believer.hold([old, *changes])
     assert node.store.status(REVOKED).status is Status.REVOKED
     assert node.store.cursor() == cursor
+
+
+class Shelf:
+    """What a site shares, without a Redis."""
+
+    def __init__(self) -> None:
+        self.held: dict[bytes, bytes] = {}
+
+    async def find(self, id_: bytes) -> bytes | None:
+        return self.held.get(id_)
+
+    def keep(self, id_: bytes, value: bytes) -> None:
+        self.held[id_] = value
+
+
+async def test_a_node_believes_what_another_of_its_site_was_answered_and_nothing_else(
+    city, node, tmp_path
+):
+    other = Node(city, tmp_path / "other", NodeKey(bytes([9] * 32)))
+    await other.enrol()
+    try:
+        for one in (node, other):
+            await one.start()
+            await one.online()
+        assert other.enrolment.node_id != node.enrolment.node_id
+        # Else a batch of the next second makes every answer before it too old.
+        await other.follower.stop()
+        shelf, asked = Shelf(), []
+        first, second = (
+            Lookups(one.client, one.follower.believer, time.time) for one in (node, other))
+        first.shared = second.shared = shelf
+        call = other.client.look_up
+
+        async def counted(raw: bytes, within_s: float) -> bytes:
+            asked.append(raw)
+            return await call(raw, within_s)
+
+        other.client.look_up = counted
+        # Nobody knows it: that isn't kept, for it may be issued the next moment.
+        assert await first.look_up(credential_ids=(bytes(16),), within_s=5.0) == (0, ())
+        assert not shelf.held
+        answer = await first.look_up(credential_ids=(REVOKED,), within_s=5.0)
+        assert await second.look_up(credential_ids=(REVOKED,), within_s=5.0) == answer
+        assert not asked
+
+        # An answer about somebody else, one that was altered: the platform is asked.
+        good = shelf.held[REVOKED]
+        shelf.held[SOMEBODY] = good
+        assert (await second.look_up(credential_ids=(SOMEBODY,), within_s=5.0))[1] != answer[1]
+        shelf.held[REVOKED] = good[:-1] + bytes((good[-1] ^ 1,))
+        assert await second.look_up(credential_ids=(REVOKED,), within_s=5.0) == answer
+        assert len(asked) == 2
+    finally:
+        await other.stop()
 
 
 async def test_a_snapshot_under_a_newer_feed_key_is_taken_in_once_that_key_was_fetched(city, node):

@@ -22,6 +22,8 @@ from edge.cache.site.wakes import Wakes
 from edge.tasks import end_task
 
 KEEP_S = 5.0
+LOOKUPS_KEPT_S = 30
+"""As long as the platform lets an answer be believed."""
 _RECONNECT = ("unreachable", "slow", "read_only", "denied", "refused")
 """Faults after which connections are made anew."""
 _LOG = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Site:
     Attributes:
         memory: What is spent at the site.
         answers: Recent answers by request.
+        lookups: The platform's answers about credentials that a node asked for.
         wakes: Tells the others of a change of the feed.
     """
 
@@ -65,6 +68,9 @@ class Site:
         self.answers = SharedValues(
             "answer", options.answers_kept_s, link=self._link, key=key, memory=self.memory,
             deadline_s=options.memory.deadline_s)
+        self.lookups = SharedValues(
+            "lookup", LOOKUPS_KEPT_S, link=self._link, key=key, memory=self.memory,
+            deadline_s=options.memory.deadline_s)
         self.wakes = Wakes(self._link, key, self.memory,
                            cursor=options.cursor, wake=options.wake)
         self._task: asyncio.Task[None] | None = None
@@ -73,6 +79,7 @@ class Site:
         """Begin to join; on the event loop."""
         self._task = asyncio.create_task(self._run(), name="kanhe-site")
         self.answers.start()
+        self.lookups.start()
         self.wakes.start()
 
     async def stop(self) -> None:
@@ -82,6 +89,7 @@ class Site:
         if task is not None:
             await self.wakes.stop()
             await self.answers.stop()
+            await self.lookups.stop()
         await self._link.close()
 
     def shown(self) -> dict[str, int | str]:
@@ -94,6 +102,7 @@ class Site:
             "state": memory.state, "why": why, "alone": memory.alone, "merged": counts.merged,
             "spent_twice": counts.twice, "foreign": counts.faults.get("foreign", 0),
             "answers_found": self.answers.found, "answers_kept": self.answers.kept,
+            "lookups_found": self.lookups.found, "lookups_kept": self.lookups.kept,
             "wakes_heard": self.wakes.heard,
         }
 
