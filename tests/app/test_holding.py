@@ -75,7 +75,7 @@ class Hotel(desks.Desk):
             options=FollowerOptions(wait_s=1, retry_first_s=0.05))
         await self.follower.start()
         self.metrics = NodeMetrics("test")
-        self.holding, self.demand, arrivals = open_asking(
+        self.holding, self.demand, arrivals, _ = open_asking(
             config, self.client, self.follower, self.store, self.clock, lambda: self.trust,
             self.metrics, self._note)
         self.verifier = self.build(self.journal)

@@ -66,7 +66,7 @@ class Node(whole.Node):
         settle_mode(self.config, self.store)
         await super().start()
         self.metrics = NodeMetrics("test")
-        self.holding, self.demand, self.arrivals = open_asking(
+        self.holding, self.demand, self.arrivals, _ = open_asking(
             self.config, self.client, self.follower, self.store, self.clock, lambda: self.trust,
             self.metrics, self.note)
         await self.holding.sweep()
