@@ -30,6 +30,7 @@ from edge.protocol.feed import (
 from edge.protocol.lookup import (
     ASKED_MAX,
     CHANGES_MAX,
+    LIFE_S,
     NUMBER_CHARS_MAX,
     LookedUp,
     LookupRequest,
@@ -37,7 +38,6 @@ from edge.protocol.lookup import (
 )
 from edge.protocol.records import Status, StatusRecord
 
-LIFE_S = 30
 NONCE_BYTES = 12
 
 

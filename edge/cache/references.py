@@ -21,7 +21,7 @@ import numpy.typing as npt
 from edge.cache.lmdb_env import Environment, Transaction
 from edge.cache.protector import Counts, Protector, Site
 from edge.cache.regions import NONE, Regions
-from edge.cache.sealing import Derive, IdHider, Sealer
+from edge.cache.sealing import ID_BYTES, Derive, IdHider, Sealer
 from edge.errors import StoreError
 from edge.hotpath import renewal
 from edge.hotpath.holder import Probe, Template, admits
@@ -31,7 +31,6 @@ from edge.protocol.records import ReferenceRecord
 TABLE = b"references"
 SITE_KEY, COUNTS_KEY = b"references.site", b"references.counts"
 """In the store's table of small values; sync's names have no such prefix."""
-ID_BYTES = 16
 Progress = Callable[[int, int, str], None]
 """Hears of long work: done, of how many, doing what."""
 _RECORD = msgspec.msgpack.Decoder(ReferenceRecord)

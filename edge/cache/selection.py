@@ -18,7 +18,7 @@ from edge.cache.lmdb_env import Transaction
 from edge.cache.regions import NONE, Regions, packed, seen_with, unpacked
 from edge.cache.replaceable import CURSOR, SEEN, WITH_REGIONS
 from edge.cache.sealing import Derive
-from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX, TABLES, LmdbStore
+from edge.cache.store import TABLES, LmdbStore
 from edge.cache.terms import TABLE as _TERMS
 from edge.cache.terms import Terms
 
@@ -38,16 +38,9 @@ Lapse = str
 class Selection(LmdbStore):
     """An `LmdbStore` that knows what it is to hold."""
 
-    def __init__(
-        self, path: Path, derive: Derive, *, map_bytes: int = MAP_BYTES,
-        map_bytes_max: int = MAP_BYTES_MAX,
-    ) -> None:
-        """Open or make it.
-
-        Raises:
-            StoreError: It can't be opened.
-        """
-        super().__init__(path, derive, map_bytes=map_bytes, map_bytes_max=map_bytes_max)
+    def __init__(self, path: Path, derive: Derive, **bounds: int) -> None:
+        """Open or make it; see `LmdbStore`."""
+        super().__init__(path, derive, **bounds)
         self._terms = Terms(lambda: self._env, derive)
         kept = self.meta(ENTRIES)
         self._entries_max = int.from_bytes(kept, "big") if kept else None

@@ -19,7 +19,6 @@ from edge.cache.regions import packed, region_of, seen_with
 from edge.cache.replaceable import SEEN
 from edge.cache.sealing import Derive
 from edge.cache.selection import Selection
-from edge.cache.store import MAP_BYTES, MAP_BYTES_MAX
 from edge.cache.store import TABLES as _TABLES
 from edge.cache.terms import Term
 from edge.errors import StoreError
@@ -37,16 +36,9 @@ _CREDENTIALS = _TABLES[0]
 class SelectiveStore(Selection):
     """An `LmdbStore` that can hold a part."""
 
-    def __init__(
-        self, path: Path, derive: Derive, *, map_bytes: int = MAP_BYTES,
-        map_bytes_max: int = MAP_BYTES_MAX,
-    ) -> None:
-        """Open or make it.
-
-        Raises:
-            StoreError: It can't be opened.
-        """
-        super().__init__(path, derive, map_bytes=map_bytes, map_bytes_max=map_bytes_max)
+    def __init__(self, path: Path, derive: Derive, **bounds: int) -> None:
+        """Open or make it; see `LmdbStore`."""
+        super().__init__(path, derive, **bounds)
         self._passed = Passed()
         self._asked: tuple[int, int] | None = None
         self._moved: set[bytes] = set()

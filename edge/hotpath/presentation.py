@@ -17,8 +17,7 @@ from edge.hotpath.keys import DerivedKeys, KeyRing
 from edge.hotpath.node_seal import SEAL_SUITE
 from edge.hotpath.reasons import Reason
 from edge.hotpath.verdict import Verdict, verdict
-from edge.protocol.base45 import Base45Error, decode_all
-from edge.protocol.base45 import decode as base45_decode
+from edge.protocol.base45 import decode_all, decode_or_none
 from edge.protocol.kh1 import (
     COMPACT_BYTES,
     PREFIX,
@@ -99,12 +98,7 @@ def check_presentation(
 
 def open_text(text: str) -> bytes | None:
     """Give the binary of a text, None if it hasn't the form of a code."""
-    if not _may_be_code(text):
-        return None
-    try:
-        return base45_decode(text, _PREFIX_CHARS)
-    except Base45Error:
-        return None
+    return decode_or_none(text, _PREFIX_CHARS) if _may_be_code(text) else None
 
 
 def open_texts(texts: Sequence[str]) -> list[bytes | None]:

@@ -18,12 +18,11 @@ from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import verdict
 from edge.pipeline.answer import Outcome, encode_answer
 from edge.pipeline.calls import VerificationCall
-from edge.pipeline.carried import check_credentials
-from edge.pipeline.judgement import Judgement, case_of, policy_of, undecided
+from edge.pipeline.judgement import Judgement, case_of, policy_of
 from edge.pipeline.ports import Clock, Reach, Standings
 from edge.pipeline.render import render
-from edge.pipeline.timely import check_codes
 from edge.pipeline.together import Answered, Asked, Keeps, Remembers, Together
+from edge.pipeline.unspent import check_unspent
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
 
@@ -100,12 +99,7 @@ class CodeVerifier:
 
     def judge(self, cases: Sequence[Judgement]) -> None:
         """As the keeper judges its own, but that it spends."""
-        now = self._clock.now_s()
-        for case in cases:
-            case.now = now
-        cases[0].begin()
-        check_codes(cases, self._clock)
-        check_credentials(undecided(cases), self._cache)
+        check_unspent(cases, self._clock, self._cache)
         for case in cases:
             if case.found is None:
                 case.found = verdict(Reason.OK)

@@ -40,6 +40,7 @@ from edge.pipeline.ports import (
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
 from edge.pipeline.together import Answered, Asked, AtJournal, Together
+from edge.pipeline.unspent import check_unspent
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.kh1 import step_at
@@ -146,15 +147,8 @@ class Verifier:
 
     def judge(self, cases: Sequence[Judgement]) -> None:
         """1. to 4. of codes alone; each step for all cases before the next is begun."""
-        # 1. Scenes and gates are known.
-        now = self._clock.now_s()
-        for case in cases:
-            case.now = now
-        cases[0].begin()
-        # 2. The codes are genuine and in time.
-        check_codes(cases, self._clock)
-        # 3. The credentials stand and are accepted here.
-        check_credentials(undecided(cases), self._cache)
+        # 1. to 3. Scenes and gates are known, codes genuine and in time, credentials accepted here.
+        check_unspent(cases, self._clock, self._cache)
         # 4. The presentations are spent, once.
         self._spend(undecided(cases))
         for case in undecided(cases):

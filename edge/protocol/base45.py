@@ -58,7 +58,7 @@ def decode_all(texts: Sequence[str], start: int = 0) -> list[bytes | None]:
     try:
         octets = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
     except UnicodeEncodeError:
-        return [_decoded(text, start) for text in texts]
+        return [decode_or_none(text, start) for text in texts]
     ends = list(accumulate(map(len, texts)))
     out, written = np.empty(len(octets), np.uint8), np.empty(len(texts), np.int64)
     decode_each(octets, np.array(ends, np.int64), start, out, written)
@@ -67,7 +67,8 @@ def decode_all(texts: Sequence[str], start: int = 0) -> list[bytes | None]:
             for text, end, count in zip(texts, ends, written.tolist(), strict=True)]
 
 
-def _decoded(text: str, start: int) -> bytes | None:
+def decode_or_none(text: str, start: int = 0) -> bytes | None:
+    """Decode the text from `start` to its end; None if it isn't Base45."""
     try:
         return decode(text, start)
     except Base45Error:

@@ -12,6 +12,8 @@ from edge.protocol.feed import Change
 ASKED_MAX = 50
 NUMBER_CHARS_MAX = 64
 CHANGES_MAX = 5_000
+LIFE_S = 30
+"""How long an answer may be believed."""
 
 
 class LookupRequest(msgspec.Struct, frozen=True, kw_only=True):

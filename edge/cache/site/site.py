@@ -19,11 +19,10 @@ from edge.cache.site.names import SiteKey
 from edge.cache.site.place import LinkOptions
 from edge.cache.site.values import SharedValues
 from edge.cache.site.wakes import Wakes
+from edge.protocol.lookup import LIFE_S
 from edge.tasks import end_task
 
 KEEP_S = 5.0
-LOOKUPS_KEPT_S = 30
-"""As long as the platform lets an answer be believed."""
 _RECONNECT = ("unreachable", "slow", "read_only", "denied", "refused")
 """Faults after which connections are made anew."""
 _LOG = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Site:
             "answer", options.answers_kept_s, link=self._link, key=key, memory=self.memory,
             deadline_s=options.memory.deadline_s)
         self.lookups = SharedValues(
-            "lookup", LOOKUPS_KEPT_S, link=self._link, key=key, memory=self.memory,
+            "lookup", LIFE_S, link=self._link, key=key, memory=self.memory,
             deadline_s=options.memory.deadline_s)
         self.wakes = Wakes(self._link, key, self.memory,
                            cursor=options.cursor, wake=options.wake)
