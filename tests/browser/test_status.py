@@ -84,3 +84,15 @@ async def test_a_node_that_searches_by_face_shows_how_many_it_searches(stage, ga
         await page.set_content(text)
         facts = " ".join((await page.inner_text(".split")).split())
         assert words in facts
+
+
+async def test_every_fact_of_a_real_node_is_words_or_a_number_once_the_script_renewed_it(stage):
+    async with stage.browser(locale="en-GB") as page:
+        await page.goto(stage.node + "/status")
+        async with page.expect_response("**/status/live"):
+            pass
+        await page.wait_for_timeout(200)
+        facts = " ".join((await page.inner_text(".split")).split())
+        assert "Gallery (1:N) references" in facts
+        assert "[object" not in facts
+        assert "GalleryShown" not in facts
