@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.bootstrap import SnapshotBuilder
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.guard import MappedReplayGuard, read_boot_id
 from edge.cache.selective import SelectiveStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig, TracingConfig
@@ -202,7 +202,7 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
 def open_guard(
     config: EdgeConfig, key: NodeKey, store: SelectiveStore, journal: FileJournal,
     clock: SystemClock,
-) -> LmdbReplayGuard:
+) -> MappedReplayGuard:
     """Open the replay guard; a node that never judged has nothing spent yet.
 
     Without its memory every step is refused up to the restart's window, counted from the highest
@@ -213,7 +213,7 @@ def open_guard(
     """
     ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
     floor = step_at(max(time.time(), clock.highest_s)) + ahead if judged_before(journal) else 0
-    guard = LmdbReplayGuard(
+    guard = MappedReplayGuard(
         config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)
     if guard.forgot:
         clock.recover()
