@@ -196,7 +196,8 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
         segment_bytes=bounds.segment_bytes, retire_age_s=bounds.retire_days * 86_400,
         checkpoint_age_s=bounds.checkpoint_s, disk_bytes_max=bounds.disk_bytes_max,
         disk_reserve_bytes=bounds.disk_reserve_bytes)
-    return FileJournal(config.data_dir / "journal", key.signing, options)
+    return FileJournal(
+        config.data_dir / "journal", key.signing, options, boot_id=read_boot_id())
 
 
 def open_guard(

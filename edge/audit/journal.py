@@ -21,7 +21,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.audit.checkpoint import CheckpointBook, read_number
-from edge.audit.recovery import recover
+from edge.audit.recovery import FILL_BYTES, recover
 from edge.audit.room import Room
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
@@ -31,6 +31,7 @@ from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, enco
 
 ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
+BOOT = "boot"
 COUNTERSIGN_RECORDS = 50_000
 """Records that one counter-signature takes in at most, where checkpoints are that near."""
 
@@ -70,8 +71,11 @@ class FileJournal:
         key: Ed25519PrivateKey,
         options: JournalOptions | None = None,
         now: Callable[[], float] = time.time,
+        boot_id: bytes = b"",
     ) -> None:
         """Open the folder, recover its end and start the writer.
+
+        `boot_id` names the machine's present run; empty = the power may have been lost meanwhile.
 
         Raises:
             JournalError: It is damaged, of another node, or held by another process.
@@ -84,7 +88,9 @@ class FileJournal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_fd = _lock(folder)
             self._book = CheckpointBook(folder, self.log)
-            self._segments, tree = recover(folder, self.log)
+            self._segments, tree = recover(
+                folder, self.log, fill_bytes=min(FILL_BYTES, options.segment_bytes),
+                rebooted=_rebooted(folder, boot_id))
             self._acknowledged = read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
@@ -293,3 +299,12 @@ def _lock(folder: Path) -> int:
         os.close(fd)
         raise JournalError(f"{folder} is held by another process of this node") from error
     return fd
+
+
+def _rebooted(folder: Path, boot_id: bytes) -> bool:
+    """Tell whether the machine's run may be another than when the journal was last opened."""
+    path = folder / BOOT
+    if boot_id and path.exists() and path.read_bytes() == boot_id:
+        return False
+    write_file(path, boot_id)
+    return True

@@ -4,8 +4,13 @@
 - Damage before the tail names its file and leaves everything as it is.
 - Reading goes on in a segment where the last reading left off.
 - What fails to be written is cut off again before anything else is written.
+- Behind the tail lie bytes that begin no frame, written beforehand: a flush that needs no new
+  blocks costs half. A clean stop and a segment's end take them away.
+- After a power loss the pages of the last write may be there in part and out of order. Only then,
+  and only within the reach of one write, whole frames behind a damaged one don't mean damage.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -23,17 +28,26 @@ from edge.audit.segment import (
 )
 from edge.errors import JournalError
 from edge.hotpath.merkle import Frontier, hash_leaf
+from edge.protocol.journal import RECORD_BYTES_MAX
 
 PROBE_BYTES = 64 * 1024
 """What must be writable before a disk that failed is believed again."""
 _NO_FRAME = b"\xff"
 """Begins no frame (it would be longer than any record), so a kill leaves a torn tail."""
+FILL_BYTES = 512 * 1024
+"""Bytes that are written beforehand; a small segment has no more than its own size."""
+WRITE_BYTES_MAX = 256 * 1024
+"""Bytes of one flush; more is written in several."""
+_TORN_BYTES_MAX = WRITE_BYTES_MAX + RECORD_BYTES_MAX
+"""How far behind its first damaged frame a write that a power loss cut off may reach."""
 
 
 class Segments:
     """The segment files of one journal."""
 
-    def __init__(self, folder: Path, log: str, firsts: list[int], size: int) -> None:
+    def __init__(
+        self, folder: Path, log: str, firsts: list[int], size: int, fill_bytes: int
+    ) -> None:
         """Take up segments that were checked; begin one if there is none."""
         self._folder, self._log = folder, log
         self._firsts = firsts
@@ -41,6 +55,7 @@ class Segments:
         self._resume: tuple[int, int, int] = (-1, 0, 0)
         self._fd = -1
         self._ragged = False
+        self._fill_bytes, self._filled = fill_bytes, 0
         self._retiring = threading.Lock()
         self.tail_bytes = 0
         self._ended_bytes = {first: self._path(first).stat().st_size for first in firsts[:-1]}
@@ -84,18 +99,30 @@ class Segments:
         """Write behind the tail and flush; on failure cut off what there is of it."""
         self._trim()
         try:
-            write_all(self._fd, data, self.tail_bytes)
-            os.fdatasync(self._fd)
+            for first in range(0, len(data), WRITE_BYTES_MAX):
+                piece = data[first : first + WRITE_BYTES_MAX]
+                at = self.tail_bytes + first
+                write_all(self._fd, piece, at)
+                if at + len(piece) > self._filled:
+                    self._fill(at + len(piece))
+                os.fdatasync(self._fd)
         except OSError:
             self._ragged = True
             self._trim()
             raise
 
+    def _fill(self, end: int) -> None:
+        """Have blocks behind `end` that the next writes need; without them they are slower."""
+        self._filled = end
+        with contextlib.suppress(OSError):
+            write_all(self._fd, _NO_FRAME * self._fill_bytes, end)
+            self._filled = end + self._fill_bytes
+
     def _trim(self) -> None:
         """Cut off what isn't ours behind the tail, if there is any."""
         if self._ragged:
             os.ftruncate(self._fd, self.tail_bytes)
-            self._ragged = False
+            self._filled, self._ragged = self.tail_bytes, False
 
     def end(self) -> None:
         """End the segment and begin the next; on failure the old one goes on.
@@ -103,6 +130,10 @@ class Segments:
         Raises:
             OSError: The next can't be made.
         """
+        if self._filled > self.tail_bytes:
+            os.ftruncate(self._fd, self.tail_bytes)
+            self._filled = self.tail_bytes
+            os.fsync(self._fd)
         path = self._path(self._size)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -121,6 +152,7 @@ class Segments:
                 self._ended_bytes[self._firsts[-1]] = self.tail_bytes
             self._firsts.append(self._size)
             self._fd, self.tail_bytes = fd, HEADER_BYTES
+            self._filled = HEADER_BYTES
 
     def records(self, first: int, end: int) -> Iterator[bytes]:
         """Walk through records `first … end-1`.
@@ -157,7 +189,7 @@ class Segments:
         total, firsts = 0.0, self.firsts
         for start, end in zip(firsts, [*firsts[1:], self._size], strict=True):
             if end > first and end > start:
-                size = self._path(start).stat().st_size
+                size = self._ended_bytes.get(start, self.tail_bytes)
                 total += size * (end - max(start, first)) / (end - start)
         return int(total)
 
@@ -194,7 +226,10 @@ class Segments:
             return True
 
     def close(self) -> None:
-        """Close the file being written."""
+        """Close the file being written, without what was written beforehand."""
+        self._ragged = True
+        with contextlib.suppress(OSError):
+            self._trim()
         os.close(self._fd)
 
     def _path(self, first: int) -> Path:
@@ -207,8 +242,16 @@ def _walk_from(data: bytes, at: int) -> Iterator[tuple[int, bytes | None]]:
         yield offset + shift, record
 
 
-def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
+def recover(
+    folder: Path, log: str, *, fill_bytes: int = FILL_BYTES, rebooted: bool = True
+) -> tuple[Segments, Frontier]:
     """Check the end of the journal and take it up.
+
+    Args:
+        folder: Where it lies.
+        log: Whose it is.
+        fill_bytes: Bytes to have written beforehand.
+        rebooted: The machine may have lost its power since the journal was last written.
 
     Returns:
         The segments and the tree up to the last whole record.
@@ -222,7 +265,7 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
     if not firsts:
         if known:
             raise JournalError(f"{folder} has checkpoints but no segments: restore them")
-        return Segments(folder, log, [], 0), Frontier()
+        return Segments(folder, log, [], 0, fill_bytes), Frontier()
     usable = [point for point in known if point.size >= base]
     tree = Frontier()
     if usable and (usable[-1].size > 0):
@@ -235,7 +278,8 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
         if first < start:
             continue
         last = position == len(firsts) - 1
-        index = _recover_segment(folder / segment_name(first), log, first, tree, torn_ok=last)
+        torn_bytes = None if not last else _TORN_BYTES_MAX if rebooted else 0
+        index = _recover_segment(folder / segment_name(first), log, first, tree, torn_bytes)
         if not last and firsts[position + 1] != index:
             raise JournalError(f"{folder}: records {index} to {firsts[position + 1]} are missing")
     if index < tree.size:
@@ -243,13 +287,19 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
             f"{folder} ends at record {index}, but a signed checkpoint says {tree.size}: restore "
             "the segments from a backup or from the central platform"
         )
-    return Segments(folder, log, firsts, tree.size), tree
+    return Segments(folder, log, firsts, tree.size, fill_bytes), tree
 
 
-def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_ok: bool) -> int:
-    """Add a segment's records to the tree; cut off a torn tail; give the next index."""
+def _recover_segment(
+    path: Path, log: str, first: int, tree: Frontier, torn_bytes: int | None
+) -> int:
+    """Add a segment's records to the tree; cut off a torn tail; give the next index.
+
+    In `torn_bytes` behind the first damaged frame there may be whole ones of the same write; None:
+    there may be no damaged frame.
+    """
     data = path.read_bytes()
-    if torn_ok and len(data) < HEADER_BYTES:
+    if torn_bytes is not None and len(data) < HEADER_BYTES:
         path.write_bytes(pack_header(log, first))
         return first
     if check_header(data, path, log) != first:
@@ -257,7 +307,7 @@ def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_o
     index = first
     for offset, record in walk_frames(data):
         if record is None:
-            if not torn_ok or whole_frame_follows(data, offset):
+            if torn_bytes is None or _is_damaged(data, offset, torn_bytes):
                 raise JournalError(
                     f"{path} is damaged at byte {offset}, before its end: restore the file from a "
                     "backup; records before it are whole"
@@ -268,6 +318,16 @@ def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_o
             tree.append(hash_leaf(record))
         index += 1
     return index
+
+
+def _is_damaged(data: bytes, offset: int, torn_bytes: int) -> bool:
+    """Tell damage at `offset` from a torn tail.
+
+    Only a journal that wasn't stopped cleanly ends in what was written beforehand; without that,
+    or beyond the reach of one write, what follows damage must not be whole.
+    """
+    reach = torn_bytes if data.endswith(_NO_FRAME) else 0
+    return whole_frame_follows(data, offset + reach)
 
 
 def sync_folder(folder: Path) -> None:
