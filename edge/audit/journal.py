@@ -21,8 +21,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.audit.checkpoint import CheckpointBook, read_number
-from edge.audit.recovery import FILL_BYTES, recover
+from edge.audit.recovery import recover
 from edge.audit.room import Room
+from edge.audit.segments import FILL_BYTES
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
 from edge.files import write_file
@@ -31,7 +32,6 @@ from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, enco
 
 ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
-BOOT = "boot"
 COUNTERSIGN_RECORDS = 50_000
 """Records that one counter-signature takes in at most, where checkpoints are that near."""
 
@@ -73,9 +73,7 @@ class FileJournal:
         now: Callable[[], float] = time.time,
         boot_id: bytes = b"",
     ) -> None:
-        """Open the folder, recover its end and start the writer.
-
-        `boot_id` names the machine's present run; empty = the power may have been lost meanwhile.
+        """Open the folder, recover its end (for `boot_id` see `recover`) and start the writer.
 
         Raises:
             JournalError: It is damaged, of another node, or held by another process.
@@ -90,7 +88,7 @@ class FileJournal:
             self._book = CheckpointBook(folder, self.log)
             self._segments, tree = recover(
                 folder, self.log, fill_bytes=min(FILL_BYTES, options.segment_bytes),
-                rebooted=_rebooted(folder, boot_id))
+                boot_id=boot_id)
             self._acknowledged = read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
@@ -299,12 +297,3 @@ def _lock(folder: Path) -> int:
         os.close(fd)
         raise JournalError(f"{folder} is held by another process of this node") from error
     return fd
-
-
-def _rebooted(folder: Path, boot_id: bytes) -> bool:
-    """Tell whether the machine's run may be another than when the journal was last opened."""
-    path = folder / BOOT
-    if boot_id and path.exists() and path.read_bytes() == boot_id:
-        return False
-    write_file(path, boot_id)
-    return True

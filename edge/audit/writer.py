@@ -21,9 +21,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.audit.checkpoint import CheckpointBook
-from edge.audit.recovery import Segments
 from edge.audit.room import Room, write_problem
 from edge.audit.segment import pack_frame
+from edge.audit.segments import Segments
 from edge.errors import JournalError, JournalFull
 from edge.hotpath.checkpoint import sign_checkpoint
 from edge.hotpath.merkle import Frontier, hash_leaf
