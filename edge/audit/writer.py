@@ -189,12 +189,11 @@ class Writer:
         return [(group, self._receipts(group.records)) for group in batch]
 
     def _receipts(self, records: Sequence[bytes]) -> list[Receipt | JournalError]:
-        log, tree = self._log, self._tree
-        receipts: list[Receipt | JournalError] = []
-        for data in records:
-            leaf = hash_leaf(data)
-            receipts.append(Receipt(log, tree.size, leaf.hex()))
-            tree.append(leaf)
+        log, leaves = self._log, [hash_leaf(data) for data in records]
+        receipts: list[Receipt | JournalError] = [
+            Receipt(log, index, leaf.hex())
+            for index, leaf in enumerate(leaves, self._tree.size)]
+        self._tree.extend(leaves)
         return receipts
 
     def _make_room(self, coming: int) -> None:
