@@ -26,7 +26,7 @@ from bench.harness_clock import BelievedClock
 from edge.access.listening import Connections, Wire, bind, serve
 from edge.access.tls import Tls
 from edge.audit.journal import FileJournal
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.guard import MappedReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.collector import calm_collector
@@ -146,7 +146,7 @@ class NodeParts(NamedTuple):
     verifier: Verifier
     trust: Trust
     store: LmdbStore
-    guard: LmdbReplayGuard
+    guard: MappedReplayGuard
     journal: FileJournal
     metrics: NodeMetrics
     limits: Limits
@@ -192,7 +192,7 @@ def node_parts(
     face_pool = WorkerPool("bench-face", 2, 32, FACE_NICENESS)
     unused: Any = None  # a scene without a face never asks the engine
     engine, rates = _face_parts(key, store, lambda: trust) if faces else (unused, unused)
-    guard = LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
+    guard = MappedReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
     journal = FileJournal(folder / "journal", key.signing)
     verifier = Verifier(
         trust=lambda: trust, clock=BelievedClock(), cache=store, guard=guard, journal=journal,

@@ -19,7 +19,7 @@ from bench.harness import Result
 from bench.harness_clock import BelievedClock
 from bench.harness_http import SCENE, credential_id, epoch_keys, fill
 from edge.audit.journal import FileJournal
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.guard import MappedReplayGuard, read_boot_id
 from edge.cache.store import LmdbStore
 from edge.capture.reader import FrameReader
 from edge.config import Limits
@@ -143,7 +143,7 @@ def _verifier(folder: Path, key: NodeKey, kept: _Kept) -> tuple[Verifier, Any]:
         keys=KeyRing.derive(epoch_keys(d) for d in (day - 1, day, day + 1)), mode="online",
         keys_as_of_s=now, status_as_of_s=now)
     store = LmdbStore(folder / "cache", key.derive)
-    guard = LmdbReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
+    guard = MappedReplayGuard(folder / "guard", key.derive, boot_id=read_boot_id(), restart_floor=0)
     journal, pool = FileJournal(folder / "journal", key.signing), WorkerPool("bench", 1, 1)
     unused: Any = None  # a scene without a face never asks the engine
     verifier = Verifier(

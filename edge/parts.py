@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edge.access.tls import client_context
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.bootstrap import SnapshotBuilder
-from edge.cache.guard import LmdbReplayGuard, read_boot_id
+from edge.cache.guard import MappedReplayGuard, read_boot_id
 from edge.cache.selective import SelectiveStore
 from edge.clock import SystemClock
 from edge.config import EdgeConfig, TracingConfig
@@ -196,13 +196,14 @@ def open_journal(config: EdgeConfig, key: NodeKey) -> FileJournal:
         segment_bytes=bounds.segment_bytes, retire_age_s=bounds.retire_days * 86_400,
         checkpoint_age_s=bounds.checkpoint_s, disk_bytes_max=bounds.disk_bytes_max,
         disk_reserve_bytes=bounds.disk_reserve_bytes)
-    return FileJournal(config.data_dir / "journal", key.signing, options)
+    return FileJournal(
+        config.data_dir / "journal", key.signing, options, boot_id=read_boot_id())
 
 
 def open_guard(
     config: EdgeConfig, key: NodeKey, store: SelectiveStore, journal: FileJournal,
     clock: SystemClock,
-) -> LmdbReplayGuard:
+) -> MappedReplayGuard:
     """Open the replay guard; a node that never judged has nothing spent yet.
 
     Without its memory every step is refused up to the restart's window, counted from the highest
@@ -213,7 +214,7 @@ def open_guard(
     """
     ahead = max([STEPS_AHEAD_MAX, *(p.steps_ahead for p in store.policies().values())])
     floor = step_at(max(time.time(), clock.highest_s)) + ahead if judged_before(journal) else 0
-    guard = LmdbReplayGuard(
+    guard = MappedReplayGuard(
         config.data_dir / "guard", key.derive, boot_id=read_boot_id(), restart_floor=floor)
     if guard.forgot:
         clock.recover()

@@ -13,7 +13,7 @@ import msgspec
 
 from edge.audit.journal import FileJournal
 from edge.cache.gallery.gallery import Gallery
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.store import LmdbStore
 from edge.capture.zbar_child import ZbarChild
 from edge.clock import SystemClock
@@ -51,7 +51,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     gallery: Gallery
     holding: Holding
     journal: FileJournal
-    guard: LmdbReplayGuard
+    guard: MappedReplayGuard
     follower: Follower
     shipper: Shipper
     face: FaceEngine

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.site.place import PASSWORD_VARIABLE, SENTINEL_VARIABLE, LinkOptions
 from edge.clock import SystemClock
 from edge.config import EdgeConfig
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # redis-py is only loaded where it is used
 
 
 def open_site(
-    config: EdgeConfig, clock: SystemClock, guard: LmdbReplayGuard, follower: Follower,
+    config: EdgeConfig, clock: SystemClock, guard: MappedReplayGuard, follower: Follower,
     trust: Callable[[], Trust],
 ) -> "Site | None":
     """Give the guard what the site's nodes share, if they do; nothing is connected yet.

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge.audit.checkpoint import CheckpointBook, read_number
 from edge.audit.recovery import recover
 from edge.audit.room import Room
+from edge.audit.segments import FILL_BYTES
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
 from edge.files import write_file
@@ -70,8 +71,9 @@ class FileJournal:
         key: Ed25519PrivateKey,
         options: JournalOptions | None = None,
         now: Callable[[], float] = time.time,
+        boot_id: bytes = b"",
     ) -> None:
-        """Open the folder, recover its end and start the writer.
+        """Open the folder, recover its end (for `boot_id` see `recover`) and start the writer.
 
         Raises:
             JournalError: It is damaged, of another node, or held by another process.
@@ -84,7 +86,9 @@ class FileJournal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_fd = _lock(folder)
             self._book = CheckpointBook(folder, self.log)
-            self._segments, tree = recover(folder, self.log)
+            self._segments, tree = recover(
+                folder, self.log, fill_bytes=min(FILL_BYTES, options.segment_bytes),
+                boot_id=boot_id)
             self._acknowledged = read_number(folder / ACKNOWLEDGED)
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error

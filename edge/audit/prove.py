@@ -9,8 +9,8 @@
 from pathlib import Path
 
 from edge.audit.checkpoint import checked, read_checkpoints, read_countersigned
-from edge.audit.recovery import segment_firsts
 from edge.audit.segment import check_header, segment_name, walk_frames
+from edge.audit.segments import segment_firsts
 from edge.errors import JournalError
 from edge.hotpath.checkpoint import Checkpoint
 from edge.hotpath.merkle import Branch, Frontier, hash_leaf

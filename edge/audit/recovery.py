@@ -1,214 +1,48 @@
-"""The journal's segments on disk: recovery at start, appending, reading, retiring.
+"""Taking a journal up at start: its end is found, checked, and made whole.
 
-- At start only what follows the last good checkpoint is read; a torn tail is cut off.
+- Only what follows the last good checkpoint is read; a torn tail is cut off.
 - Damage before the tail names its file and leaves everything as it is.
-- Reading goes on in a segment where the last reading left off.
-- What fails to be written is cut off again before anything else is written.
+- After a power loss the pages of the last write may be there in part and out of order. Only then,
+  and only within the reach of one write, whole frames behind a damaged one don't mean damage.
 """
 
+import contextlib
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-from edge.audit.checkpoint import checked, read_checkpoints, write_all
+from edge.audit.checkpoint import checked, read_checkpoints
 from edge.audit.segment import (
     HEADER_BYTES,
-    SUFFIX,
+    NO_FRAME,
     check_header,
     pack_header,
     segment_name,
     walk_frames,
     whole_frame_follows,
 )
+from edge.audit.segments import FILL_BYTES, WRITE_BYTES_MAX, Segments, segment_firsts
 from edge.errors import JournalError
+from edge.files import write_file
 from edge.hotpath.merkle import Frontier, hash_leaf
+from edge.protocol.journal import RECORD_BYTES_MAX
 
-PROBE_BYTES = 64 * 1024
-"""What must be writable before a disk that failed is believed again."""
-_NO_FRAME = b"\xff"
-"""Begins no frame (it would be longer than any record), so a kill leaves a torn tail."""
-
-
-class Segments:
-    """The segment files of one journal."""
-
-    def __init__(self, folder: Path, log: str, firsts: list[int], size: int) -> None:
-        """Take up segments that were checked; begin one if there is none."""
-        self._folder, self._log = folder, log
-        self._firsts = firsts
-        self._size = size
-        self._resume: tuple[int, int, int] = (-1, 0, 0)
-        self._fd = -1
-        self._ragged = False
-        self._retiring = threading.Lock()
-        self.tail_bytes = 0
-        self._ended_bytes = {first: self._path(first).stat().st_size for first in firsts[:-1]}
-        if firsts:
-            self._fd = os.open(self._path(firsts[-1]), os.O_WRONLY)
-            self.tail_bytes = os.lseek(self._fd, 0, os.SEEK_END)
-        else:
-            self.end()
-
-    @property
-    def bytes_held(self) -> int:
-        """Bytes of all segments."""
-        return sum(list(self._ended_bytes.values())) + self.tail_bytes
-
-    @property
-    def firsts(self) -> list[int]:
-        """First record of each segment, ascending."""
-        return list(self._firsts)
-
-    def append(self, frames: bytes, records: int) -> None:
-        """Write whole frames and flush them; on failure nothing of them stays.
-
-        Raises:
-            OSError: They aren't durable.
-        """
-        self._write(frames)
-        self.tail_bytes += len(frames)
-        self._size += records
-
-    def probe(self) -> None:
-        """Find out whether records could be written now.
-
-        Raises:
-            OSError: They couldn't.
-        """
-        self._write(_NO_FRAME * PROBE_BYTES)
-        self._ragged = True
-        self._trim()
-
-    def _write(self, data: bytes) -> None:
-        """Write behind the tail and flush; on failure cut off what there is of it."""
-        self._trim()
-        try:
-            write_all(self._fd, data, self.tail_bytes)
-            os.fdatasync(self._fd)
-        except OSError:
-            self._ragged = True
-            self._trim()
-            raise
-
-    def _trim(self) -> None:
-        """Cut off what isn't ours behind the tail, if there is any."""
-        if self._ragged:
-            os.ftruncate(self._fd, self.tail_bytes)
-            self._ragged = False
-
-    def end(self) -> None:
-        """End the segment and begin the next; on failure the old one goes on.
-
-        Raises:
-            OSError: The next can't be made.
-        """
-        path = self._path(self._size)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            write_all(fd, pack_header(self._log, self._size), 0)
-            os.fsync(fd)
-            sync_folder(self._folder)
-        except OSError:
-            os.close(fd)
-            # A segment that begins here must not be found once the old one has grown further.
-            path.unlink()
-            raise
-        if self._fd >= 0:
-            os.close(self._fd)
-        with self._retiring:
-            if self._firsts:
-                self._ended_bytes[self._firsts[-1]] = self.tail_bytes
-            self._firsts.append(self._size)
-            self._fd, self.tail_bytes = fd, HEADER_BYTES
-
-    def records(self, first: int, end: int) -> Iterator[bytes]:
-        """Walk through records `first … end-1`.
-
-        Raises:
-            JournalError: One is damaged or was retired.
-        """
-        if first >= end:
-            return
-        if first < self._firsts[0]:
-            raise JournalError(f"records before {self._firsts[0]} were retired")
-        start = max(item for item in self._firsts if item <= first)
-        for segment in [item for item in self.firsts if item >= start]:
-            yield from self._records_of(segment, first, end)
-
-    def _records_of(self, segment: int, first: int, end: int) -> Iterator[bytes]:
-        data = self._path(segment).read_bytes()
-        resumed, index, at = self._resume
-        if resumed != segment or index > first:
-            index, at = segment, 0
-        for offset, record in walk_frames(data) if at == 0 else _walk_from(data, at):
-            if index >= end:
-                self._resume = (segment, index, offset)
-                return
-            if record is None:
-                raise JournalError(f"{self._path(segment)} is damaged at byte {offset}")
-            if index >= first:
-                self._resume = (segment, index, offset)
-                yield record
-            index += 1
-
-    def bytes_from(self, first: int) -> int:
-        """Give about how many bytes the records from one on take: exact by segments."""
-        total, firsts = 0.0, self.firsts
-        for start, end in zip(firsts, [*firsts[1:], self._size], strict=True):
-            if end > first and end > start:
-                size = self._path(start).stat().st_size
-                total += size * (end - max(start, first)) / (end - start)
-        return int(total)
-
-    def first_since(self, at_s: float) -> int:
-        """Give the first record of the oldest segment written to since a time."""
-        for first in self._firsts:
-            if self._path(first).stat().st_mtime >= at_s:
-                return first
-        return self._size
-
-    def retire(self, held: int, older_than_s: float) -> None:
-        """Remove ended segments before record `held` that are old enough.
-
-        Raises:
-            OSError: One can't be removed.
-        """
-        while self.retire_oldest(held, older_than_s):
-            pass
-
-    def retire_oldest(self, held: int, older_than_s: float) -> bool:
-        """Remove the oldest segment if it ended before record `held` and is old enough.
-
-        Raises:
-            OSError: It can't be removed.
-        """
-        with self._retiring:
-            if len(self._firsts) < 2 or self._firsts[1] > held:
-                return False
-            path = self._path(self._firsts[0])
-            if path.stat().st_mtime > older_than_s:
-                return False
-            path.unlink()
-            del self._ended_bytes[self._firsts.pop(0)]
-            return True
-
-    def close(self) -> None:
-        """Close the file being written."""
-        os.close(self._fd)
-
-    def _path(self, first: int) -> Path:
-        return self._folder / segment_name(first)
+BOOT = "boot"
+"""Names the machine's run in which the journal was last opened."""
+_TORN_BYTES_MAX = WRITE_BYTES_MAX + RECORD_BYTES_MAX
+"""How far behind its first damaged frame a write that a power loss cut off may reach."""
 
 
-def _walk_from(data: bytes, at: int) -> Iterator[tuple[int, bytes | None]]:
-    shift = at - HEADER_BYTES
-    for offset, record in walk_frames(data[shift:]):
-        yield offset + shift, record
-
-
-def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
+def recover(
+    folder: Path, log: str, *, fill_bytes: int = FILL_BYTES, boot_id: bytes = b""
+) -> tuple[Segments, Frontier]:
     """Check the end of the journal and take it up.
+
+    Args:
+        folder: Where it lies.
+        log: Whose it is.
+        fill_bytes: Bytes to have written beforehand.
+        boot_id: Of the machine since it was started. Where it is the one of the last opening, no
+            power was lost since; empty = it may have been.
 
     Returns:
         The segments and the tree up to the last whole record.
@@ -216,13 +50,26 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
     Raises:
         JournalError: Damage before the tail, a gap, or a checkpoint that doesn't hold.
     """
+    boot = folder / BOOT
+    rebooted = not (boot_id and boot.exists() and boot.read_bytes() == boot_id)
+    found = _recover(folder, log, fill_bytes, _TORN_BYTES_MAX if rebooted else 0)
+    if rebooted:
+        # Last, so that whoever is killed before starts with the same doubts. Without it, too.
+        with contextlib.suppress(OSError):
+            write_file(boot, boot_id)
+    return found
+
+
+def _recover(
+    folder: Path, log: str, fill_bytes: int, torn_bytes: int
+) -> tuple[Segments, Frontier]:
     firsts = segment_firsts(folder)
     known = [point for point in read_checkpoints(folder) if point.log == log]
     base = firsts[0] if firsts else 0
     if not firsts:
         if known:
             raise JournalError(f"{folder} has checkpoints but no segments: restore them")
-        return Segments(folder, log, [], 0), Frontier()
+        return Segments(folder, log, [], 0, fill_bytes), Frontier()
     usable = [point for point in known if point.size >= base]
     tree = Frontier()
     if usable and (usable[-1].size > 0):
@@ -235,7 +82,8 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
         if first < start:
             continue
         last = position == len(firsts) - 1
-        index = _recover_segment(folder / segment_name(first), log, first, tree, torn_ok=last)
+        index = _recover_segment(
+            folder / segment_name(first), log, first, tree, torn_bytes if last else None)
         if not last and firsts[position + 1] != index:
             raise JournalError(f"{folder}: records {index} to {firsts[position + 1]} are missing")
     if index < tree.size:
@@ -243,13 +91,19 @@ def recover(folder: Path, log: str) -> tuple[Segments, Frontier]:
             f"{folder} ends at record {index}, but a signed checkpoint says {tree.size}: restore "
             "the segments from a backup or from the central platform"
         )
-    return Segments(folder, log, firsts, tree.size), tree
+    return Segments(folder, log, firsts, tree.size, fill_bytes), tree
 
 
-def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_ok: bool) -> int:
-    """Add a segment's records to the tree; cut off a torn tail; give the next index."""
+def _recover_segment(
+    path: Path, log: str, first: int, tree: Frontier, torn_bytes: int | None
+) -> int:
+    """Add a segment's records to the tree; cut off a torn tail; give the next index.
+
+    In `torn_bytes` behind the first damaged frame there may be whole ones of the same write; None:
+    there may be no damaged frame.
+    """
     data = path.read_bytes()
-    if torn_ok and len(data) < HEADER_BYTES:
+    if torn_bytes is not None and len(data) < HEADER_BYTES:
         path.write_bytes(pack_header(log, first))
         return first
     if check_header(data, path, log) != first:
@@ -257,7 +111,7 @@ def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_o
     index = first
     for offset, record in walk_frames(data):
         if record is None:
-            if not torn_ok or whole_frame_follows(data, offset):
+            if torn_bytes is None or _is_damaged(data, offset, torn_bytes):
                 raise JournalError(
                     f"{path} is damaged at byte {offset}, before its end: restore the file from a "
                     "backup; records before it are whole"
@@ -270,19 +124,11 @@ def _recover_segment(path: Path, log: str, first: int, tree: Frontier, *, torn_o
     return index
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable.
+def _is_damaged(data: bytes, offset: int, torn_bytes: int) -> bool:
+    """Tell damage at `offset` from a torn tail.
 
-    Raises:
-        OSError: They aren't.
+    Only a journal that wasn't stopped cleanly ends in what was written beforehand; without that,
+    or beyond the reach of one write, what follows damage must not be whole.
     """
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def segment_firsts(folder: Path) -> list[int]:
-    """List the first indices of the segments in a folder, ascending."""
-    return sorted(int(path.name.removesuffix(SUFFIX)) for path in folder.glob(f"*{SUFFIX}"))
+    reach = torn_bytes if data.endswith(NO_FRAME) else 0
+    return whole_frame_follows(data, offset + reach)

@@ -21,6 +21,8 @@ HEADER_BYTES = _HEADER.size + 4
 _FRAME = struct.Struct(">II")
 FRAME_BYTES = _FRAME.size
 SUFFIX = ".journal"
+NO_FRAME = b"\xff"
+"""Begins no frame (it would be longer than any record), so a kill leaves a torn tail."""
 
 
 def segment_name(first: int) -> str:
@@ -73,11 +75,18 @@ def walk_frames(data: bytes) -> Iterator[tuple[int, bytes | None]]:
         length, crc = _FRAME.unpack_from(data, at)
         start = at + FRAME_BYTES
         record = data[start : start + length]
-        if length > RECORD_BYTES_MAX or len(record) < length or zlib.crc32(record) != crc:
+        # An empty one would be what a disk gives for a block that was never written.
+        if (length == 0 or length > RECORD_BYTES_MAX or len(record) < length
+                or zlib.crc32(record) != crc):
             yield at, None
             return
         yield at, record
         at = start + length
+
+
+def written_bytes(data: bytes) -> int:
+    """Give where what was written beforehand begins at the latest; no frame begins behind it."""
+    return len(data.rstrip(NO_FRAME))
 
 
 def whole_frame_follows(data: bytes, at: int) -> bool:
@@ -85,7 +94,7 @@ def whole_frame_follows(data: bytes, at: int) -> bool:
 
     A torn tail has none: writes go to the end, so what follows damage in the middle is whole.
     """
-    for start in range(at + 1, len(data) - FRAME_BYTES):
+    for start in range(at + 1, min(len(data) - FRAME_BYTES, written_bytes(data))):
         length, crc = _FRAME.unpack_from(data, start)
         if 0 < length <= min(RECORD_BYTES_MAX, len(data) - start - FRAME_BYTES):
             body = data[start + FRAME_BYTES : start + FRAME_BYTES + length]

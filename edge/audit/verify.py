@@ -12,8 +12,14 @@ from pathlib import Path
 import msgspec
 
 from edge.audit.checkpoint import checked, read_checkpoints, read_countersigned
-from edge.audit.recovery import segment_firsts
-from edge.audit.segment import check_header, segment_name, walk_frames, whole_frame_follows
+from edge.audit.segment import (
+    check_header,
+    segment_name,
+    walk_frames,
+    whole_frame_follows,
+    written_bytes,
+)
+from edge.audit.segments import segment_firsts
 from edge.errors import JournalError
 from edge.hotpath.checkpoint import Checkpoint, log_id
 from edge.hotpath.merkle import Frontier, hash_leaf
@@ -124,7 +130,7 @@ def _walk(
         if record is None:
             if not last or whole_frame_follows(data, offset):
                 raise JournalError(f"{path} is damaged at byte {offset}")
-            report.unfinished_bytes = len(data) - offset
+            report.unfinished_bytes = max(0, written_bytes(data) - offset)
             return
         try:
             decode_record(record)

@@ -7,8 +7,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.audit.recovery import segment_firsts
 from edge.audit.segment import check_header, segment_name, walk_frames
+from edge.audit.segments import segment_firsts
 from edge.errors import JournalError
 
 _LOG = slice(10, 42)

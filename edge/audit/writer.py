@@ -21,9 +21,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.audit.checkpoint import CheckpointBook
-from edge.audit.recovery import Segments
 from edge.audit.room import Room, write_problem
 from edge.audit.segment import pack_frame
+from edge.audit.segments import Segments
 from edge.errors import JournalError, JournalFull
 from edge.hotpath.checkpoint import sign_checkpoint
 from edge.hotpath.merkle import Frontier, hash_leaf
@@ -189,12 +189,11 @@ class Writer:
         return [(group, self._receipts(group.records)) for group in batch]
 
     def _receipts(self, records: Sequence[bytes]) -> list[Receipt | JournalError]:
-        log, tree = self._log, self._tree
-        receipts: list[Receipt | JournalError] = []
-        for data in records:
-            leaf = hash_leaf(data)
-            receipts.append(Receipt(log, tree.size, leaf.hex()))
-            tree.append(leaf)
+        log, leaves = self._log, [hash_leaf(data) for data in records]
+        receipts: list[Receipt | JournalError] = [
+            Receipt(log, index, leaf.hex())
+            for index, leaf in enumerate(leaves, self._tree.size)]
+        self._tree.extend(leaves)
         return receipts
 
     def _make_room(self, coming: int) -> None:

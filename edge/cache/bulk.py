@@ -123,7 +123,7 @@ class BulkStore:
             StoreError: The disk is full or failing.
         """
         env = Environment(
-            self._part, TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX, durable=True)
+            self._part, TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX)
         faces = 0
         try:
             for table in (_CREDENTIALS, _HOLDINGS, _REFERENCES, _STATUS):

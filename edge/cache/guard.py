@@ -3,18 +3,22 @@
 - Per credential the highest spent step counts; every step at or below it is spent.
 - Entries live in two buckets of `BUCKET_STEPS`; when a new one begins the older is
   forgotten at once, and every step up to its end is refused for ever (the floor).
-- The table survives the process (a file mapping), not the machine: under another boot id, or
+- The memory survives the process (file mappings), not the machine: under another boot id, or
   without its memory, every step up to the restart's own window is refused.
 - The same showing (a gate's request) of the same step is not a second one.
 """
 
+import mmap
+import os
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge.cache.lmdb_env import Environment, Transaction
+from edge.cache.lmdb_env import Environment, own_folder
 from edge.cache.sealing import Derive, IdHider
+from edge.cache.spent import SpentTable
 from edge.errors import StoreError
 
 if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
@@ -23,15 +27,21 @@ if TYPE_CHECKING:  # redis-py is only loaded where there is a Redis
 BUCKET_STEPS = 64
 STEPS_BACK_MAX = BUCKET_STEPS - 2
 """The widest drift window that the guard's memory covers."""
-MAP_BYTES = 64 * 1024 * 1024
-MAP_BYTES_MAX = 1024 * 1024 * 1024
-_STATE = struct.Struct(">QQ36s")
+ENTRIES_MAX = 8_000_000
+"""Spent presentations that one bucket holds at most: all credentials of a city in five minutes."""
 _ENTRY = struct.Struct(">Q16s")
-_STATE_KEY = b"state"
-_TABLES = (b"even", b"odd", b"state")
+_BOOT_BYTES = 36
+_STATE_BYTES = 64
+_MAGIC = int.from_bytes(b"KHSPENT1", "little")
+_MADE, _NEWEST, _FLOOR = 0, 1, 2
+_BOOT_AT = 24
+_BEFORE = ("data.mdb", "lock.mdb")
+"""What an earlier version kept here; after a roll-back it would believe that again."""
+_BEFORE_BYTES = 1024 * 1024 * 1024
+_BEFORE_STATE = struct.Struct(">QQ36s")
 
 
-class LmdbReplayGuard:
+class MappedReplayGuard:
     """Implements the pipeline's `ReplayGuard` for one node.
 
     Attributes:
@@ -42,7 +52,7 @@ class LmdbReplayGuard:
 
     def __init__(
         self, path: Path, derive: Derive, *, boot_id: bytes, restart_floor: int,
-        map_bytes_max: int = MAP_BYTES_MAX,
+        entries_max: int = ENTRIES_MAX,
     ) -> None:
         """Open the memory, or begin without one.
 
@@ -52,22 +62,35 @@ class LmdbReplayGuard:
             boot_id: Of the machine since it was started, up to 36 ASCII bytes.
             restart_floor: Highest step to refuse if there is no memory to believe:
                 `n_restart + steps_ahead`, or 0 for a node that never verified anything.
-            map_bytes_max: Bound of the table's size.
+            entries_max: Bound of each bucket.
 
         Raises:
             StoreError: It can't be opened.
         """
-        self._env = Environment(
-            path, _TABLES, map_bytes=MAP_BYTES, map_bytes_max=map_bytes_max, durable=False
-        )
-        self._buckets = [self._env.tables[name] for name in _TABLES[:2]]
-        self._state = self._env.tables[_TABLES[2]]
         hider = IdHider(derive)
         self._hide_all, self._reveal = hider.hide_all, hider.reveal
         self.site: SiteMemory | None = None
-        self._boot_id = boot_id[:36].ljust(36, b"\0")
         self.forgot = False
-        self._env.write(lambda txn: self._begin(txn, restart_floor))
+        self._path, self._spending = path, threading.Lock()
+        boot_id = boot_id[:_BOOT_BYTES].ljust(_BOOT_BYTES, b"\0")
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._owner = own_folder(path)
+        except OSError as error:
+            raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+        try:
+            self._mapped = _map_state(path / "state")
+            self._state = memoryview(self._mapped)[:_BOOT_AT].cast("Q")
+            self._buckets = [SpentTable(path / name, entries_max) for name in ("even", "odd")]
+            self._begin(boot_id, restart_floor)
+        except OSError as error:
+            os.close(self._owner)
+            raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+        except ValueError as error:
+            os.close(self._owner)
+            raise StoreError(
+                f"{path} is damaged: {error}. Stop the node, move that folder away and start "
+                "again; the journal isn't touched by this") from error
 
     @property
     def scope(self) -> Literal["node", "site"]:
@@ -77,51 +100,55 @@ class LmdbReplayGuard:
     @property
     def floor(self) -> int:
         """The highest step that is refused whatever the credential."""
-        state = self._env.get(b"state", _STATE_KEY)
-        if state is None:
-            raise StoreError("the replay guard lost its state: restart the node")
-        return int(_STATE.unpack(state)[1])
+        return self._state[_FLOOR]
 
     def spend(self, credential_id: bytes, step: int, showing: bytes, now_step: int) -> bool:
         """Spend one presentation once; see `spend_all`."""
         return self.spend_all([(credential_id, step, showing)], now_step)[0]
 
     def spend_all(self, spends: Sequence[tuple[bytes, int, bytes]], now_step: int) -> list[bool]:
-        """Spend presentations once each, all in one transaction; see the port.
+        """Spend presentations once each, all together; see the port.
 
         Raises:
             StoreError: The memory can't be written; nothing is spent, nothing may be accepted.
         """
-        return self._env.write(self._spend_all, spends, now_step)
+        with self._spending:
+            try:
+                return self._spend_all(spends, now_step)
+            except OSError as error:
+                raise StoreError(
+                    f"{self._path} can't be written: {error.strerror}") from error
+            except OverflowError as error:
+                raise StoreError(f"{self._path} is full: {error}") from error
 
     def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
         """Give credential id, step and showing of what was spent from that step on.
 
         For a worker thread; what is spent meanwhile may be missing.
         """
-        for name in _TABLES[:2]:
-            for chunk in self._env.chunks(name):
+        for bucket in self._buckets:
+            for chunk in bucket.chunks():
                 for key, entry in chunk:
                     step, showing = _ENTRY.unpack(entry)
                     if step >= step_min:
                         yield self._reveal(key), step, showing
 
-    def _spend_all(
-        self, txn: Transaction, spends: Sequence[tuple[bytes, int, bytes]], now_step: int
-    ) -> list[bool]:
-        bucket = max([now_step, *[step for _, step, _ in spends]]) // BUCKET_STEPS
-        newest, floor = self._turned(txn, bucket)
-        keys, spend = self._hide_all([credential_id for credential_id, _, _ in spends]), self._spend
-        return [spend(txn, key, step, showing, newest, floor)
+    def _spend_all(self, spends: Sequence[tuple[bytes, int, bytes]], now_step: int) -> list[bool]:
+        newest, floor = self._turned(
+            max([now_step, *[step for _, step, _ in spends]]) // BUCKET_STEPS)
+        for bucket in self._buckets:
+            bucket.reserve(len(spends))
+        keys = self._hide_all([credential_id for credential_id, _, _ in spends])
+        spend = self._spend
+        return [spend(key, step, showing, newest, floor)
                 for key, (_, step, showing) in zip(keys, spends, strict=True)]
 
-    def _spend(
-        self, txn: Transaction, key: bytes, step: int, showing: bytes, newest: int, floor: int
-    ) -> bool:
+    def _spend(self, key: bytes, step: int, showing: bytes, newest: int, floor: int) -> bool:
         if step <= floor:
             return False
-        for table in self._buckets:
-            entry = txn.get(key, db=table)
+        shard = key[0]
+        for bucket in self._buckets:
+            entry = bucket.found[shard].get(key)
             if entry is None:
                 continue
             spent, by = _ENTRY.unpack(entry)
@@ -131,42 +158,81 @@ class LmdbReplayGuard:
                 return False
         slot = step // BUCKET_STEPS
         assert newest - 1 <= slot <= newest
-        txn.put(key, _ENTRY.pack(step, showing), db=self._buckets[slot % 2])
+        self._buckets[slot % 2].add(key, _ENTRY.pack(step, showing))
         return True
 
     def close(self) -> None:
         """Close the memory, flushing what a clean stop can flush."""
-        self._env.flush()
-        self._env.close()
+        for bucket in self._buckets:
+            bucket.close()
+        self._mapped.flush()
+        self._state.release()
+        self._mapped.close()
+        os.close(self._owner)
 
-    def _begin(self, txn: Transaction, restart_floor: int) -> None:
-        """Believe the memory of this boot, else start from the restart's floor."""
-        state = txn.get(_STATE_KEY, db=self._state)
-        newest, floor, boot_id = (0, 0, b"") if state is None else _STATE.unpack(state)
-        if boot_id == self._boot_id:
-            return
-        self.forgot = restart_floor > 0
-        for name in _TABLES[:2]:
-            txn.drop(self._env.tables[name], delete=False)
-        self._put_state(txn, newest, max(floor, restart_floor))
+    def _begin(self, boot_id: bytes, restart_floor: int) -> None:
+        """Believe the memory of this boot, else start from the restart's floor.
 
-    def _turned(self, txn: Transaction, bucket: int) -> tuple[int, int]:
-        """Forget what a newer bucket displaces; give newest bucket and floor."""
-        state = txn.get(_STATE_KEY, db=self._state)
-        assert state is not None
-        newest, floor, _ = _STATE.unpack(state)
-        if bucket <= newest:
-            return newest, floor
-        names = _TABLES[:2] if bucket > newest + 1 else (_TABLES[bucket % 2],)
-        for name in names:
-            txn.drop(self._env.tables[name], delete=False)
-        floor = max(floor, (bucket - 1) * BUCKET_STEPS - 1)
-        self._put_state(txn, bucket, floor)
-        return bucket, floor
+        The floor is raised first: wherever this is cut off, nothing spent is taken for fresh.
+        """
+        state, boot = self._state, slice(_BOOT_AT, _BOOT_AT + _BOOT_BYTES)
+        if state[_MADE] not in (0, _MAGIC):
+            raise ValueError("its state isn't one")
+        if (self._path / _BEFORE[0]).exists():
+            self._take_over(boot)
+        if self._mapped[boot] != boot_id:
+            state[_FLOOR] = max(state[_FLOOR], restart_floor)
+            self.forgot = restart_floor > 0
+            for bucket in self._buckets:
+                bucket.clear()
+            self._mapped[boot] = boot_id
+        state[_MADE] = _MAGIC
+        for name in _BEFORE:
+            (self._path / name).unlink(missing_ok=True)
 
-    def _put_state(self, txn: Transaction, newest: int, floor: int) -> None:
-        value = _STATE.pack(newest, floor, self._boot_id)
-        txn.put(_STATE_KEY, value, db=self._state)
+    def _take_over(self, boot: slice) -> None:
+        """Add what an earlier version remembered, which kept it in LMDB, and believe its boot."""
+        before = Environment(self._path, (b"even", b"odd", b"state"), map_bytes=_BEFORE_BYTES,
+                             map_bytes_max=_BEFORE_BYTES, beside=True)
+        try:
+            known = before.get(b"state", b"state")
+            if known is None:
+                return
+            for name, bucket in zip((b"even", b"odd"), self._buckets, strict=True):
+                for chunk in before.chunks(name):
+                    bucket.reserve(len(chunk))
+                    for key, entry in chunk:
+                        bucket.add(key, entry)
+            newest, floor, self._mapped[boot] = _BEFORE_STATE.unpack(known)
+            self._state[_FLOOR] = max(self._state[_FLOOR], floor)
+            self._state[_NEWEST] = max(self._state[_NEWEST], newest)
+        finally:
+            before.close()
+
+    def _turned(self, bucket: int) -> tuple[int, int]:
+        """Forget what a newer bucket displaces; give newest bucket and floor.
+
+        The floor is raised first, and a table is emptied last: what is left of it by a process
+        that is killed in between is below the floor.
+        """
+        state = self._state
+        newest = state[_NEWEST]
+        if bucket > newest:
+            state[_FLOOR] = max(state[_FLOOR], (bucket - 1) * BUCKET_STEPS - 1)
+            state[_NEWEST] = bucket
+            for slot in (bucket - 1, bucket) if bucket > newest + 1 else (bucket,):
+                self._buckets[slot % 2].clear()
+            newest = bucket
+        return newest, state[_FLOOR]
+
+
+def _map_state(path: Path) -> mmap.mmap:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _STATE_BYTES)
+        return mmap.mmap(fd, _STATE_BYTES)
+    finally:
+        os.close(fd)
 
 
 def read_boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> bytes:

@@ -56,7 +56,7 @@ class Environment:
 
     def __init__(
         self, path: Path, tables: tuple[bytes, ...], *, map_bytes: int, map_bytes_max: int,
-        durable: bool, beside: bool = False,
+        beside: bool = False,
     ) -> None:
         """Open or make it.
 
@@ -65,8 +65,6 @@ class Environment:
             tables: Named tables.
             map_bytes: Size of the map to begin with.
             map_bytes_max: Bound of its growth.
-            durable: Whether a commit reaches the disk before it returns; otherwise it
-                survives the process, not the machine.
             beside: Read what another process owns; nothing is made and nothing can be written.
 
         Raises:
@@ -78,8 +76,8 @@ class Environment:
         try:
             if not beside:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._own()
-            self._open(tables, map_bytes, durable)
+                self._owner = own_folder(path)
+            self._open(tables, map_bytes)
         except (lmdb.Error, OSError) as error:
             self._disown()
             raise self._translate(error, "opened") from error
@@ -224,7 +222,7 @@ class Environment:
             size, tables = int(self._env.info()["map_size"]), tuple(self.tables)
             self._env.close()
             data.replace(self._path / DATA_FILE)
-            self._open(tables, size, self._durable)
+            self._open(tables, size)
             self.flush()
             shutil.rmtree(part)
         except (lmdb.Error, OSError) as error:
@@ -239,34 +237,12 @@ class Environment:
         self._env.close()
         self._disown()
 
-    def _open(self, tables: tuple[bytes, ...], map_bytes: int, durable: bool) -> None:
-        self._durable, own = durable, not self._beside
+    def _open(self, tables: tuple[bytes, ...], map_bytes: int) -> None:
+        own = not self._beside
         self._env = lmdb.open(
             str(self._path), map_size=map_bytes, max_dbs=len(tables), max_readers=READERS_MAX,
-            sync=durable, metasync=durable, writemap=not durable, max_spare_txns=4,
-            readonly=not own, create=own)
-        if not durable:
-            self._reserve(int(self._env.info()["map_size"]))
+            max_spare_txns=4, readonly=not own, create=own)
         self.tables = {name: self._env.open_db(name, create=own) for name in tables}
-
-    def _reserve(self, size: int) -> None:
-        """Have every block of the file now: a mapped write that finds none ends the process."""
-        fd = os.open(self._path / DATA_FILE, os.O_RDWR)
-        try:
-            os.posix_fallocate(fd, 0, size)
-        finally:
-            os.close(fd)
-
-    def _own(self) -> None:
-        """Be the only one: a node answers from what it read, so nobody else may write."""
-        self._owner = os.open(self._path / OWNER_FILE, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._disown()
-            raise StoreError(
-                f"{self._path} is in use by another process: stop the node that runs on it"
-            ) from None
 
     def _disown(self) -> None:
         if self._owner >= 0:
@@ -282,8 +258,6 @@ class Environment:
             ) from error
         size = min(self._map_bytes_max, size * MAP_GROWTH)
         try:
-            if not self._durable:
-                self._reserve(size)
             self._env.set_mapsize(size)
         except (lmdb.Error, OSError) as failed:
             raise self._translate(failed, "grown") from failed
@@ -297,3 +271,23 @@ class Environment:
                 "the journal isn't touched by this"
             )
         return StoreError(f"{self._path} can't be {doing}: {error}")
+
+
+def own_folder(path: Path) -> int:
+    """Be the only one in a folder, until the descriptor is closed or the process ends.
+
+    A node answers from what it read, so nobody else may write there.
+
+    Raises:
+        StoreError: Another process is.
+        OSError: The folder isn't there, or without rights.
+    """
+    owner = os.open(path / OWNER_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(owner)
+        raise StoreError(
+            f"{path} is in use by another process: stop the node that runs on it"
+        ) from None
+    return owner

@@ -57,6 +57,6 @@ class StoreReader:
 
     def _opened(self) -> tuple[Environment, SealedTables]:
         env = Environment(
-            self._folder, _TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX, durable=True,
+            self._folder, _TABLES, map_bytes=MAP_BYTES, map_bytes_max=MAP_BYTES_MAX,
             beside=True)
         return env, SealedTables(lambda: env, _TABLES, self._derive)

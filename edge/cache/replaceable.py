@@ -107,7 +107,7 @@ class Replaceable:
 
     def _opened_at(self, path: Path) -> References:
         size, largest = self._map
-        env = Environment(path, self._names, map_bytes=size, map_bytes_max=largest, durable=True)
+        env = Environment(path, self._names, map_bytes=size, map_bytes_max=largest)
         try:
             return References(env, self._derive, META)
         except StoreError:

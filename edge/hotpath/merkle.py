@@ -48,12 +48,19 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
-        node, size = leaf, self.size
-        while size & 1:
-            node = hash_node(self.subtrees.pop(), node)
-            size >>= 1
-        self.subtrees.append(node)
-        self.size += 1
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes in their order."""
+        size, pop, push = self.size, self.subtrees.pop, self.subtrees.append
+        for leaf in leaves:
+            node, full = leaf, size
+            while full & 1:
+                node = sha256(b"\x01" + pop() + node).digest()
+                full >>= 1
+            push(node)
+            size += 1
+        self.size = size
 
     def root(self) -> bytes:
         """Give the tree head's hash."""

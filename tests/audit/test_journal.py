@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.audit.checkpoint import read_checkpoints
 from edge.audit.journal import FileJournal, JournalOptions
+from edge.audit.segment import NO_FRAME, pack_frame, walk_frames
+from edge.audit.segments import FILL_BYTES
 from edge.audit.verify import verify_journal
 from edge.errors import JournalError
 from edge.hotpath.checkpoint import countersign
@@ -72,6 +74,78 @@ def test_a_torn_tail_is_cut_off_and_nothing_before_it(tmp_path):
     assert verify_journal(tmp_path).size == 4
 
 
+def fill(folder: Path) -> bytes:
+    """Give what the newest segment holds behind its last frame."""
+    data = newest(folder).read_bytes()
+    *_, (offset, record) = walk_frames(data)
+    return data[offset:] if record is None else b""
+
+
+async def test_what_is_written_beforehand_is_no_record_and_goes_at_a_clean_stop(tmp_path):
+    journal = FileJournal(tmp_path, KEY.signing)
+    await journal.append(record(0))
+    assert len(fill(tmp_path)) == FILL_BYTES
+    report = verify_journal(tmp_path, KEY.sign_public)
+    assert (report.size, report.unfinished_bytes) == (1, 0)
+    assert [at for at, _ in journal.recent(0)] == [0]
+    size = newest(tmp_path).stat().st_size
+    await journal.append(record(1))
+    assert newest(tmp_path).stat().st_size == size
+    journal.close()
+    assert fill(tmp_path) == b""
+
+
+def test_no_ended_segment_keeps_what_was_written_beforehand(tmp_path):
+    write(tmp_path, range(20))
+    *ended, _ = sorted(tmp_path.glob("*.journal"))
+    assert len(ended) > 1
+    assert not any(path.read_bytes().endswith(NO_FRAME) for path in ended)
+
+
+def after_power_loss(folder: Path, missing: int, more: bytes = b"") -> bytes:
+    """Have a write of three records behind three durable ones, of which one never got there."""
+    write(folder, range(3), JournalOptions())
+    frames = [pack_frame(encode_record(record(n))) for n in (3, 4, 5)]
+    frames[missing] = NO_FRAME * len(frames[missing])
+    data = newest(folder).read_bytes() + b"".join(frames) + more + NO_FRAME * FILL_BYTES
+    newest(folder).write_bytes(data)
+    return data
+
+
+@pytest.mark.parametrize("missing,kept", [(0, 3), (1, 4), (2, 5)])
+def test_what_a_power_loss_leaves_of_the_last_write_is_cut_off(tmp_path, missing, kept):
+    after_power_loss(tmp_path, missing)
+    (tmp_path / "boot").write_bytes(b"boot-1")
+    journal = FileJournal(tmp_path, KEY.signing, boot_id=b"boot-2")
+    assert journal.size == kept
+    journal.close()
+    assert verify_journal(tmp_path).whole
+    assert (tmp_path / "boot").read_bytes() == b"boot-2"
+
+
+def test_without_a_power_loss_a_whole_record_behind_damage_is_damage(tmp_path):
+    data = after_power_loss(tmp_path, 0)
+    (tmp_path / "boot").write_bytes(b"boot-1")
+    with pytest.raises(JournalError, match="is damaged"):
+        FileJournal(tmp_path, KEY.signing, boot_id=b"boot-1")
+    assert newest(tmp_path).read_bytes() == data
+
+
+def test_a_power_loss_explains_no_damage_before_the_last_write(tmp_path):
+    far = b"".join(pack_frame(b"x" * 4_000) for _ in range(70))
+    data = after_power_loss(tmp_path, 0, far)
+    with pytest.raises(JournalError, match="is damaged"):
+        FileJournal(tmp_path, KEY.signing, boot_id=b"boot-2")
+    assert newest(tmp_path).read_bytes() == data
+
+
+def test_blocks_that_were_never_written_hold_no_records(tmp_path):
+    write(tmp_path, range(3), JournalOptions())
+    with newest(tmp_path).open("ab") as file:
+        file.write(bytes(4_096))
+    assert write(tmp_path, [3], JournalOptions())[0].index == 3
+
+
 def test_damage_before_the_end_names_the_file_and_changes_nothing(tmp_path):
     write(tmp_path, range(3), JournalOptions())
     path = newest(tmp_path)
@@ -96,8 +170,6 @@ def test_records_cut_off_behind_a_checkpoint_are_missed(tmp_path):
 def test_a_record_rewritten_with_a_right_checksum_is_seen(tmp_path):
     write(tmp_path, range(3), JournalOptions())
     path = newest(tmp_path)
-    from edge.audit.segment import pack_frame
-
     old, new = (pack_frame(encode_record(record(n))) for n in (1, 9))
     assert len(old) == len(new)
     path.write_bytes(path.read_bytes().replace(old, new))

@@ -244,8 +244,8 @@ class Crowd:
 
 def held(site) -> dict[int, str]:
     """Give the leaves of all records of the node's journal, by index."""
-    from edge.audit.recovery import segment_firsts
     from edge.audit.segment import segment_name, walk_frames
+    from edge.audit.segments import segment_firsts
     from edge.hotpath.merkle import hash_leaf
 
     folder, found = site.folder / "edge" / "journal", {}

@@ -18,7 +18,7 @@ from edge.access.sessions import Sessions
 from edge.access.tls import LocalAuthority
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.audit.verify import verify_journal
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.store import LmdbStore
 from edge.clock import SystemClock
 from edge.clock.codes import VOTES_MIN
@@ -75,7 +75,7 @@ class Isle:
             now=lambda: self.now, anchor=lambda: self.anchor, kernel=lambda: self.kernel,
             folder=self.folder, boot_id=self.boot)
         floor = step_at(max(self.now, self.clock.highest_s)) + 1
-        self.guard = LmdbReplayGuard(
+        self.guard = MappedReplayGuard(
             self.folder / "guard", self.key.derive, boot_id=self.boot.encode(),
             restart_floor=floor if judged_before(self.journal) else 0)
         if self.guard.forgot:

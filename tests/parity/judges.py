@@ -13,7 +13,7 @@ from central.checking import check_code
 from central.errors import Unknown
 from central.store import Transaction
 from edge.audit.journal import FileJournal
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.store import LmdbStore
 from edge.hotpath.holder import Probe, ProbeFault, check_holder
 from edge.hotpath.keys import KeyRing
@@ -74,7 +74,7 @@ class NodeJudge:
         self._folder, key = folder, NodeKey(bytes([9] * 32))
         self.city, self.clock, self._face = city, FakeClock(float(as_of_s)), MadeUpFace()
         self.store = LmdbStore(folder / "cache", key.derive, map_bytes=1 << 22)
-        self.guard = LmdbReplayGuard(
+        self.guard = MappedReplayGuard(
             folder / "guard", key.derive, boot_id=b"boot", restart_floor=0)
         self.journal = FileJournal(folder / "journal", key.signing)
         self._pools = [WorkerPool(name, 2, 10_000) for name in ("code", "face")]

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from edge.audit.journal import FileJournal, JournalOptions
-from edge.audit.recovery import segment_firsts
 from edge.audit.segment import segment_name
+from edge.audit.segments import segment_firsts
 from edge.hotpath.dryrun import EXAMPLES_MAX, DryRun
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, FaceEvidence, encode_record

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from edge.audit.journal import FileJournal
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.store import LmdbStore
 from edge.hotpath.keys import KeyRing
 from edge.hotpath.merkle import hash_leaf
@@ -71,7 +71,7 @@ class Desk:
 
     def open(self) -> None:
         self.store = LmdbStore(self.folder / "cache", self.key.derive, map_bytes=1 << 20)
-        self.guard = LmdbReplayGuard(
+        self.guard = MappedReplayGuard(
             self.folder / "guard", self.key.derive, boot_id=b"boot", restart_floor=0)
         self.journal = FileJournal(self.folder / "journal", self.key.signing)
         self.code_pool = WorkerPool("code", 1, 4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.cache.guard import LmdbReplayGuard
+from edge.cache.guard import MappedReplayGuard
 from edge.cache.site.memory import MemoryOptions
 from edge.cache.site.place import LinkOptions
 from edge.cache.site.site import Site, SiteOptions
@@ -42,7 +42,7 @@ class GuardedNode:
     ) -> None:
         self.steps, self.cursor, self.woken = steps, 0, 0
         number = next(_numbers)
-        self.guard = LmdbReplayGuard(
+        self.guard = MappedReplayGuard(
             folder / f"guard-{number}", NodeKey(bytes([number % 256] * 32)).derive, boot_id=b"boot",
             restart_floor=0)
         self.options = SiteOptions(

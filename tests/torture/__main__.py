@@ -23,8 +23,8 @@ import aiohttp
 import msgspec
 
 from edge.audit.prove import prove_record
-from edge.audit.recovery import segment_firsts
 from edge.audit.segment import segment_name, walk_frames
+from edge.audit.segments import segment_firsts
 from edge.audit.verify import verify_journal
 from edge.errors import OperatingError
 from edge.hotpath.receipt import check_receipt
