@@ -56,10 +56,14 @@ class Crew:
 
     def __init__(
         self, config: EdgeConfig, parts: KeeperParts, trust: Callable[[], Trust],
-        store: SharedStore, *, insecure: bool = False,
+        store: SharedStore, *, gather: Callable[[], None], insecure: bool = False,
     ) -> None:
-        """Take the node's configuration and parts; nothing is started."""
+        """Take the node's configuration and parts; nothing is started.
+
+        `gather` has the keeper's own codes gather, once there are workers.
+        """
         self._config, self._insecure, self._store = config, insecure, store
+        self._gather = gather
         self.lines = Lines(parts, trust)
         self.lines.store = store.replaced
         self._desk: Desk | None = None
@@ -97,6 +101,7 @@ class Crew:
         Raises:
             OperatingError: The socket can't be made.
         """
+        self._gather()
         config = msgspec.json.encode(self._config, enc_hook=_shown_path)
         self.lines.start(Welcome(config, port, self._insecure))
         self._desk = Desk(self._config.data_dir, self.lines, made, wire.context)
@@ -186,7 +191,7 @@ def open_crew(
                       pace=pace)
     parts = KeeperParts(settler=settler, call=server.passed, clock=clock,
                         scope=lambda: (guard.site or guard).scope, problem=problem)
-    return Crew(config, parts, trust, store, insecure=insecure)
+    return Crew(config, parts, trust, store, gather=verifier.gather, insecure=insecure)
 
 
 def _shown_path(value: object) -> str:

@@ -88,6 +88,7 @@ class KeeperLine(asyncio.Protocol):
         self._saw: list[tuple[bytes, int]] = []
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
+        self._unmade: list[bytes] = []
         self._due: asyncio.Handle | None = None
         self._at_once = False
 
@@ -191,6 +192,11 @@ class KeeperLine(asyncio.Protocol):
     def fail(self, key: bytes, error: BaseException) -> None:
         """Say nothing: what came to nothing did so at the keeper, or never came there."""
 
+    def unmade(self, key: bytes, _: Exception) -> None:
+        """Leave the answer of a settled judgement to the keeper, which has the record."""
+        self._unmade.append(key)
+        self._flush_later()
+
     def call(self, gate_id: str, body: bytes, answered: Passed) -> None:
         """Have the keeper answer a whole call; `answered` is told the bytes of the response.
 
@@ -224,9 +230,9 @@ class KeeperLine(asyncio.Protocol):
             self._due = None
         self._at_once = False
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
-                      self._problems))
+                      self._problems, self._unmade))
         self._asked, self._answered, self._saw = [], [], []
-        self._passed, self._problems = [], []
+        self._passed, self._problems, self._unmade = [], [], []
 
     def _take(self, body: bytes) -> None:
         message = decode_to_worker(body)

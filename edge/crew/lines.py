@@ -153,6 +153,8 @@ class Line:
         parts = self._lines.parts
         for key, answer in turn.answered:
             parts.settler.answered(self, key, answer)
+        for key in turn.unmade:
+            parts.settler.unmade(self, key)
         for credential_id, step in turn.saw:
             parts.clock.saw(credential_id, step)
         for asked in turn.asked:

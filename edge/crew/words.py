@@ -63,6 +63,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
         saw: Genuine codes, as evidence about the clock: credential id and step.
         passed: Calls for the keeper.
         problems: Statuses of calls that had no verdict.
+        unmade: Keys of settled requests of which no answer could be made there.
     """
 
     store: int
@@ -71,6 +72,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
     saw: list[tuple[bytes, int]] = []
     passed: list[PassedCall] = []
     problems: list[int] = []
+    unmade: list[bytes] = []
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -128,7 +128,12 @@ class RecentAnswers:
         entry.outcome = outcome.body if isinstance(outcome, Outcome) else outcome
         if isinstance(waited_for, asyncio.Future):
             if isinstance(outcome, tuple):
-                outcome = self._remake(*outcome)
+                try:
+                    outcome = self._remake(*outcome)
+                except Exception as error:
+                    # The record stays: who asks next has it tried again.
+                    _fail(waited_for, error)
+                    return
                 entry.outcome = outcome.body
             waited_for.set_result(outcome)
 
@@ -137,6 +142,10 @@ class RecentAnswers:
         entry = self._entries.pop(key)
         if isinstance(entry.outcome, asyncio.Future):
             _fail(entry.outcome, error)
+
+    def unmade(self, key: Key, error: Exception) -> None:
+        """Let go of a request that is journalled, but no answer could be made of its record."""
+        self.fail(key, error)
 
     async def _at_site(
         self, shared: SharedAnswers, key: Key, body_digest: bytes,

@@ -21,13 +21,10 @@ from edge.pipeline.calls import VerificationCall
 from edge.pipeline.judgement import Judgement, case_of, policy_of
 from edge.pipeline.ports import Clock, Reach, Standings
 from edge.pipeline.render import render
-from edge.pipeline.together import Answered, Asked, Keeps, Remembers, Together
+from edge.pipeline.together import GATHER_S, Answered, Asked, Keeps, Remembers, Together
 from edge.pipeline.unspent import check_unspent
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
-
-GATHER_S = 0.002
-"""How long codes gather at most while others are being settled, as records do at the journal."""
 
 
 class Changed(msgspec.Struct, frozen=True, gc=False):

@@ -152,11 +152,16 @@ class Settler:
             if self._answers.shared is not None:
                 self._answers.shared.keep(key, item.record.body_digest + answer)
 
+    def unmade(self, asker: Asker, key: bytes) -> None:
+        """Make a settled judgement answerable from its record: its process can't."""
+        item = self._unanswered.pop((asker, key), None)
+        if item is not None:
+            self._answers.settle(key, (item.record, item.receipt))
+
     def forget(self, asker: Asker) -> None:
         """Make what a process that is gone has left answerable from the records."""
-        for key in [key for key in self._unanswered if key[0] is asker]:
-            item = self._unanswered.pop(key)
-            self._answers.settle(key[1], (item.record, item.receipt))
+        for _, key in [key for key in self._unanswered if key[0] is asker]:
+            self.unmade(asker, key)
 
     def _begin(self, turn: _Turn, cases: Sequence[_Case]) -> None:
         try:

@@ -5,6 +5,8 @@
 - No task and no future a call: who asked is told by a call of his own.
 - What goes wrong with one is told to that one; what goes wrong with all, to all.
 - What is settled of a turn is answered; nothing of it waits for what isn't.
+- Where turns gather, a call waits for others only while calls are being settled or just were, and
+  no longer than until as many are there as were under way at once lately.
 - The steps are edge.pipeline.verify's, the same as of any call, or those of a process beside the
   one that keeps (edge.pipeline.codes); nothing is decided here.
 """
@@ -30,6 +32,9 @@ _Found_co = TypeVar("_Found_co", covariant=True)
 TURN_MAX = 16
 """Calls that are judged together at most: the next of a turn are judged while the journal
 flushes these."""
+GATHER_S = 0.002
+"""How long calls gather at most where several processes share the cores: each turn finds the
+caches cold there, so fewer and larger ones cost less."""
 Answered = Callable[[Outcome | Exception], None]
 
 
@@ -83,6 +88,10 @@ class Remembers(Protocol):
         """It came to nothing."""
         ...
 
+    def unmade(self, key: bytes, error: Exception) -> None:
+        """Its record is durable, but no answer could be made of it."""
+        ...
+
 
 class AtJournal:
     """Keeps records in this process's own journal. Implements `Keeps`."""
@@ -115,7 +124,11 @@ class Asked(msgspec.Struct, gc=False):
 
 
 class Together(Generic[_Found]):
-    """Gathers the calls of a turn and answers them."""
+    """Gathers the calls of a turn and answers them.
+
+    Attributes:
+        gather_s: How long calls gather at most; 0 = no longer than a turn of the event loop.
+    """
 
     def __init__(
         self, steps: Steps[_Found], keeps: Keeps[_Found], observer: Observer | None,
@@ -127,31 +140,48 @@ class Together(Generic[_Found]):
             steps, keeps, answers: As they are called.
             observer: None = nothing is to be observed here.
             monotonic: Gives seconds.
-            gather_s: How long calls gather at most while the turn before is being settled.
+            gather_s: See above.
         """
         self._steps, self._keeps, self._observer = steps, keeps, observer
         self._answers, self._monotonic = answers, monotonic
         self._asked: list[Asked] = []
-        self._gather_s, self._settling = gather_s, 0
+        self.gather_s = gather_s
+        self._gathering, self._settling, self._settled_s = False, 0, float("-inf")
+        # Calls that were under way at once; forgotten by one a turn.
+        self._most = 0
         self._due: asyncio.Handle | None = None
 
     def add(self, asked: Asked) -> None:
         """Take a call into the present turn."""
         if not self._asked:
             loop = asyncio.get_running_loop()
-            self._due = (loop.call_later(self._gather_s, self._turn)
-                         if self._settling and self._gather_s else loop.call_soon(self._turn))
+            self._gathering = self.gather_s > 0.0 and (
+                self._settling > 0 or loop.time() - self._settled_s < self.gather_s)
+            self._due = (loop.call_later(self.gather_s, self._turn) if self._gathering
+                         else loop.call_soon(self._turn))
         self._asked.append(asked)
         if len(self._asked) >= TURN_MAX:
             self._turn()
+        elif self._gathering:
+            self._gather_no_more()
+
+    def _gather_no_more(self) -> None:
+        """Answer what is gathered if all are there who were under way lately."""
+        if self._due is not None and not self._settling and len(self._asked) >= self._most:
+            self._due.cancel()
+            self._gathering = False
+            # Not at once: what this turn of the event loop still brings comes along.
+            self._due = asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         asked, self._asked = self._asked, []
         if self._due is not None:
             self._due.cancel()
             self._due = None
+        self._gathering = False
         if not asked:
             return
+        self._most = max(len(asked) + self._settling, self._most - 1)
         timings_ms: dict[str, float] = {}
         cases = [one.case for one in asked]
         for case in cases:
@@ -189,6 +219,7 @@ class Together(Generic[_Found]):
                 self._observer.observed_all(durable, timings_ms)
         outcome = self._steps.outcome
         given: list[tuple[Asked, Outcome | Exception]] = []
+        unmade: list[tuple[Asked, Exception]] = []
         for one, record, item in zip(asked, records, found, strict=True):
             if item is None:
                 continue
@@ -197,15 +228,19 @@ class Together(Generic[_Found]):
                 given.append((one, item if isinstance(item, Exception)
                               else outcome(one.case, record, item)))
             except Exception as error:
-                given.append((one, error))
+                unmade.append((one, error))
         for one, came in given:
             if isinstance(came, Exception):
                 self._fail(one, came)
             else:
                 self._answer(one, came, now_s)
-        self._settling -= len(given)
-        if self._asked and self._gather_s and not self._settling:
-            self._turn()
+        for one, why in unmade:
+            self._answers.unmade(one.case.request_digest, why)
+            one.answered(why)
+        self._settling -= len(given) + len(unmade)
+        self._settled_s = asyncio.get_running_loop().time()
+        if self._gathering:
+            self._gather_no_more()
 
     def _answer(self, one: Asked, outcome: Outcome, now_s: float) -> None:
         self._answers.settle(one.case.request_digest, outcome)

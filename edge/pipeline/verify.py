@@ -39,7 +39,7 @@ from edge.pipeline.ports import (
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
-from edge.pipeline.together import Answered, Asked, AtJournal, Together
+from edge.pipeline.together import GATHER_S, Answered, Asked, AtJournal, Together
 from edge.pipeline.unspent import check_unspent
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
@@ -144,6 +144,10 @@ class Verifier:
         )
         outcome = await self.answers.once(key, digest, lambda: self._capture(call, key, digest))
         return in_time(outcome, call.deadline_s, self._monotonic())
+
+    def gather(self) -> None:
+        """Have codes gather from here on, as they do in the processes beside this one."""
+        self._together.gather_s = GATHER_S
 
     def judge(self, cases: Sequence[Judgement]) -> None:
         """1. to 4. of codes alone; each step for all cases before the next is begun."""

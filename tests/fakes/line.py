@@ -50,6 +50,9 @@ class FakeLine:
     def fail(self, key: bytes, error: BaseException) -> None:
         """Says nothing."""
 
+    def unmade(self, key: bytes, error: Exception) -> None:
+        self.settler.unmade(self, key)
+
     def kept(
         self, number: int, at: Sequence[int], receipts: Sequence[Receipt],
         changed: Mapping[int, bytes],

@@ -7,6 +7,7 @@ import pytest
 
 from edge.errors import JournalFull
 from edge.hotpath.reasons import Reason
+from edge.pipeline import codes, verify
 from edge.pipeline.calls import RequestConflict
 from edge.pipeline.codes import Changed, CodeVerifier, LeftToKeeper
 from edge.pipeline.pace import GatePace, RateExceeded
@@ -167,6 +168,49 @@ async def test_a_process_that_dies_before_its_record_is_durable_loses_nothing(be
     assert first.answer.reason == "ok"
     assert len(records(beside)) == 1
     asked.cancel()
+
+
+@pytest.fixture
+def faulty(monkeypatch):
+    """Have a module make no answer until undone."""
+    def fail(*_):
+        raise RuntimeError("a fault of ours")
+
+    def break_(module):
+        monkeypatch.setattr(module, "render", fail)
+
+    yield break_
+
+
+async def test_an_answer_that_a_process_cannot_make_is_made_by_the_keeper(beside, faulty):
+    faulty(codes)
+    call = beside.call(request="same")
+    with pytest.raises(RuntimeError, match="fault"):
+        await beside.beside.verify(call)
+    async with asyncio.timeout(5):
+        again = [await verifier.verify(call) for verifier in (beside.verifier, beside.beside)]
+    assert again[0].answer.reason == "ok"
+    assert again[0].body == again[1].body
+    assert len(records(beside)) == 1
+    # Nothing of it is left that would be in the way of what is older.
+    assert beside.settler._unanswered == {}
+
+
+async def test_whoever_waits_for_an_answer_that_nobody_can_make_is_told(
+        beside, faulty, monkeypatch):
+    call = beside.call(request="same")
+    beside.line.deaf = True
+    await beside.beside.verify(call)
+    waiting = asyncio.ensure_future(beside.verifier.verify(call))
+    await asyncio.sleep(0)
+    faulty(verify)
+    beside.line.die()
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="fault"):
+            await waiting
+    monkeypatch.undo()
+    assert (await beside.verifier.verify(call)).answer.reason == "ok"
+    assert len(records(beside)) == 1
 
 
 async def test_a_rate_holds_over_all_processes(beside):

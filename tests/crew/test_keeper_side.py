@@ -1,0 +1,49 @@
+"""What the keeper does as soon as it has workers, and what it hears of an answer that failed."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+from edge.access.listening import Wire as Serving
+from edge.access.tls import Tls
+from edge.config import EdgeConfig, Workers
+from edge.crew.crew import open_crew
+from edge.crew.keeper import KeeperLine
+from edge.crew.lines import KeeperParts, Line, Lines
+from edge.pipeline.together import GATHER_S
+from tests.crew.test_replaced import Wire
+from tests.pipeline.desk import Desk
+
+
+async def test_the_keepers_own_codes_gather_once_there_are_workers(tmp_path):
+    desk = Desk(tmp_path)
+    desk.clock.now = time.time()
+    config = EdgeConfig(data_dir=tmp_path, workers=Workers(processes=1))
+    crew = open_crew(
+        config, verifier=desk.verifier, guard=desk.guard, journal=desk.journal,
+        observer=desk.seen, server=SimpleNamespace(passed=None), clock=desk.clock,
+        store=SimpleNamespace(replaced=0), trust=lambda: desk.trust, problem=lambda _: None,
+        insecure=True)
+    assert desk.verifier._together.gather_s == 0.0
+    await crew.start(asyncio.Protocol, 0, Serving(Tls(), "127.0.0.1", tmp_path, insecure=True))
+    try:
+        assert desk.verifier._together.gather_s == GATHER_S
+    finally:
+        await crew.stop()
+        desk.close()
+
+
+async def test_the_keeper_hears_of_an_answer_that_its_worker_cannot_make():
+    heard = []
+    settler = SimpleNamespace(unmade=lambda asker, key: heard.append((asker, key)))
+    line = Line(Wire(), Lines(KeeperParts(
+        settler=settler, call=lambda *_: None, clock=SimpleNamespace(),
+        scope=lambda: "node", problem=lambda _: None), lambda: None), 1)
+    wire = Wire()
+    wire.is_closing = lambda: False
+    worker = KeeperLine(1)
+    worker._transport = wire
+    worker.unmade(b"k" * 16, RuntimeError("a fault of ours"))
+    worker._flush()
+    line.take(wire.said[4:])
+    assert heard == [(line, b"k" * 16)]
