@@ -69,10 +69,9 @@ def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
     height, width = rgb.shape[:2]
     wide, tall = fit(width, height, (detector.refine_side,) * 2)
     scale = tall / height
-    picture = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
-    left, right = _window(face.left * scale, face.right * scale)
-    top, bottom = _window(face.top * scale, face.bottom * scale)
-    crop = np.ascontiguousarray(picture[top:bottom, left:right], np.uint8)
+    left, right = _window(face.left * scale, face.right * scale, detector.refine_side)
+    top, bottom = _window(face.top * scale, face.bottom * scale, detector.refine_side)
+    crop = _cut(rgb, (wide, tall), (left, top, right, bottom))
     found, seconds = detector.detect(crop, max(crop.shape[:2]))
     moved = [_moved(item, left, top, scale) for item in found]
     middle_x, middle_y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
@@ -82,11 +81,27 @@ def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
     return max(same, key=lambda item: item.side, default=face), seconds
 
 
-def _window(begin: float, end: float) -> tuple[int, int]:
-    """Give the span to look at, on the grid; its end may lie beyond the picture's."""
+def _window(begin: float, end: float, side: int) -> tuple[int, int]:
+    """Give the span to look at, on the grid, within the square that a whole search fills."""
     first = int((begin - WINDOW_MARGIN) // WINDOW_GRAIN * WINDOW_GRAIN)
     last = int(-(-(end + WINDOW_MARGIN) // WINDOW_GRAIN) * WINDOW_GRAIN)
-    return max(0, first), last
+    return max(0, first), min(last, side)
+
+
+def _cut(rgb: Rgb, size: tuple[int, int], window: tuple[int, int, int, int]) -> Rgb:
+    """Cut a window of a picture scaled to a size; beyond it is black, as in a whole search."""
+    left, top, right, bottom = window
+    times = rgb.shape[1] // size[0]
+    if (size[0] * times, size[1] * times) == (rgb.shape[1], rgb.shape[0]):
+        # Each pixel is then made of its own square alone, so the rest needn't be scaled.
+        own = rgb[top * times : bottom * times, left * times : right * times]
+        crop = cv2.resize(own, (own.shape[1] // times, own.shape[0] // times))
+    else:
+        crop = cv2.resize(rgb, size)[top:bottom, left:right]
+    more = (bottom - top - crop.shape[0], right - left - crop.shape[1])
+    if any(more):
+        crop = cv2.copyMakeBorder(crop, 0, more[0], 0, more[1], cv2.BORDER_CONSTANT)
+    return np.ascontiguousarray(crop, np.uint8)
 
 
 def _moved(face: Face, left: int, top: int, scale: float) -> Face:

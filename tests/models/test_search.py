@@ -101,6 +101,39 @@ def test_a_face_that_its_window_does_not_show_stays_as_it_was_found():
     assert (face.left, face.side) == (300, 300)
 
 
+class Shown:
+    """A detector that keeps the windows it is given."""
+
+    search_sides, enough_px, refine_side = FORM.search_sides, FORM.enough_px, FORM.refine_side
+
+    def __init__(self, face):
+        self._face, self.windows = face, []
+
+    def detect(self, rgb, long_side):
+        if long_side == self.search_sides[0]:
+            return [self._face], 0.0
+        self.windows.append(rgb)
+        return [], 0.0
+
+
+@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000)])
+def test_a_window_holds_the_pixels_of_the_whole_search(size):
+    picture = np.random.default_rng(3).integers(1, 256, (size[1], size[0], 3), np.uint8)
+    wide, tall = size
+    box = (wide * 0.6, tall * 0.6, wide * 0.9, tall * 0.9)
+    shown = Shown(Face(*box, 0.9))
+    find_only_face(picture, shown)
+    (window,) = shown.windows
+    square = np.zeros((640, 640, 3), np.uint8)
+    scale = 640 / max(size)
+    whole = cv2.resize(picture, (int(wide * scale), int(tall * scale)))
+    square[: whole.shape[0], : whole.shape[1]] = whole
+    left, top = (int((side * scale - 64) // 32 * 32) for side in box[:2])
+    assert np.array_equal(window, square[top : top + len(window), left : left + window.shape[1]])
+    right, bottom = (min(640, int(-(-(side * scale + 64) // 32) * 32)) for side in box[2:])
+    assert window.shape == (bottom - top, right - left, 3)
+
+
 @needs_yunet
 def test_a_face_of_forty_pixels_ends_the_search_and_a_second_one_is_seen_there():
     detector = YunetDetector(YUNET, FORM)
