@@ -17,7 +17,7 @@ from edge.hotpath.holder import ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.imaging import ImageLimits, decode_rgb
 from edge.models.detection import Detector, Face, Points, Rgb, Scheme
-from edge.models.quality import Floors, first_below, judge_view, unify
+from edge.models.quality import Floors, first_below, judge_darkness, judge_view, unify
 from edge.models.search import find_only_face
 
 DECODE_SIDE_MIN = 1_280
@@ -138,7 +138,8 @@ def view_frame(
     detected = time.perf_counter()
     timings["detect"] += (detected - decoded) * 1e3
     if isinstance(face, ProbeFault):
-        return face
+        absent = face.reason is Reason.FACE_ABSENT
+        return ProbeFault(face.reason, judge_darkness(rgb)) if absent else face
     points = parts.landmarks.predict(rgb, face) if parts.landmarks else face.points
     assert points is not None  # the engine refuses packs that would give none
     chip = parts.embedder.cut(rgb, points)
