@@ -5,7 +5,7 @@
 - A face found at a smaller scale than `refine_side` is sought again at that one, in a window
   around it that lies on the whole picture's grid. What a detector answers turns with the
   pixels it is given, and a window so placed gives it those of the whole search.
-- Several people seen at a smaller scale are held against that one, too.
+- Several people seen or suspected at a smaller scale are held against that one, too.
 """
 
 import cv2
@@ -34,7 +34,7 @@ def find_only_face(rgb: Rgb, detector: Detector) -> tuple[Face | ProbeFault, flo
     for side in detector.search_sides:
         if side < SIDE_EXACT * wanted:
             continue
-        faces, seconds = detector.detect(rgb, side)
+        faces, suspected, seconds = detector.look(rgb, side)
         spent += seconds
         near = _near(faces)
         searched = min(side, long_side)
@@ -43,7 +43,7 @@ def find_only_face(rgb: Rgb, detector: Detector) -> tuple[Face | ProbeFault, flo
         if near:
             pixels = max(face.side for face in near) * searched / long_side
             wanted = side * detector.enough_px / pixels
-            if len(near) > 1:
+            if len(near) > 1 or _is_near(suspected, near):
                 wanted = max(wanted, detector.refine_side)
             if wanted <= side:
                 break
@@ -62,6 +62,12 @@ def _near(faces: list[Face]) -> list[Face]:
     """Give the faces that aren't bystanders, best first."""
     largest = max((face.side for face in faces), default=0.0)
     return [face for face in faces if face.side > SECOND_FACE_RATIO * largest]
+
+
+def _is_near(suspected: list[Face], near: list[Face]) -> bool:
+    """Tell whether one of those only suspected would be no bystander."""
+    largest = max(face.side for face in near)
+    return any(face.side > SECOND_FACE_RATIO * largest for face in suspected)
 
 
 def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:

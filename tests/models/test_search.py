@@ -28,8 +28,14 @@ class Seen:
     search_sides, enough_px, refine_side = FORM.search_sides, FORM.enough_px, FORM.refine_side
     has_points = False
 
-    def __init__(self, faces, refined=()):
+    def __init__(self, faces, refined=(), suspected=None):
         self._faces, self._refined, self.sides = faces, refined, []
+        self._suspected = suspected or {}
+
+    def look(self, rgb, long_side):
+        faces, seconds = self.detect(rgb, long_side)
+        return faces, [Face(left, 100.0, left + side - 1.0, 99.0 + side, 0.5)
+                       for left, side in self._suspected.get(long_side, ())], seconds
 
     def detect(self, rgb, long_side):
         self.sides.append(long_side)
@@ -47,6 +53,10 @@ class Counting:
 
     def __getattr__(self, name):
         return getattr(self._detector, name)
+
+    def look(self, rgb, long_side):
+        self.sides.append(long_side)
+        return self._detector.look(rgb, long_side)
 
     def detect(self, rgb, long_side):
         self.sides.append(long_side)
@@ -94,6 +104,15 @@ def test_several_people_are_held_against_the_scale_of_the_answer(at_640, several
     assert several is (getattr(found, "reason", None) is Reason.FACE_MULTIPLE)
 
 
+@pytest.mark.parametrize(("second", "again"), [(160, True), (140, False)])
+def test_who_is_only_suspected_is_looked_at_again(second, again):
+    seen = Seen({224: [(300, 300)], 640: [(300, 300), (900, second)]},
+                suspected={224: [(900, second)]})
+    found, _ = find_only_face(PICTURE, seen)
+    assert (640 in seen.sides) is again
+    assert (getattr(found, "reason", None) is Reason.FACE_MULTIPLE) is again
+
+
 def test_a_face_that_its_window_does_not_show_stays_as_it_was_found():
     seen = Seen({224: [(300, 300)]}, refined=[(0, 40)])
     face, _ = find_only_face(PICTURE, seen)
@@ -109,9 +128,10 @@ class Shown:
     def __init__(self, face):
         self._face, self.windows = face, []
 
+    def look(self, rgb, long_side):
+        return [self._face], [], 0.0
+
     def detect(self, rgb, long_side):
-        if long_side == self.search_sides[0]:
-            return [self._face], 0.0
         self.windows.append(rgb)
         return [], 0.0
 
