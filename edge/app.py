@@ -148,7 +148,8 @@ class Node:
         self._code_pool, self._face_pool = open_pools(self.config.workers)
         self._rates = NodeRates(
             self._pack_folder, self._face.manifest, self._key.sign_public, self._store,
-            policies=lambda: self.trust().policies, note=self.note, now=time.time)
+            policies=lambda: self.trust().policies, note=self.note, now=time.time,
+            searched=lambda: len(self._gallery.gallery))
         return Verifier(
             trust=self.trust, clock=self._clock, cache=self._store, guard=self._guard,
             journal=self._journal, reader=reader, face=self._face,

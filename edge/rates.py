@@ -9,7 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,7 @@ from edge.cache.store import LmdbStore
 from edge.errors import OperatingError
 from edge.hotpath.fitness import Source
 from edge.hotpath.normalise import IDENTITIES_MIN, TOP_MIN, cohort_mean, view_of
+from edge.hotpath.rates import identification_fmr
 from edge.models.manifest import PackManifest
 from edge.models.operating import pack_points, site_points
 from edge.pipeline.renewal import Note, Renewal
@@ -41,6 +44,7 @@ class NodeRates:
     def __init__(
         self, folder: Path, manifest: PackManifest, public: bytes, store: LmdbStore, *,
         policies: Callable[[], Mapping[str, ScenePolicy]], note: Note, now: Callable[[], float],
+        searched: Callable[[], int] = lambda: 0,
     ) -> None:
         """Read points and references.
 
@@ -52,8 +56,9 @@ class NodeRates:
             policies: In force now.
             note: Journals an event.
             now: Unix seconds.
+            searched: References in the gallery, whose size says what a search needs.
         """
-        self._manifest, self._store = manifest, store
+        self._manifest, self._store, self._searched = manifest, store, searched
         self._policies, self._note = policies, note
         sources: list[Source] = [("pack", pack_points(manifest))]
         site, why = site_points(folder, manifest.id, public)
@@ -61,7 +66,7 @@ class NodeRates:
             sources.insert(0, ("site", site))
         elif why:
             _LOG.warning("calibration.site_ignored", extra={"why": why})
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
         self._task: asyncio.Task[None] | None = None
         self._cohort: Cohort | None = None
         self._renewal: Renewal | None = None
@@ -101,11 +106,14 @@ class NodeRates:
         Raises:
             OperatingError: Something can't be read or journalled; the rest stays as it was.
         """
-        unfit = {shown.scene: shown.why for shown in self.shown() if shown.why}
-        for scene, why in unfit.items():
-            if self._said.get(scene) != why:
+        unfit = {(shown.scene, kind): why for shown in self.shown()
+                 for kind, why in (("", shown.why), ("search", shown.search_why)) if why}
+        for (scene, kind), why in unfit.items():
+            if self._said.get((scene, kind)) != why:
                 detail: dict[str, str | int | float] = {
                     "scene": scene, "why": why, "pack": self._manifest.id}
+                if kind:
+                    detail["searched"] = self._searched()
                 _LOG.warning("pack.unfit", extra=detail)
                 await self._note("pack.unfit", detail)
         self._said = unfit
@@ -146,8 +154,17 @@ class NodeRates:
                 threshold=cohort.threshold if cohort else point.threshold if point else None,
                 scale="normalised" if cohort else "raw",
                 calibration="cohort" if cohort else fitness.maker,
+                **self._search(policy),
             ))
         return tuple(found)
+
+    def _search(self, policy: ScenePolicy) -> dict[str, Any]:
+        """Say whether the pack serves a search of the gallery as large as it is now."""
+        if policy.identification != "allowed":
+            return {}
+        fmr = identification_fmr(policy.fpir_max, max(1, self._searched()))
+        why = self.scenes.fitness(msgspec.structs.replace(policy, fmr_max=fmr)).why
+        return {"search_fit": not why, "search_why": why, "search_fmr": fmr}
 
     def shown_cohort(self) -> CohortShown | None:
         """Say how the cohort is, None for a pack that isn't normalised."""

@@ -47,7 +47,11 @@ def run_identify(args: argparse.Namespace) -> int:
     people = _people(args.gallery)
     templates: list[tuple[str, Template]] = []
     for number, (person, path) in enumerate(people, 1):
-        probe = _probe(engine, path)
+        try:
+            probe = _probe(engine, path)
+        except ConfigError as error:  # one damaged picture of many
+            print(f"kanhe: {error}, left out", file=sys.stderr)
+            continue
         if isinstance(probe, Probe):
             templates.append((person, probe.template))
         else:
@@ -103,10 +107,11 @@ def _people(folder: Path) -> list[tuple[str, Path]]:
     if not folder.is_dir():
         raise ConfigError(f"{folder} isn't a folder of people's pictures")
     found = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            inner = path.relative_to(folder)
-            found.append((inner.parts[0] if len(inner.parts) > 1 else path.stem, path))
+    for child in sorted(folder.iterdir()):
+        # A person's folder may be a link; what is linked deeper isn't followed.
+        pictures = sorted(child.rglob("*")) if child.is_dir() else [child]
+        found += [(child.name if child.is_dir() else path.stem, path) for path in pictures
+                  if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not 1 <= len(found) <= PICTURES_MAX:
         raise ConfigError(f"{folder} holds {len(found)} pictures; 1 to {PICTURES_MAX} are needed")
     return found

@@ -105,6 +105,10 @@ def admits(purpose: str, wanted: str) -> bool:
     return purpose in {wanted, IDENTIFICATION}
 
 
+PAD_MISSING = "pad_missing"
+"""Why a pack is unfit that serves the scene's error rate."""
+
+
 def why_unusable(reference: ReferenceRecord | None, policy: ScenePolicy, now: float) -> str:
     """Say why a reference may not be used: `none`, `expired`, `purpose`; empty if it may."""
     if reference is None:
@@ -176,9 +180,14 @@ def checks_of(probe: Probe, policy: ScenePolicy) -> dict[str, bool]:
 
 def why_of(
     found: Verdict, probe: Probe, reference: ReferenceRecord | None, policy: ScenePolicy,
-    now: float,
+    now: float, *, served: bool,
 ) -> str:
-    """Name what is behind a verdict on a holder, empty where its reason says it all."""
+    """Name what is behind a verdict on a holder, empty where its reason says it all.
+
+    `served` tells whether the pack serves the scene's error rate.
+    """
+    if found.reason is Reason.PACK_UNFIT:
+        return PAD_MISSING if served else ""
     if found.reason is Reason.REFERENCE_MISSING:
         return why_unusable(reference, policy, now)
     if found.reason is Reason.CHALLENGE_EXPIRED:

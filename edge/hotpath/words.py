@@ -20,6 +20,9 @@ FACE_WORDS: dict[str, Words] = {
     "roll": Words("请不要歪头", "Please hold your head upright"),
     "mirror": Words("人脸不够清晰，请摘下口罩或帽子", "The face isn't clear: take off mask or cap"),
     "damaged": Words("照片损坏，请重拍", "The picture is damaged: take another"),
+    "pad_missing": Words(
+        "此场景要求活体检测，但本机未安装，请人工核验",
+        "This scene asks for a liveness check that isn't installed: ask an operator"),
     "burst": Words("连拍中不是同一个人", "The frames aren't of one person"),
     "challenge_missing": Words(
         "请按提示完成活体动作", "Please do what the screen asks you to do"),

@@ -63,6 +63,13 @@ class Detector(Protocol):
             Faces, best first, in pixels of `rgb`; and the seconds the runtime took.
         """
 
+    def look(self, rgb: Rgb, long_side: int) -> tuple[list[Face], list[Face], float]:
+        """Do the same, and give besides what may be a face and isn't sure to be one.
+
+        Returns:
+            Faces, those only suspected, and seconds.
+        """
+
 
 def fit(width: int, height: int, room: tuple[int, int]) -> tuple[int, int]:
     """Give a picture's width and height once it fills a room of (width, height).

@@ -142,6 +142,6 @@ class FaceEngine:
         self, images: Sequence[bytes], floors: Floors | None, *, mirror: bool
     ) -> tuple[list[FrameView | ProbeFault], dict[str, float]]:
         timings = dict.fromkeys(TIMINGS, 0.0)
-        views = [view_frame(image, self._limits, self._parts, floors, timings, mirror=mirror)
-                 for image in images]
+        views = [view_frame(image, self._limits, self._parts, floors, timings, mirror=mirror,
+                            burst=len(images) > 1) for image in images]
         return views, timings

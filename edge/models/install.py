@@ -27,6 +27,7 @@ from edge.models.manifest import MANIFEST, PackFile, PackManifest, load_manifest
 
 MEMBERS_MAX = 1_000
 _CHUNK = 1 << 20
+AFRESH = "Nothing was installed: give another copy with --from"
 
 Trial = Callable[[Path], object]
 """Opens a pack's folder; raises `PackError` if it can't serve."""
@@ -89,7 +90,7 @@ def _place(
         manifest = fill(stage)
         check_manifest(manifest)
         (stage / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        verify_files(stage, manifest)
+        verify_files(stage, manifest, AFRESH)
         trial(stage)
         for path in stage.iterdir():
             with path.open("rb") as written:

@@ -188,8 +188,13 @@ def _read(path: Path) -> bytes:
         raise PackError(f"{path} can't be read: {error.strerror}") from error
 
 
-def verify_files(folder: Path, manifest: PackManifest) -> None:
+def verify_files(folder: Path, manifest: PackManifest, advice: str = "") -> None:
     """Hold every file against its size and hash.
+
+    Args:
+        folder: Of the pack.
+        manifest: Of the pack.
+        advice: What to do about a file that differs, where the folder is only a stage on the way.
 
     Raises:
         PackError: A file is missing or differs; the message says which and what to do.
@@ -201,13 +206,15 @@ def verify_files(folder: Path, manifest: PackManifest) -> None:
         except OSError as error:
             raise PackError(f"{path} can't be read: {error.strerror}. {mend(folder)}") from error
         if not whole:
-            raise PackError(f"{path} is damaged (its checksum differs). {mend(folder)}")
+            raise PackError(f"{file.name if advice else path} is damaged, or another file than the "
+                            f"one stated (its checksum differs). {advice or mend(folder)}")
 
 
 def mend(folder: Path) -> str:
     """Say what to do about a broken pack."""
-    return (f"Remove the folder {folder} and start again: the default pack is then made anew, "
-            "any other is had again with `kanhe models pull`")
+    return (f"A pack of your own: mend its manifest or file. Any other: remove the folder {folder} "
+            "and start again; the default pack is then made anew, the others are had again with "
+            "`kanhe models pull`")
 
 
 def hash_file(path: Path) -> str:

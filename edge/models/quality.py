@@ -28,6 +28,8 @@ CONTRAST_FULL = 30.0
 """Deviation of a chip's greys that counts as full contrast."""
 FACE_SIDEWAYS, FACE_UP, FACE_DOWN = 0.9, 0.5, 1.6
 """How far a face reaches from the middle of the eyes, in eye distances: ears, brows, chin."""
+LOOK_SIDE = 64
+"""Side to which a picture without a face is scaled to judge its light."""
 CUT_ZERO = 0.6
 """A face cut off by so many eye distances has no margin at all."""
 
@@ -93,6 +95,17 @@ def _light(chip: Rgb) -> dict[str, float]:
         "contrast": deviation / CONTRAST_FULL,
         "sharpness": float(edges[0, 0]) ** 2 / SHARPNESS_FULL,
     }
+
+
+def judge_darkness(rgb: Rgb) -> str:
+    """Say what hides every face of a picture: too dark, too bright, washed out; empty if none.
+
+    By the floors of a capture, over the whole picture: where no face was found, nothing else
+    can be judged.
+    """
+    light = _light(np.asarray(cv2.resize(rgb, (LOOK_SIDE,) * 2), np.uint8))
+    del light["sharpness"]  # so small a picture shows none
+    return first_below(light, CAPTURE_FLOORS)
 
 
 def _facing(angle_deg: float) -> float:

@@ -5,7 +5,7 @@
 - A face found at a smaller scale than `refine_side` is sought again at that one, in a window
   around it that lies on the whole picture's grid. What a detector answers turns with the
   pixels it is given, and a window so placed gives it those of the whole search.
-- Several people seen at a smaller scale are held against that one, too.
+- Several people seen or suspected at a smaller scale are held against that one, too.
 """
 
 import cv2
@@ -34,7 +34,7 @@ def find_only_face(rgb: Rgb, detector: Detector) -> tuple[Face | ProbeFault, flo
     for side in detector.search_sides:
         if side < SIDE_EXACT * wanted:
             continue
-        faces, seconds = detector.detect(rgb, side)
+        faces, suspected, seconds = detector.look(rgb, side)
         spent += seconds
         near = _near(faces)
         searched = min(side, long_side)
@@ -43,7 +43,7 @@ def find_only_face(rgb: Rgb, detector: Detector) -> tuple[Face | ProbeFault, flo
         if near:
             pixels = max(face.side for face in near) * searched / long_side
             wanted = side * detector.enough_px / pixels
-            if len(near) > 1:
+            if len(near) > 1 or _is_near(suspected, near):
                 wanted = max(wanted, detector.refine_side)
             if wanted <= side:
                 break
@@ -64,15 +64,20 @@ def _near(faces: list[Face]) -> list[Face]:
     return [face for face in faces if face.side > SECOND_FACE_RATIO * largest]
 
 
+def _is_near(suspected: list[Face], near: list[Face]) -> bool:
+    """Tell whether one of those only suspected would be no bystander."""
+    largest = max(face.side for face in near)
+    return any(face.side > SECOND_FACE_RATIO * largest for face in suspected)
+
+
 def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
     """Seek a face again in a window around it; the first answer stands if it isn't there."""
     height, width = rgb.shape[:2]
     wide, tall = fit(width, height, (detector.refine_side,) * 2)
     scale = tall / height
-    picture = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
-    left, right = _window(face.left * scale, face.right * scale)
-    top, bottom = _window(face.top * scale, face.bottom * scale)
-    crop = np.ascontiguousarray(picture[top:bottom, left:right], np.uint8)
+    left, right = _window(face.left * scale, face.right * scale, detector.refine_side)
+    top, bottom = _window(face.top * scale, face.bottom * scale, detector.refine_side)
+    crop = _cut(rgb, (wide, tall), (left, top, right, bottom))
     found, seconds = detector.detect(crop, max(crop.shape[:2]))
     moved = [_moved(item, left, top, scale) for item in found]
     middle_x, middle_y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
@@ -82,11 +87,27 @@ def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
     return max(same, key=lambda item: item.side, default=face), seconds
 
 
-def _window(begin: float, end: float) -> tuple[int, int]:
-    """Give the span to look at, on the grid; its end may lie beyond the picture's."""
+def _window(begin: float, end: float, side: int) -> tuple[int, int]:
+    """Give the span to look at, on the grid, within the square that a whole search fills."""
     first = int((begin - WINDOW_MARGIN) // WINDOW_GRAIN * WINDOW_GRAIN)
     last = int(-(-(end + WINDOW_MARGIN) // WINDOW_GRAIN) * WINDOW_GRAIN)
-    return max(0, first), last
+    return max(0, first), min(last, side)
+
+
+def _cut(rgb: Rgb, size: tuple[int, int], window: tuple[int, int, int, int]) -> Rgb:
+    """Cut a window of a picture scaled to a size; beyond it is black, as in a whole search."""
+    left, top, right, bottom = window
+    times = rgb.shape[1] // size[0]
+    if (size[0] * times, size[1] * times) == (rgb.shape[1], rgb.shape[0]):
+        # Each pixel is then made of its own square alone, so the rest needn't be scaled.
+        own = rgb[top * times : bottom * times, left * times : right * times]
+        crop = cv2.resize(own, (own.shape[1] // times, own.shape[0] // times))
+    else:
+        crop = cv2.resize(rgb, size)[top:bottom, left:right]
+    more = (bottom - top - crop.shape[0], right - left - crop.shape[1])
+    if any(more):
+        crop = cv2.copyMakeBorder(crop, 0, more[0], 0, more[1], cv2.BORDER_CONSTANT)
+    return np.ascontiguousarray(crop, np.uint8)
 
 
 def _moved(face: Face, left: int, top: int, scale: float) -> Face:

@@ -50,6 +50,7 @@ def is_still(views: Sequence[FrameView]) -> bool | None:
 
 def motion(a: FrameView, b: FrameView) -> float:
     """Measure how far a face moved between two frames, in distances between its eyes."""
+    assert a.thumb is not None and b.thumb is not None  # frames of a burst have theirs
     first, second = _window(a), _window(b)
     step, other = _step(first), _step(second)
     # Where a pixel of the first thumb lies in the second one, were nothing to move.
@@ -68,6 +69,7 @@ def motion(a: FrameView, b: FrameView) -> float:
 
 
 def _same_pixels(a: FrameView, b: FrameView) -> bool:
+    assert a.thumb is not None and b.thumb is not None  # frames of a burst have theirs
     return (
         (a.width, a.height, a.window) == (b.width, b.height, b.window)
         and np.array_equal(a.points, b.points) and np.array_equal(a.thumb, b.thumb)

@@ -17,7 +17,7 @@ from edge.hotpath.holder import ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.imaging import ImageLimits, decode_rgb
 from edge.models.detection import Detector, Face, Points, Rgb, Scheme
-from edge.models.quality import Floors, first_below, judge_view, unify
+from edge.models.quality import Floors, first_below, judge_darkness, judge_view, unify
 from edge.models.search import find_only_face
 
 DECODE_SIDE_MIN = 1_280
@@ -40,7 +40,8 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True):
         features: Of length 1, the mean of the face's and its mirror's; shape (d,).
         components: Quality components by name, each 0 to 1.
         quality: Unified quality, 0 to 1.
-        thumb: Grey of the face and its surroundings, uint8, shape (64, 64).
+        thumb: Grey of the face and its surroundings, uint8, shape (64, 64); None in a capture of
+            one frame, which has nothing to hold it against.
         window: What the thumb shows: left, top, right, bottom in pixels, the end exclusive.
         live: Probability of a bona fide face by the pack's PAD, None if it has none.
     """
@@ -53,7 +54,7 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True):
     features: Features
     components: dict[str, float]
     quality: float
-    thumb: npt.NDArray[np.uint8]
+    thumb: npt.NDArray[np.uint8] | None
     window: tuple[int, int, int, int]
     live: float | None = None
 
@@ -114,7 +115,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_frame(
     image: bytes, limits: ImageLimits, parts: Parts, floors: Floors | None,
-    timings: dict[str, float], *, mirror: bool,
+    timings: dict[str, float], *, mirror: bool, burst: bool,
 ) -> FrameView | ProbeFault:
     """Go from one encoded frame to its one face's features.
 
@@ -123,6 +124,7 @@ def view_frame(
         floors: Quality floors; None = a poor face is viewed all the same.
         timings: By name (`TIMINGS`), added to, milliseconds.
         mirror: Whether the mirror image is embedded even where the pack leaves it out.
+        burst: Whether there are more frames to hold this one against.
 
     Raises:
         ImageError: Not an image we read, damaged, or beyond the bounds.
@@ -136,7 +138,8 @@ def view_frame(
     detected = time.perf_counter()
     timings["detect"] += (detected - decoded) * 1e3
     if isinstance(face, ProbeFault):
-        return face
+        absent = face.reason is Reason.FACE_ABSENT
+        return ProbeFault(face.reason, judge_darkness(rgb)) if absent else face
     points = parts.landmarks.predict(rgb, face) if parts.landmarks else face.points
     assert points is not None  # the engine refuses packs that would give none
     chip = parts.embedder.cut(rgb, points)
@@ -144,14 +147,14 @@ def view_frame(
     timings["align"] += (aligned - detected) * 1e3
     rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
-    view = _judge(rgb, face, points, chip, rows, parts, floors)
+    view = _judge(rgb, face, points, chip, rows, parts, floors, burst=burst)
     timings["embed"] += (time.perf_counter() - aligned) * 1e3
     return view
 
 
 def _judge(
     rgb: Rgb, face: Face, points: Points, chip: Rgb, rows: Features, parts: Parts,
-    floors: Floors | None,
+    floors: Floors | None, *, burst: bool,
 ) -> FrameView | ProbeFault:
     """Judge the quality of a face whose features are there, and its PAD score."""
     if not np.isfinite(rows).all():
@@ -168,7 +171,8 @@ def _judge(
     return FrameView(
         box=face, points=points, scheme=scheme, width=rgb.shape[1], height=rgb.shape[0],
         features=both / np.linalg.norm(both), components=components,
-        quality=unify(components), thumb=_thumb(rgb, window), window=window,
+        quality=unify(components), window=window,
+        thumb=_thumb(rgb, window) if burst else None,
         live=parts.pad.score(rgb, face, points, scheme) if parts.pad else None,
     )
 

@@ -57,7 +57,8 @@ class HolderCheck:
         reference, probe = to_compare(self._cache, probe, case)
         comparison = self._rates.comparison(case.policy, probe, reference)
         found, case.face = check_holder(reference, probe, comparison, case.policy, now=case.now)
-        case.why = why_of(found, probe, reference, case.policy, case.now)
+        case.why = why_of(found, probe, reference, case.policy, case.now,
+                          served=comparison is not None)
         case.end("face")
         return found
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from edge.errors import ImageError
-from edge.hotpath.holder import Probe, ProbeFault
+from edge.hotpath.holder import PAD_MISSING, Probe, ProbeFault
 from edge.hotpath.identification import check_identity, choose_credential, score_candidate
 from edge.hotpath.rates import identification_fmr
 from edge.hotpath.reasons import Reason
@@ -107,9 +107,12 @@ class Identifier:
             return verdict(search.reason)
         # 4. The best is somebody, by the threshold of a gallery of this size.
         fmr = identification_fmr(case.policy.fpir_max, max(1, search.searched))
+        point = self._point(case.policy, fmr)
         found, case.face = check_identity(
-            [score for _, score in search.candidates], search.probe,
-            self._point(case.policy, fmr), case.policy, gallery=search.searched)
+            [score for _, score in search.candidates], search.probe, point, case.policy,
+            gallery=search.searched)
+        if found.reason is Reason.PACK_UNFIT and point is not None:
+            case.why = PAD_MISSING
         if found.reason is not Reason.OK:
             return found
         # 5. That holder's credential stands and is accepted here.

@@ -32,6 +32,9 @@ class SceneFace(msgspec.Struct, frozen=True, kw_only=True):
         override: The policy's words that let an unfit pack judge; empty = it refers.
         fmr_max, fnmr_max: What the policy asks for.
         fmr, fnmr: Of the threshold in use, as measured; None = unknown or none in use.
+        search_fit, search_why: The same of a search without a code, at the gallery's size; None
+            where the policy allows none.
+        search_fmr: What such a search needs of each comparison.
     """
 
     scene: str
@@ -45,6 +48,9 @@ class SceneFace(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None
     scale: Literal["raw", "normalised"]
     calibration: Literal["pack", "site", "cohort"]
+    search_fit: bool | None = None
+    search_why: str = ""
+    search_fmr: float | None = None
 
 
 class CohortShown(msgspec.Struct, frozen=True, kw_only=True):

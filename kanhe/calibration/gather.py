@@ -152,7 +152,7 @@ def judge_images(images: Images, root: Path, judge: Judge, progress: Progress) -
     faults: dict[int, str] = {}
     for number, name in enumerate(images.names):
         progress(number, len(images.names), name)
-        found = _judge(root / name, judge)
+        found = _judge(root / name, root, judge)
         if isinstance(found, str):
             faults[number] = found
         templates.append(None if isinstance(found, str) else found.template)
@@ -167,11 +167,11 @@ def judge_images(images: Images, root: Path, judge: Judge, progress: Progress) -
                   acquired=np.array([template is not None for template in templates], np.bool_))
 
 
-def _judge(path: Path, judge: Judge) -> Probe | str:
+def _judge(path: Path, root: Path, judge: Judge) -> Probe | str:
     try:
         found = judge([path.read_bytes()])
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror} (paths begin in --root)") from error
+        raise ConfigError(f"{path}: {error.strerror} (paths begin in {root})") from error
     except ImageError as error:
         return str(error)
     if isinstance(found, ProbeFault):

@@ -77,6 +77,25 @@ async def test_a_scene_that_cannot_be_served_is_said_once_and_again_when_it_chan
         ("pack.unfit", {"scene": "hotel", "why": "fnmr_too_high", "pack": "p1"})]
 
 
+async def test_a_gallery_too_large_for_the_pack_is_said(folder):
+    node, size = Node(folder), [100]
+    node.policies = {"lobby": policy("lobby", fmr_max=1e-3, identification="allowed",
+                                     fpir_max=0.01, fnmr_max=None)}
+    node.rates = NodeRates(folder, MANIFEST, KEY.sign_public, node.store, note=node.note,
+                           policies=lambda: node.policies, now=lambda: 5.0,
+                           searched=lambda: size[0])
+    await node.rates.tend()
+    shown = node.shown("lobby")
+    assert (shown.fit, shown.search_fit, shown.search_why) == (True, True, "")
+    assert shown.search_fmr == pytest.approx(1e-4, rel=0.01)
+    size[0] = 5_000
+    await node.rates.tend()
+    await node.rates.tend()
+    assert (node.shown("lobby").fit, node.shown("lobby").search_fit) == (True, False)
+    assert node.events == [("pack.unfit", {
+        "scene": "lobby", "why": "fmr_unserved", "pack": "p1", "searched": 5_000})]
+
+
 async def test_the_population_takes_over_follows_and_lets_go(folder):
     node = Node(folder, enrolled=220)
     await node.rates.tend()

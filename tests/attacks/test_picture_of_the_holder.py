@@ -72,7 +72,9 @@ async def test_one_picture_alone_is_not_said_to_have_been_checked(desk, picture)
     desk.clock.now += 5
     call = desk.call("face", code=desk.code(int(desk.clock.now // 5)))
     call = msgspec.structs.replace(call, face_images=(jpeg(picture),))
-    assert (await desk.verifier.verify(call)).answer.reason == "pack_unfit"
+    answer = (await desk.verifier.verify(call)).answer
+    assert answer.reason == "pack_unfit"
+    assert "liveness check that isn't installed" in answer.message.en
 
 
 def held(picture, yaw_deg, nearer=1.0):

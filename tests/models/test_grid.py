@@ -210,4 +210,4 @@ def test_yunet_reads_as_opencv_reads():
 def test_a_detector_is_safe_for_any_tensor_width(tmp_path: Path):
     detector: GridDetector = YunetDetector(onnx_forms.yunet(tmp_path / "d.onnx"), YUNET_FORM)
     empty = [np.zeros((1, 0, width), np.float32) for width in [1] * 6 + [4] * 3 + [10] * 3]
-    assert len(detector.rows(empty, 32, 1.0)) == 0
+    assert len(detector.rows(empty, 32, 1.0, 0.5)) == 0

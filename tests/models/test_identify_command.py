@@ -56,3 +56,18 @@ def test_what_it_cannot_work_with_is_said(people, tmp_path, capfd):
     assert "isn't a folder" in capfd.readouterr().err
     assert main(["face", "identify", str(people), probe, "--fpir", "2"]) == 1
     assert "between 0 and 1" in capfd.readouterr().err
+
+
+def test_a_linked_folder_is_a_person_and_a_damaged_picture_is_left_out(
+        people, tmp_path, capfdbinary):
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    for folder in people.iterdir():
+        (gallery / folder.name).symlink_to(folder)
+    (gallery / "torn.jpg").write_bytes(b"no picture")
+    assert main(["face", "identify", str(gallery), capture_of(PEOPLE[2], tmp_path)]) == 0
+    caught = capfdbinary.readouterr()
+    line = json.loads(caught.out)
+    assert (line["match"], line["people"]) == (PEOPLE[2].key, 4)
+    assert b"torn.jpg" in caught.err
+    assert b"left out" in caught.err

@@ -74,7 +74,8 @@ def test_a_folder_with_a_manifest_is_a_pack(tmp_path):
     assert view.features.shape == (512,)
     assert np.linalg.norm(view.features) == pytest.approx(1)
     assert (view.width, view.height) == (640, 384)
-    assert view.thumb.shape == (64, 64)
+    assert view.thumb is None  # of one frame; of a burst each has one
+    assert [item.thumb.shape for item in engine.views([white_square()] * 2, None)] == [(64, 64)] * 2
     assert engine.threshold(1e-3) == (0.5, 1e-3)
 
 

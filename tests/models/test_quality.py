@@ -85,8 +85,21 @@ def test_a_component_that_is_no_number_is_below_every_floor():
 def test_a_spoiled_capture_says_what_to_do(face_engine, why, spoil):
     found = face_engine.probe([jpeg(spoil(portrait()))])
     assert isinstance(found, ProbeFault)
-    # So small or dark a face may not be found at all; whatever is said is never an accept.
-    assert (found.reason, found.why) in {("face_quality_low", why), ("face_absent", "")}
+    # So small or dark a face may not be found at all; what is wrong with the light is said then.
+    unseen = "" if why == "eye_distance" else why
+    assert (found.reason, found.why) in {("face_quality_low", why), ("face_absent", unseen)}
+
+
+@pytest.mark.parametrize("why,spoil", [
+    ("under_exposure", lambda p: p // 30), ("over_exposure", lambda p: 255 - p // 40),
+    ("contrast", lambda p: 120 + p // 60), ("", lambda p: p[:60]),
+])
+def test_where_the_light_hides_every_face_the_operator_hears_of_the_light(face_engine, why, spoil):
+    found = face_engine.probe([jpeg(spoil(portrait()))])
+    assert (found.reason, found.why) == ("face_absent", why)
+    assert message_for(found.reason, found.why).en.startswith(
+        {"under_exposure": "It is too dark", "over_exposure": "It is too bright",
+         "contrast": "The picture is washed out", "": "No face in view"}[why])
 
 
 def test_a_face_cut_off_at_the_edge_says_so(face_engine):

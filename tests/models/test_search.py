@@ -28,8 +28,14 @@ class Seen:
     search_sides, enough_px, refine_side = FORM.search_sides, FORM.enough_px, FORM.refine_side
     has_points = False
 
-    def __init__(self, faces, refined=()):
+    def __init__(self, faces, refined=(), suspected=None):
         self._faces, self._refined, self.sides = faces, refined, []
+        self._suspected = suspected or {}
+
+    def look(self, rgb, long_side):
+        faces, seconds = self.detect(rgb, long_side)
+        return faces, [Face(left, 100.0, left + side - 1.0, 99.0 + side, 0.5)
+                       for left, side in self._suspected.get(long_side, ())], seconds
 
     def detect(self, rgb, long_side):
         self.sides.append(long_side)
@@ -47,6 +53,10 @@ class Counting:
 
     def __getattr__(self, name):
         return getattr(self._detector, name)
+
+    def look(self, rgb, long_side):
+        self.sides.append(long_side)
+        return self._detector.look(rgb, long_side)
 
     def detect(self, rgb, long_side):
         self.sides.append(long_side)
@@ -94,11 +104,54 @@ def test_several_people_are_held_against_the_scale_of_the_answer(at_640, several
     assert several is (getattr(found, "reason", None) is Reason.FACE_MULTIPLE)
 
 
+@pytest.mark.parametrize(("second", "again"), [(160, True), (140, False)])
+def test_who_is_only_suspected_is_looked_at_again(second, again):
+    seen = Seen({224: [(300, 300)], 640: [(300, 300), (900, second)]},
+                suspected={224: [(900, second)]})
+    found, _ = find_only_face(PICTURE, seen)
+    assert (640 in seen.sides) is again
+    assert (getattr(found, "reason", None) is Reason.FACE_MULTIPLE) is again
+
+
 def test_a_face_that_its_window_does_not_show_stays_as_it_was_found():
     seen = Seen({224: [(300, 300)]}, refined=[(0, 40)])
     face, _ = find_only_face(PICTURE, seen)
     assert len(seen.sides) == 2
     assert (face.left, face.side) == (300, 300)
+
+
+class Shown:
+    """A detector that keeps the windows it is given."""
+
+    search_sides, enough_px, refine_side = FORM.search_sides, FORM.enough_px, FORM.refine_side
+
+    def __init__(self, face):
+        self._face, self.windows = face, []
+
+    def look(self, rgb, long_side):
+        return [self._face], [], 0.0
+
+    def detect(self, rgb, long_side):
+        self.windows.append(rgb)
+        return [], 0.0
+
+
+@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000)])
+def test_a_window_holds_the_pixels_of_the_whole_search(size):
+    picture = np.random.default_rng(3).integers(1, 256, (size[1], size[0], 3), np.uint8)
+    wide, tall = size
+    box = (wide * 0.6, tall * 0.6, wide * 0.9, tall * 0.9)
+    shown = Shown(Face(*box, 0.9))
+    find_only_face(picture, shown)
+    (window,) = shown.windows
+    square = np.zeros((640, 640, 3), np.uint8)
+    scale = 640 / max(size)
+    whole = cv2.resize(picture, (int(wide * scale), int(tall * scale)))
+    square[: whole.shape[0], : whole.shape[1]] = whole
+    left, top = (int((side * scale - 64) // 32 * 32) for side in box[:2])
+    assert np.array_equal(window, square[top : top + len(window), left : left + window.shape[1]])
+    right, bottom = (min(640, int(-(-(side * scale + 64) // 32) * 32)) for side in box[2:])
+    assert window.shape == (bottom - top, right - left, 3)
 
 
 @needs_yunet

@@ -27,6 +27,8 @@ ANCHORS = 2
 ROWS_MAX = 2_048
 """Candidates kept before suppression; a model that fires everywhere finds nothing more."""
 FACES_MAX = 64
+SUSPECT_SHARE = 0.7
+"""From this share of the smallest score on somebody may be there."""
 _TRIAL_SIDE = 64
 
 Floats = npt.NDArray[np.float32]
@@ -92,22 +94,31 @@ class GridDetector:
 
     def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side, never enlarged."""
+        faces, _, seconds = self.look(rgb, long_side)
+        return faces, seconds
+
+    def look(self, rgb: Rgb, long_side: int) -> tuple[list[Face], list[Face], float]:
+        """Find faces, and those only suspected."""
         picture, size, scale = self._scaled(rgb, long_side)
         planes = np.empty((1, 3, size[1], size[0]), np.float32)
         fill_planes(picture, planes[0], self._mean, self._gain, self._swap, False)
         outputs, seconds = self._runner.run_all(planes)
-        rows = self.rows([outputs[index] for index in self._order], size[0], scale)
-        return [_face(row, self.has_points) for row in rows[:FACES_MAX]], seconds
+        tensors = [outputs[index] for index in self._order]
+        rows = self.rows(tensors, size[0], scale, SUSPECT_SHARE * self._score_min)
+        found = [_face(row, self.has_points) for row in rows[:FACES_MAX]]
+        sure = int((rows[:FACES_MAX, 4] >= np.float32(self._score_min)).sum())
+        return found[:sure], found[sure:], seconds
 
-    def rows(self, tensors: Tensors, width: int, scale: float) -> Floats:
+    def rows(self, tensors: Tensors, width: int, scale: float, score_min: float) -> Floats:
         """Give the faces in a model's tensors, (n, 15), best first, in pixels of the picture.
 
         Args:
             tensors: In the decoder's order.
             width: Of the model's input.
             scale: Pixels of the model's input a pixel of the picture.
+            score_min: Smaller scores are left out; they never suppress others.
         """
-        rows = self._decode(tensors, width, self._score_min, scale)
+        rows = self._decode(tensors, width, score_min, scale)
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
         return rows[suppress_overlap(rows, self._overlap_max, self._grown)]
 
