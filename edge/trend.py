@@ -69,9 +69,8 @@ class Trend:
         return TrendView(EVERY_S, self._stages, series)
 
     def _counted(self) -> tuple[dict[str, int], list[int], dict[str, tuple[int, float]]]:
-        stages = {name: (sum(spread.counts), spread.total)
-                  for name, spread in self._tally.stages.items()}
-        return self._tally.decisions(), self._tally.answer_buckets(), stages
+        tally = self._tally
+        return tally.decisions(), tally.answer_buckets(), tally.stage_sums()
 
 
 def _short(value: float | None) -> float | None:
