@@ -194,6 +194,8 @@ class NodeMetrics:
 
     def problem(self, status: int) -> None:
         """Count a call without a verdict."""
+        if status in (429, 503):
+            self.tally.turned_away += 1
         self._problems.labels(str(status) if 400 <= status < 600 else OTHER).inc()
 
     def signal(self, name: str) -> None:

@@ -90,6 +90,7 @@ class Tally:
         stages: Times of stages by scene.
         gates: By gate id.
         late: How late genuine codes were that came too late.
+        turned_away: Calls beyond a gate's rate, and those that there was no capacity for.
         found, missed: Genuine codes whose credential is held here, and whose isn't.
     """
 
@@ -101,7 +102,7 @@ class Tally:
         self.stages: dict[str, dict[str, Spread]] = {}
         self.gates: dict[str, GateSeen] = {}
         self.late = Spread(LATE_BOUNDS_S)
-        self.found = self.missed = 0
+        self.found = self.missed = self.turned_away = 0
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and its stages."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_modern
@@ -13,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from bench import metrics_cost
 from edge.metrics import OPENMETRICS, PAGE_KEPT_S, NodeMetrics, Reading, reading
 from edge.tally import BOUNDS_S, GATES_MAX, SCENES_MAX, STAGES_MAX, quantile
+from edge.trend import Trend
 from tests.fakes.records import answer
 
+ROOT = Path(__file__).resolve().parents[2]
 SHARE_MAX = 0.045
 """3 % is wanted of a verification over HTTP. This one has no sockets, which are some half of the
 whole, and the margin is for a noisy machine."""
@@ -68,6 +71,18 @@ def test_a_gate_that_was_only_refused_is_counted_and_has_had_no_answer():
     assert found["kanhe_gate_refused_total", (("gate", "g7"),)] == 3
     assert ("kanhe_gate_seen_timestamp_seconds", (("gate", "g7"),)) not in found
     assert ("kanhe_gate_refused_total", (("gate", "g1"),)) not in found
+
+
+def test_calls_that_are_turned_away_have_a_line_on_the_status_page():
+    metrics = NodeMetrics("1")
+    trend = Trend(metrics.tally, dict)
+    for status in (429, 429, 503, 401):
+        metrics.problem(status)
+    trend.sample(5.0)
+    trend.sample(5.0)
+    assert trend.view().series["turned_away"] == [0.6, 0.0]
+    page = (ROOT / "edge" / "web" / "templates" / "status.html").read_text()
+    assert 'spark("turned_away"' in page
 
 
 def test_what_is_counted_between_two_looks_is_added_once():
