@@ -126,10 +126,11 @@ class Node:
                               face_pool=self._face_pool)
         self._shift = ShiftLog()
         report = Report(
-            trust=self.trust, clock=self._clock, vigil=self._vigil, store=self._store,
-            crew=lambda: self._crew, gallery=self._gallery.gallery, journal=self._journal,
-            guard=self._guard, follower=self._follower, shipper=self._shipper, face=self._face,
-            pack_wanted=self.config.face_pack, rates=self._rates, code_pool=self._code_pool,
+            version=node_version(), trust=self.trust, clock=self._clock, vigil=self._vigil,
+            store=self._store, crew=lambda: self._crew, gallery=self._gallery.gallery,
+            journal=self._journal, guard=self._guard, follower=self._follower,
+            shipper=self._shipper, face=self._face, pack_wanted=self.config.face_pack,
+            rates=self._rates, code_pool=self._code_pool,
             face_pool=self._face_pool, verifier=self.verifier, zbar=self._zbar, site=self._site,
             started_s=self._started_s, folder=self.config.data_dir, holding=self._asking.holding,
         )

@@ -52,8 +52,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         image_pixels_max: Width × height of one image.
         face_images_max: Frames of one burst.
         code_budget_s: Seconds spent on reading one frame.
-        gate_rate_per_s, gate_burst: Calls a second that one gate may make for ever, and at once;
-            what is more is 429.
+        gate_rate_per_s: Calls a second that one gate may make for ever; what is more is 429.
+        gate_burst: Calls that it may make at once.
         gate_rate_max_per_s: Calls a second that the central platform may allow a gate in its stead;
             what it may make at once grows and shrinks with that.
     """
@@ -76,8 +76,10 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         processes: Processes that share the port; the further ones answer codes, in scenes without a
             face.
-        code_threads, face_threads: Frames read and faces judged at once.
-        code_waiting_max, face_waiting_max: How many more may wait.
+        code_threads: Frames read for a code at once.
+        face_threads: Faces judged at once.
+        code_waiting_max: How many more frames may wait to be read.
+        face_waiting_max: How many more faces may wait to be judged.
     """
 
     processes: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -158,7 +160,9 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     url: str = ""
     key_file: Path | None = None
-    prefix: Annotated[str, Meta(pattern="^[A-Za-z0-9:_.-]+$", max_length=64)] = "kanhe"
+    prefix: Annotated[str, Meta(
+        pattern="^[A-Za-z0-9:_.-]+$", max_length=64,
+        description="letters, digits and : _ . - without spaces, 64 at most")] = "kanhe"
     deadline_ms: Annotated[int, Meta(ge=1, le=1_000)] = 25
     username: str = ""
     password_file: Path | None = None
@@ -189,7 +193,9 @@ class TracingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         batch_s_max: Seconds that sending a batch may take; what isn't taken by then is dropped.
     """
 
-    otlp_endpoint: Annotated[str, Meta(pattern="^(https?://\\S+)?$")] = ""
+    otlp_endpoint: Annotated[str, Meta(
+        pattern="^(https?://\\S+)?$",
+        description="an address that begins with http:// or https://, or nothing")] = ""
     ratio: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.01
     traces_max_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 20
     waiting_spans_max: Annotated[int, Meta(ge=64, le=65_536)] = 2_048
@@ -261,6 +267,7 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
     if config.tracing.otlp_endpoint:
         yield from try_package(
             "tracing.otlp_endpoint", "opentelemetry.exporter.otlp.proto.http", "tracing")
+    yield from _at_odds(config.limits)
     wrong = wrong_holding(config.holding, config.central.lookup_ms)
     if wrong is not None:
         yield Found("error", *wrong)
@@ -271,3 +278,17 @@ def check_edge(config: EdgeConfig) -> Iterator[Found]:
                     "kanhe edge site-key FILE, and copy it to the site's other nodes")
     if not (config.data_dir / "cache").is_dir():
         yield Found("note", "data_dir", "this node isn't enrolled yet: kanhe edge enrol")
+
+
+def _at_odds(limits: Limits) -> Iterator[Found]:
+    """Say which bounds make others moot."""
+    if limits.image_bytes_max > limits.body_bytes_max:
+        yield Found("note", "limits.image_bytes_max", "no image is larger than the body that "
+                    f"brings it: limits.body_bytes_max is {limits.body_bytes_max:,}")
+    if limits.code_budget_s > limits.deadline_s:
+        yield Found("note", "limits.code_budget_s", "a frame isn't read for longer than the call "
+                    f"has: limits.deadline_s is {limits.deadline_s:g}")
+    if limits.gate_rate_per_s > limits.gate_rate_max_per_s:
+        yield Found("note", "limits.gate_rate_max_per_s", "a gate with a rate of its own may call "
+                    "less often than one without: limits.gate_rate_per_s is "
+                    f"{limits.gate_rate_per_s:g}")

@@ -119,12 +119,14 @@ class NodeMetrics:
     Attributes:
         tally: The counts of this process.
         observed, observed_all: Take answers (the pipeline's `Observer`).
+        refused: Takes a gate whose call was beyond its rate.
     """
 
     def __init__(self, version: str, scenes: Callable[[], Container[str]] | None = None) -> None:
         """Make a registry of its own; `scenes` gives those that may be a label now."""
         self.tally = Tally(scenes)
         self.observed, self.observed_all = self.tally.observed, self.tally.observed_all
+        self.refused = self.tally.refused
         self._registry, self._readings = CollectorRegistry(), _Readings()
         self._several = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._source: Collector | CollectorRegistry = self._registry
@@ -149,7 +151,7 @@ class NodeMetrics:
             "kanhe_verification_seconds", "Time of an answer: its stages together.",
             ("scene", "decision"), buckets=BOUNDS_S, registry=self._registry)
         self._stages = Histogram(
-            "kanhe_stage_seconds", "Time of the stages of a verification.", ("stage",),
+            "kanhe_stage_seconds", "Time of the stages of a verification.", ("scene", "stage"),
             buckets=BOUNDS_S, registry=self._registry)
         self._late = Histogram(
             "kanhe_code_late_seconds", "How late genuine codes were that came too late.",
@@ -164,6 +166,9 @@ class NodeMetrics:
             ("result",), registry=self._registry)
         self._gate_answers = Counter(
             "kanhe_gate_verifications", "Answers to a gate.", ("gate",), registry=self._registry)
+        self._gate_refused = Counter(
+            "kanhe_gate_refused", "Calls of a gate beyond its rate.", ("gate",),
+            registry=self._registry)
         self._gate_seen = Gauge(
             "kanhe_gate_seen_timestamp_seconds", "When a gate last got an answer.", ("gate",),
             registry=self._registry, multiprocess_mode="max")
@@ -189,6 +194,8 @@ class NodeMetrics:
 
     def problem(self, status: int) -> None:
         """Count a call without a verdict."""
+        if status in (429, 503):
+            self.tally.turned_away += 1
         self._problems.labels(str(status) if 400 <= status < 600 else OTHER).inc()
 
     def signal(self, name: str) -> None:
@@ -230,11 +237,15 @@ class NodeMetrics:
             self._grow(self._answers.labels(*labels), series.count)
         for pair, spread in tally.seconds.items():
             self._pour(self._seconds.labels(*pair), spread)
-        for stage, spread in tally.stages.items():
-            self._pour(self._stages.labels(stage), spread)
+        for scene, spreads in tally.stages.items():
+            for stage, spread in spreads.items():
+                self._pour(self._stages.labels(scene, stage), spread)
         for name, gate in tally.gates.items():
-            self._grow(self._gate_answers.labels(name), gate.count)
-            self._gate_seen.labels(name).set(gate.at_ms / 1e3)
+            if gate.count:
+                self._grow(self._gate_answers.labels(name), gate.count)
+                self._gate_seen.labels(name).set(gate.at_ms / 1e3)
+            if gate.refused:
+                self._grow(self._gate_refused.labels(name), gate.refused)
         # A histogram without labels is its own child.
         self._pour(self._late, tally.late)
         self._grow(self._lookups.labels("hit"), tally.found)

@@ -44,6 +44,7 @@ def node_version() -> str:
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a node that are reported on."""
 
+    version: str
     trust: Callable[[], Trust]
     clock: SystemClock
     vigil: Vigil
@@ -128,7 +129,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         manifest = self.face.manifest
         scenes = self.rates.shown()
         return NodeStatus(
-            version=node_version(), node_id=trust.node_id, ready=not problems,
+            version=self.version, node_id=trust.node_id, ready=not problems,
             not_ready=problems, mode=trust.mode, clock=self.clock.state,
             clock_detail=self.clock.detail(), keys_end=self.vigil.keys,
             keys_age_s=trust.keys_age_s(now), status_age_s=trust.status_age_s(now),

@@ -15,8 +15,8 @@ import msgspec
 import orjson
 from msgspec import inspect as types
 
-_UNITS = {"s": "seconds", "days": "days", "bytes": "bytes", "pixels": "pixels", "kmh": "km/h",
-          "km": "km"}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "days": "days", "bytes": "bytes",
+          "pixels": "pixels", "kmh": "km/h", "km": "km"}
 _PATTERN = re.compile(r"^\^\(([a-z_|-]+)\)\$$")
 _ITEM = re.compile(r"^ {4}([a-z_0-9]+(?:, [a-z_0-9]+)*): (.*)$")
 
@@ -97,6 +97,9 @@ def _takes(info: types.Type) -> str:
         bounds = (("over", info.gt), ("from", info.ge), ("to", info.le), ("below", info.lt))
         shown = [f"{word} {bound:,}" for word, bound in bounds if bound is not None]
         return " ".join([whole, *shown])
+    if isinstance(info, types.Metadata):
+        said = (info.extra_json_schema or {}).get("description")
+        return said if said else _takes(info.type)
     if isinstance(info, types.StrType):
         found = _PATTERN.match(info.pattern or "")
         return "one of " + ", ".join(found[1].split("|")) if found else "text"

@@ -9,7 +9,7 @@
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import TypeVar
 
 from edge.hotpath.reasons import Decision, Reason
@@ -68,13 +68,17 @@ class Series:
 
 
 class GateSeen:
-    """How often a gate got an answer, and when the last one (Unix milliseconds)."""
+    """How often a gate got an answer, when the last one (Unix milliseconds), how often none.
 
-    __slots__ = ("at_ms", "count")
+    Attributes:
+        refused: Calls beyond its rate.
+    """
+
+    __slots__ = ("at_ms", "count", "refused")
 
     def __init__(self) -> None:
         """Begin at nothing."""
-        self.count, self.at_ms = 0, 0
+        self.count, self.at_ms, self.refused = 0, 0, 0
 
 
 class Tally:
@@ -83,9 +87,10 @@ class Tally:
     Attributes:
         answers: By scene, decision and reason.
         seconds: Times of whole answers by scene and decision.
-        stages: Times of stages.
+        stages: Times of stages by scene.
         gates: By gate id.
         late: How late genuine codes were that came too late.
+        turned_away: Calls beyond a gate's rate, and those that there was no capacity for.
         found, missed: Genuine codes whose credential is held here, and whose isn't.
     """
 
@@ -94,10 +99,10 @@ class Tally:
         self._scenes = scenes
         self.answers: dict[tuple[str, str, str], Series] = {}
         self.seconds: dict[tuple[str, str], Spread] = {}
-        self.stages: dict[str, Spread] = {}
+        self.stages: dict[str, dict[str, Spread]] = {}
         self.gates: dict[str, GateSeen] = {}
         self.late = Spread(LATE_BOUNDS_S)
-        self.found = self.missed = 0
+        self.found = self.missed = self.turned_away = 0
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
         """Count an answer and its stages."""
@@ -107,15 +112,24 @@ class Tally:
         self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
     ) -> None:
         """Count answers and their stages, which took each of them as long."""
-        count, total_s = len(records), 0.0
-        for stage, ms in timings_ms.items():
-            spread = self.stages.get(stage)
-            if spread is None:
-                spread = _bounded(self.stages, stage, STAGES_MAX, Spread)
-            spread.add(ms * 1e-3, count)
-            total_s += ms * 1e-3
+        total_s = sum(timings_ms.values()) * 1e-3
+        counts: dict[str, int] = {}
         for record in records:
             self._count(record, total_s)
+            counts[record.scene] = counts.get(record.scene, 0) + 1
+        for scene, count in counts.items():
+            spreads = self.stages.get(scene)
+            if spreads is None:
+                spreads = self.stages.setdefault(self._scene(scene, self.stages), {})
+            for stage, ms in timings_ms.items():
+                spread = spreads.get(stage)
+                if spread is None:
+                    spread = _bounded(spreads, stage, STAGES_MAX, Spread)
+                spread.add(ms * 1e-3, count)
+
+    def refused(self, gate_id: str) -> None:
+        """Count a call of a gate beyond its rate."""
+        _bounded(self.gates, gate_id, GATES_MAX, GateSeen).refused += 1
 
     def _count(self, record: VerificationRecord, total_s: float) -> None:
         series = self.answers.get((record.scene, record.decision, record.reason))
@@ -152,13 +166,18 @@ class Tally:
             buckets = [a + b for a, b in zip(buckets, spread.counts, strict=True)]
         return buckets
 
+    def stage_sums(self) -> dict[str, tuple[int, float]]:
+        """Give how often each stage was, and its seconds together, whatever the scene."""
+        sums: dict[str, tuple[int, float]] = {}
+        for spreads in self.stages.values():
+            for stage, spread in spreads.items():
+                count, total_s = sums.get(stage, (0, 0.0))
+                sums[stage] = count + sum(spread.counts), total_s + spread.total
+        return sums
+
     def _series(self, record: VerificationRecord) -> Series:
-        scene, decision, reason = record.scene, record.decision, record.reason
-        scenes = {key[0] for key in self.answers}
-        if scene not in scenes and (
-            len(scenes) >= SCENES_MAX or (self._scenes is not None and scene not in self._scenes())
-        ):
-            scene = OTHER
+        decision, reason = record.decision, record.reason
+        scene = self._scene(record.scene, {key[0] for key in self.answers})
         decision = decision if decision in DECISIONS else OTHER
         reason = reason if reason in _REASONS else OTHER
         series = self.answers.get((scene, decision, reason))
@@ -166,6 +185,13 @@ class Tally:
             spread = self.seconds.setdefault((scene, decision), Spread())
             series = self.answers[scene, decision, reason] = Series(spread)
         return series
+
+    def _scene(self, scene: str, known: Collection[str]) -> str:
+        """Give the name that a scene is counted by."""
+        if scene in known:
+            return scene
+        full = len(known) >= SCENES_MAX
+        return OTHER if full or (self._scenes and scene not in self._scenes()) else scene
 
     def _without_credential(self, record: VerificationRecord) -> None:
         if record.reason == Reason.STEP_EXPIRED:
@@ -199,7 +225,7 @@ def quantile(counts: list[int], bounds: tuple[float, ...], share: float) -> floa
 
 def _bounded(table: dict[str, _T], name: str, names_max: int, make: Callable[[], _T]) -> _T:
     """Find or make an entry; when there are too many, that of `other`."""
-    name = name if len(table) < names_max else OTHER
+    name = name if name in table or len(table) < names_max else OTHER
     entry = table.get(name)
     if entry is None:
         entry = table[name] = make()

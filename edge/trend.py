@@ -16,6 +16,7 @@ EVERY_S = 5.0
 SAMPLES_MAX = 120
 """Ten minutes."""
 _Values = dict[str, float | None]
+_Counted = tuple[dict[str, int], list[int], dict[str, tuple[int, float]], int]
 
 
 class TrendView(msgspec.Struct, frozen=True):
@@ -59,6 +60,7 @@ class Trend:
             count_before, total_before = before[2].get(stage, (0, 0.0))
             calls = count - count_before
             values[f"stage.{stage}"] = (total_s - total_before) / calls * 1e3 if calls else None
+        values["turned_away"] = (now[3] - before[3]) / every_s
         values |= self._read()
         self._samples.append(values)
 
@@ -68,10 +70,9 @@ class Trend:
         series = {name: [_short(sample.get(name)) for sample in self._samples] for name in names}
         return TrendView(EVERY_S, self._stages, series)
 
-    def _counted(self) -> tuple[dict[str, int], list[int], dict[str, tuple[int, float]]]:
-        stages = {name: (sum(spread.counts), spread.total)
-                  for name, spread in self._tally.stages.items()}
-        return self._tally.decisions(), self._tally.answer_buckets(), stages
+    def _counted(self) -> _Counted:
+        tally = self._tally
+        return tally.decisions(), tally.answer_buckets(), tally.stage_sums(), tally.turned_away
 
 
 def _short(value: float | None) -> float | None:

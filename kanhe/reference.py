@@ -37,7 +37,8 @@ port, reads the certificates. It prints the whole configuration as it would be u
 0, or ends with 1. Lines that begin with `note:` don't keep the service from running. Run it as the
 user that the service runs as; while the service runs, its own port is in use.
 
-Durations are in seconds unless the name says `days`, sizes in bytes. Units are part of the name.
+Durations are in seconds unless the name says `ms` or `days`, sizes in bytes. Units are part of the
+name.
 """
 _SERVICES: tuple[tuple[str, str, type[msgspec.Struct], str], ...] = (
     ("The node (`kanhe edge`)", EDGE_PREFIX, EdgeConfig, "edge"),

@@ -45,24 +45,34 @@ def build_parser() -> argparse.ArgumentParser:
     add("--target", required=True, metavar="URL", help="the node, like http://127.0.0.1:8080")
     add("--data", required=True, type=Path, metavar="DIR",
         help="wallets.jsonl, gates.jsonl, faces/ (kanhe loadtest data makes them)")
-    add("--rate", type=float, default=50.0, help="arrivals a second (with --ramp: the first step)")
-    add("--duration", type=float, default=10.0, metavar="S", help="seconds (of a step of --ramp)")
-    add("--arrivals", choices=SHAPES, default="constant")
-    add("--period", type=float, default=PERIOD_S, metavar="S", help="a burst begins this often")
-    add("--duty", type=float, default=DUTY, help="share of a period in which a burst arrives")
-    add("--mix", default="code=1", help="shares, like code=0.7,face=0.2,capture=0.1")
+    add("--rate", type=float, default=50.0,
+        help="arrivals a second, default 50 (with --ramp: the first step)")
+    add("--duration", type=float, default=10.0, metavar="S",
+        help="seconds, default 10 (of a step of --ramp)")
+    add("--arrivals", choices=SHAPES, default="constant", help="default constant")
+    add("--period", type=float, default=PERIOD_S, metavar="S",
+        help=f"a burst begins every so many seconds, default {PERIOD_S:g}")
+    add("--duty", type=float, default=DUTY,
+        help=f"share of a period in which a burst arrives, default {DUTY:g}")
+    add("--mix", default="code=1",
+        help="shares, like code=0.7,face=0.2,capture=0.1; default code=1")
     add("--code-scene", default="office.gatehouse", help="a scene without a face")
     add("--face-scene", default="hotel.checkin", help="a scene that asks for a face")
-    add("--suite", type=int, choices=SUITES, default=SUITES[0])
-    add("--deadline", type=float, default=1.0, metavar="S", help="later answers are no use")
-    add("--warm", type=float, default=2.0, metavar="S", help="seconds before what is counted")
+    add("--suite", type=int, choices=SUITES, default=SUITES[0],
+        help="of the codes: 1 compact, the default, 2 with SM3, 17 sealed")
+    add("--deadline", type=float, default=1.0, metavar="S",
+        help="seconds after which an answer is no use, default 1")
+    add("--warm", type=float, default=2.0, metavar="S",
+        help="seconds before what is counted, default 2")
     add("--ramp", action="store_true", help="find the highest rate that holds")
     add("--soak", action="store_true", help="allow up to a day and 50 million requests")
-    add("--requests-max", type=int, metavar="N", help=f"default {REQUESTS_MAX}")
-    add("--connections", type=int, default=256, metavar="N")
-    add("--timeout", type=float, default=10.0, metavar="S")
-    add("--seed", type=int, default=1)
-    add("--report", type=Path, default=Path("var/loadtest.html"), metavar="FILE")
+    add("--requests-max", type=int, metavar="N", help=f"at most so many, default {REQUESTS_MAX}")
+    add("--connections", type=int, default=256, metavar="N", help="at most, default 256")
+    add("--timeout", type=float, default=10.0, metavar="S",
+        help="seconds for an answer, default 10")
+    add("--seed", type=int, default=1, help="of whatever is drawn, default 1")
+    add("--report", type=Path, default=Path("var/loadtest.html"), metavar="FILE",
+        help="where the report goes, default var/loadtest.html")
     add("--authority", type=Path, metavar="PEM", help="whom an https target is believed by")
     add("--allow-remote", default="", metavar="HOST", help="a target that isn't this machine")
     return parser
@@ -155,8 +165,14 @@ def _believe(authority: Path | None) -> ssl.SSLContext:
 
 
 def _settings(args: argparse.Namespace, target: Target) -> list[tuple[str, str]]:
-    names = ("mix", "arrivals", "rate", "duration", "deadline", "suite", "connections", "timeout")
-    return [("target", target.url), *((name, str(getattr(args, name))) for name in names)]
+    units = {"rate": "1/s", "duration": "s", "deadline": "s", "timeout": "s"}
+    if args.arrivals == "burst":
+        units |= {"period": "s", "duty": ""}
+    names = ("mix", "arrivals", "rate", "period", "duty", "duration", "deadline", "suite",
+             "connections", "timeout")
+    return [("target", target.url), *(
+        (", ".join(filter(None, (name, units.get(name)))), str(getattr(args, name)))
+        for name in names if name in units or name not in ("period", "duty"))]
 
 
 def _say(text: str) -> None:

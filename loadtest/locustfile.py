@@ -36,7 +36,8 @@ def _prepare(environment: Environment, **_: object) -> None:
     """Check the host and read the city's data before anybody starts."""
     try:
         target = parse_target(
-            environment.host or "", os.environ.get("KANHE_LOADTEST_ALLOW_REMOTE", ""))
+            environment.host or "", os.environ.get("KANHE_LOADTEST_ALLOW_REMOTE", ""),
+            "set KANHE_LOADTEST_ALLOW_REMOTE=")
         data = load_data(Path(os.environ.get("KANHE_LOADTEST_DATA", "")))
         mix = Mix(shares=parse_shares(os.environ.get("KANHE_LOADTEST_MIX", "code=1")))
         _City.scenes = Scenes(data, mix, target, suite=SUITE_COMPACT,

@@ -92,9 +92,16 @@ class _Scale:
         if self._log:
             values = [10.0**power for power in range(int(self.low), int(self.high) + 1)]
         else:
-            step = (self.high - self.low) / _TICKS
-            values = [self.low + step * index for index in range(_TICKS + 1)]
+            step = _round_step((self.high - self.low) / _TICKS)
+            first = math.ceil(self.low / step - 1e-9)
+            values = [step * index for index in range(first, math.floor(self.high / step) + 1)]
         return [(value, _number(value)) for value in values]
+
+
+def _round_step(step: float) -> float:
+    """Give the next number that people count by: 1, 2, 2.5 or 5, times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(nice * power for nice in (1.0, 2.0, 2.5, 5.0, 10.0) if nice * power >= step * 0.999)
 
 
 def _grid(across: _Scale, upwards: _Scale, x: Axis, y: Axis) -> list[str]:

@@ -30,12 +30,15 @@ class Target(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def parse_target(url: str, allow_remote: str = "") -> Target:
+def parse_target(
+    url: str, allow_remote: str = "", allowing: str = "add --allow-remote "
+) -> Target:
     """Parse a node's address and say whether it may be loaded.
 
     Args:
         url: `http://` or `https://`, host and port.
         allow_remote: The host, said once more, if it isn't this machine.
+        allowing: How that is said, for the words of the error.
 
     Raises:
         LoadTestError: It is no such address, or not this machine and not allowed.
@@ -51,7 +54,7 @@ def parse_target(url: str, allow_remote: str = "") -> Target:
     if host != allow_remote.lower() and not _is_loopback(host, port):
         raise LoadTestError(
             f"{host} isn't this machine: load is made on loopback only; if {host} is yours and "
-            f"may be loaded, add --allow-remote {host}"
+            f"may be loaded, {allowing}{host}"
         )
     return Target(parts.scheme, host, port)
 

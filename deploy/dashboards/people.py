@@ -41,6 +41,14 @@ ON_CALL = Board(
                   targets=(Target(
                       "sum by (scene, reason) (rate(kanhe_verifications_total{site=~\"$site\", "
                       f'decision="retry"}}{RATE}))', "{{scene}} {{reason}}"),)),
+            Panel(title="Calls beyond a gate's rate", unit="reqps", wide=24, warn=1, bad=100,
+                  words="One gate that floods: broken software, or somebody who has its "
+                        "credential. Others aren't slowed down by it.",
+                  targets=(Target(
+                      f"sum by (label, gate) ({rate('kanhe_gate_refused_total', SITE)} * "
+                      f"on (instance, gate) group_left (label) kanhe_gate_info{SITE}) or "
+                      'label_replace(label_replace(vector(0), "label", "no gate", "", ""), '
+                      '"gate", "-", "", "")', "{{label}} ({{gate}})"),)),
         )),
         Row("Is it the clock?", (
             stat("Clock trusted", 'kanhe_clock_state{site=~"$site", state="trusted"}',

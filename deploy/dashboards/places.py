@@ -38,6 +38,9 @@ NODE = Board(
                 f"sum by (stage) ({rate('kanhe_stage_seconds_count')})", "{{stage}}"),)),
             Panel(title="Stages, 99 %", unit="s",
                   targets=(quantile(0.99, "kanhe_stage_seconds", "stage"),)),
+            Panel(title="Stages by scene, 99 %", unit="s", targets=(Target(
+                "histogram_quantile(0.99, sum by (le, scene, stage) "
+                f"({rate('kanhe_stage_seconds_bucket')}))", "{{scene}} {{stage}}"),)),
             Panel(title="Calls without a verdict", unit="reqps", words="By HTTP status; 503 is no "
                   "capacity, no journal or a missed deadline.",
                   targets=(summed("kanhe_http_problems_total", "status"),)),

@@ -23,6 +23,7 @@ class GatePace:
     def __init__(
         self, rate_per_s: float, burst: int, rate_max_per_s: float,
         monotonic: Callable[[], float] = time.monotonic,
+        refused: Callable[[str], None] | None = None,
     ) -> None:
         """Begin with nobody having called.
 
@@ -31,13 +32,14 @@ class GatePace:
             burst: Calls that it may make at once.
             rate_max_per_s: The most that a gate's record may set in place of `rate_per_s`.
             monotonic: Gives seconds.
+            refused: Is told the gate of every call that was too many.
         """
         self._each_s = 1.0 / rate_per_s
         self._burst_s = (burst - 1) * self._each_s
         # A burst of so many seconds' calls, whatever the rate: a lower rate is a smaller burst.
         self._whole_s = burst * self._each_s
         self._rate_max_per_s = rate_max_per_s
-        self._monotonic = monotonic
+        self._monotonic, self._refused = monotonic, refused
         self._due: dict[str, float] = {}
 
     def take(self, gate_id: str, rate_per_s: float | None = None, *, calls: int = 1) -> None:
@@ -59,5 +61,7 @@ class GatePace:
         due = self._due.get(gate_id, now)
         late_s = max(due, now) + (calls - 1) * each_s - now - burst_s
         if late_s > 0.0:
+            if self._refused is not None:
+                self._refused(gate_id)
             raise RateExceeded("this gate calls more often than it may", late_s)
         self._due[gate_id] = max(due, now) + calls * each_s

@@ -150,7 +150,7 @@ def _post_json(
 
 def _get(summary: str, answer: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
     both = _responses(answer, problem)
-    return {"summary": summary, "responses": {code: both[code] for code in ("200", "401")}}
+    return {"summary": summary, "responses": {code: both[code] for code in ("200", "401", "429")}}
 
 
 def _responses(answer: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:

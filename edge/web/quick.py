@@ -50,7 +50,8 @@ class Quickly:
         self._metrics, self._limits, self._raw = metrics, limits, RawResponses()
         self._answering: set[asyncio.Task[Outcome]] = set()
         self.pace = GatePace(
-            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
+            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s,
+            refused=metrics.refused)
 
     def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
         """`POST /v1/verifications` the short way: see `edge.web.short`."""

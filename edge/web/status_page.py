@@ -9,13 +9,16 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
+from edge.access.sessions import Session
 from edge.access.signin import SignIn
 from edge.trend import TrendView
 from edge.ui.headers import PAGE_HEADERS
-from edge.ui.pages import Pages
+from edge.ui.pages import Pages, language
 from edge.web.status import NodeStatus
 
 LIVE_KEPT_S = 1.0
+SHOWN_KEPT_S = 0.25
+"""How old the page may be that somebody without a sign-in gets."""
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -37,6 +40,8 @@ class StatusPage:
         self._monotonic = monotonic
         self._encode = msgspec.json.Encoder().encode
         self._kept = (float("-inf"), b"")
+        # Of visitors without a sign-in, by language: when it was made, and what.
+        self._shown: dict[str, tuple[float, str]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -45,6 +50,16 @@ class StatusPage:
     async def page(self, request: web.Request) -> web.Response:
         """`GET /status`."""
         session = await self._signin.session(request)
+        if session is not None or request.query_string:
+            return self._render(request, session)
+        now, lang = self._monotonic(), language(request)
+        at, text = self._shown.get(lang, (float("-inf"), ""))
+        if now - at > SHOWN_KEPT_S:
+            text = self._render(request, None).text or ""
+            self._shown[lang] = (now, text)
+        return web.Response(text=text, content_type="text/html", headers=PAGE_HEADERS)
+
+    def _render(self, request: web.Request, session: Session | None) -> web.Response:
         return self._pages.render(
             request, "status.html", status=self._status(), session=session,
             csrf=self._signin.token(session) if session else "")

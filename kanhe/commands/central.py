@@ -24,6 +24,7 @@ from edge.errors import CentralError, ConfigError
 from edge.logs import set_up_logs
 from kanhe.accounts import add_account_arguments, read_password
 from kanhe.authority import add_authority_arguments, show_authority
+from kanhe.central_calls import ADMIN, NOUNS, REQUIRED, Call, read_file
 from kanhe.central_data import add_data_commands
 from kanhe.central_root import add_root_commands
 from kanhe.findings import show_findings
@@ -31,8 +32,6 @@ from kanhe.progress import show_progress
 
 CALL_S_MAX = 60.0
 JOB_LOOK_S = 0.5
-_Call = tuple[str, str, bytes]
-"""Method, path, body."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -56,22 +55,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     account.set_defaults(run=run_account)
     references = nouns.add_parser("references", help="references of a face pack")
     for verb in ("make", "drop"):
-        command = _verbs_of(references).add_parser(verb)
+        command = _verbs_of(references).add_parser(verb, help=f"{verb} those of a pack")
         command.add_argument("--pack", required=True, help="id of the pack")
         _add_reach(command)
         command.set_defaults(run=run_references)
     add_data_commands(nouns)
     add_root_commands(nouns)
-    for noun, verb, positional, options, call in _ADMIN:
-        group = nouns.choices.get(noun) or nouns.add_parser(noun, help=_NOUNS[noun])
+    for noun, verb, words, positional, options, make in ADMIN:
+        group = nouns.choices.get(noun) or nouns.add_parser(noun, help=NOUNS[noun])
         verbs = _verbs_of(group)
-        command = verbs.add_parser(verb)
+        command = verbs.add_parser(verb, help=words)
         for name in positional:
             command.add_argument(name)
         for name in options:
-            command.add_argument(f"--{name}", default="", required=name in _REQUIRED)
+            command.add_argument(f"--{name}", default="", required=name in REQUIRED)
         _add_reach(command)
-        command.set_defaults(run=_admin_runner(call))
+        command.set_defaults(run=_admin_runner(make))
 
 
 def _add_reach(command: argparse.ArgumentParser) -> None:
@@ -146,99 +145,10 @@ def run_platform(args: argparse.Namespace) -> int:
     return 0
 
 
-def _json(method: str, path: str, **body: object) -> _Call:
-    return method, path, orjson.dumps(body) if body else b""
-
-
-def _fields(args: argparse.Namespace) -> dict[str, str]:
-    pairs = [item.partition("=") for item in args.fields.split(",") if item]
-    if not pairs or any(not equals for _, equals, _ in pairs):
-        raise ConfigError("--fields takes name=value,name=value")
-    return {name: value for name, _, value in pairs}
-
-
-def _degrees(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} isn't degrees: write 29.868, not 29°52'") from None
-
-
-def _file(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-
-
-def _status(status: str) -> Callable[[argparse.Namespace], _Call]:
-    return lambda a: _json(
-        "POST", f"/v1/credentials/{quote(a.id)}/status", status=status, reason=a.reason)
-
-
-def _revoke(what: str) -> Callable[[argparse.Namespace], _Call]:
-    return lambda a: ("DELETE", f"/v1/{what}/{quote(a.id)}?reason={quote(a.reason)}", b"")
-
-
-_NOUNS = {
-    "holder": "register holders, their photographs and consent", "credential": "grant and withdraw",
-    "policy": "scenes and their rules", "node": "enrol and revoke nodes",
-    "gate": "register and revoke gates", "wallet": "pair wallets", "journal": "what nodes recorded",
-    "status": "what the platform holds", "snapshot": "what a node begins with", "code": "judge one",
-}
-_REQUIRED = {"how", "name", "number", "holder", "type", "fields", "label", "scenes", "reason",
-             "lat", "lon"}
-_Row = tuple[str, str, tuple[str, ...], tuple[str, ...], Callable[[argparse.Namespace], _Call]]
-_ADMIN: tuple[_Row, ...] = (
-    ("holder", "add", (), ("name", "number", "region"),
-     lambda a: _json("POST", "/v1/holders", name=a.name, number=a.number, region=a.region)),
-    ("holder", "move", ("id", "region"), (),
-     lambda a: _json("PUT", f"/v1/holders/{quote(a.id)}/region", region=a.region)),
-    ("holder", "list", (), (), lambda _: _json("GET", "/v1/holders")),
-    ("holder", "photograph", ("id", "file"), (),
-     lambda a: ("POST", f"/v1/holders/{quote(a.id)}/photograph", _file(a.file))),
-    ("holder", "consent", ("id", "purpose"), ("how",),
-     lambda a: _json("POST", f"/v1/holders/{quote(a.id)}/consents", purpose=a.purpose, given=True,
-                     how=a.how)),
-    ("credential", "issue", (), ("holder", "type", "fields", "until"),
-     lambda a: _json("POST", "/v1/credentials", holder_id=a.holder, type=a.type,
-                     fields=_fields(a), valid_until=a.until or None)),
-    ("credential", "show", ("id",), (),
-     lambda a: _json("GET", f"/v1/credentials/{quote(a.id)}")),
-    ("credential", "suspend", ("id",), ("reason",), _status("suspended")),
-    ("credential", "revoke", ("id",), ("reason",), _status("revoked")),
-    ("credential", "restore", ("id",), ("reason",), _status("valid")),
-    ("policy", "list", (), (), lambda _: _json("GET", "/v1/policies")),
-    ("policy", "show", ("scene",), (), lambda a: _json("GET", f"/v1/policies/{quote(a.scene)}")),
-    ("policy", "set", ("scene", "file"), ("reason",),
-     lambda a: ("PUT", f"/v1/policies/{quote(a.scene)}?reason={quote(a.reason)}", _file(a.file))),
-    ("node", "code", (), (), lambda _: _json("POST", "/v1/node-codes")),
-    ("node", "list", (), (), lambda _: _json("GET", "/v1/nodes")),
-    ("node", "place", ("id",), ("lat", "lon"),
-     lambda a: _json("PUT", f"/v1/nodes/{quote(a.id)}/place", lat=_degrees(a.lat),
-                     lon=_degrees(a.lon))),
-    ("node", "revoke", ("id",), ("reason",), _revoke("nodes")),
-    ("gate", "add", (), ("label", "scenes", "node"),
-     lambda a: _json("POST", "/v1/gates", label=a.label, scenes=a.scenes.split(","),
-                     node_id=a.node)),
-    ("gate", "list", (), (), lambda _: _json("GET", "/v1/gates")),
-    ("gate", "revoke", ("id",), ("reason",), _revoke("gates")),
-    ("wallet", "code", ("holder_id",), (),
-     lambda a: _json("POST", f"/v1/holders/{quote(a.holder_id)}/wallet-codes")),
-    ("code", "check", ("scene", "code"), (),
-     lambda a: _json("POST", "/v1/checks", scene=a.scene, presentation=a.code)),
-    ("journal", "list", (), (), lambda _: _json("GET", "/v1/journal")),
-    ("snapshot", "make", (), (), lambda _: _json("POST", "/v1/snapshots")),
-    ("references", "show", (), (), lambda _: _json("GET", "/v1/references")),
-    ("status", "show", (), (), lambda _: _json("GET", "/v1/status")),
-)
-"""Noun, verb, positional arguments, options, and the call they make."""
-
-
 def run_references(args: argparse.Namespace) -> int:
     """Make or drop the references of a pack and wait until that is done."""
     path = f"/v1/references/{quote(args.pack, safe='')}/{args.verb}"
-    token = _file(str(args.token_file)).decode("ascii", "replace").strip()
+    token = read_file(str(args.token_file)).decode("ascii", "replace").strip()
     authority = args.authority.read_bytes() if args.authority else None
 
     async def main() -> bytes:
@@ -257,10 +167,10 @@ def run_references(args: argparse.Namespace) -> int:
 
 
 def _admin_runner(
-    make: Callable[[argparse.Namespace], _Call],
+    make: Callable[[argparse.Namespace], Call],
 ) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
-        token = _file(str(args.token_file)).decode("ascii", "replace").strip()
+        token = read_file(str(args.token_file)).decode("ascii", "replace").strip()
         sys.stdout.buffer.write(asyncio.run(
             call(args.url, token, *make(args),
                  authority=args.authority.read_bytes() if args.authority else None)) + b"\n")

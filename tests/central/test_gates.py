@@ -1,5 +1,6 @@
 """A gate's rate: said at the platform, by interface or page, and signed through the feed."""
 
+import asyncio
 import re
 import time
 
@@ -7,6 +8,8 @@ import msgspec
 import pytest
 
 from edge.protocol.records import GateRecord
+from kanhe.central_calls import ADMIN, NOUNS
+from kanhe.cli import main
 from tests.central.desk import desk_of
 from tests.central.site import Site
 from tests.central.test_fleet import signed_in
@@ -59,6 +62,38 @@ async def test_a_rate_of_no_gate_or_a_revoked_one_is_refused(desk):
     await desk.call("DELETE", f"/v1/gates/{gate}?reason=stolen")
     status, said = await desk.call("PUT", f"/v1/gates/{gate}/rate", {"rate_per_s": 5})
     assert (status, "revoked" in said["detail"]) == (422, True)
+
+
+async def test_the_command_line_says_a_gates_rate_and_takes_it_back(desk, tmp_path, capsys):
+    (tmp_path / "token").write_text(desk.token)
+
+    async def kanhe(*words: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, [
+            "central", "gate", *words, "--url", desk.url, "--token-file", str(tmp_path / "token")])
+        return code, capsys.readouterr().err
+
+    assert await kanhe("add", "--label", "door", "--scenes", "hotel.checkin", "--rate", "5") == (
+        0, "")
+    assert await rates(desk) == {"door": 5.0}
+    gate = (await desk.call("GET", "/v1/gates"))[1]["gates"][0]["gate_id"]
+    for said, then in (("0.5", 0.5), ("node", None), ("50", 50.0)):
+        assert (await kanhe("rate", gate, said))[0] == 0
+        assert await rates(desk) == {"door": then}
+    for wrong in ("fast", "0"):
+        code, words = await kanhe("rate", gate, wrong)
+        assert (code, "Traceback" in words) == (1, False)
+        assert "rate" in words
+    assert await rates(desk) == {"door": 50.0}
+
+
+@pytest.mark.parametrize("noun", sorted(NOUNS))
+def test_every_verb_of_an_administrator_says_what_it_does(noun, capsys):
+    with pytest.raises(SystemExit):
+        main(["central", noun, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for row in ADMIN:
+        if row.noun == noun:
+            assert f" {row.verb} {row.words}" in shown
 
 
 def test_a_gate_of_an_older_feed_has_the_nodes_rate():

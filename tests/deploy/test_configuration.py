@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from central.config import CentralConfig, check_central, load_central_config
-from edge.config import EdgeConfig, check_edge, load_config
+from edge.config import EdgeConfig, Limits, check_edge, load_config
 from edge.errors import ConfigError
 from edge.preflight import try_folder
 from edge.settings_text import sections
@@ -106,6 +107,25 @@ def test_a_port_in_use_is_an_error_or_says_which_is_taken_instead(tmp_path, serv
         kind, words = of("20")
         assert kind == "note"
         assert "would take" in words
+
+
+def test_a_text_of_the_wrong_form_is_told_the_right_one(tmp_path):
+    lines = refusal(tmp_path, '[redis]\nprefix = "a b"\n[tracing]\notlp_endpoint = "collector"\n')
+    assert "it takes letters, digits and : _ . -" in lines[0]
+    assert "begins with http:// or https://" in lines[1]
+
+
+def test_bounds_that_make_others_moot_are_noted(tmp_path):
+    def notes(**limits):
+        config = msgspec.structs.replace(
+            EdgeConfig(data_dir=tmp_path), limits=Limits(**limits))
+        return {key for key, (kind, _) in found(config).items()
+                if kind == "note" and key.startswith("limits.")}
+
+    assert notes() == set()
+    assert notes(image_bytes_max=17 * 1024**2) == {"limits.image_bytes_max"}
+    assert notes(deadline_s=0.2) == {"limits.code_budget_s"}
+    assert notes(gate_rate_max_per_s=499.0) == {"limits.gate_rate_max_per_s"}
 
 
 def test_a_foreign_address_and_a_missing_certificate_are_errors(tmp_path):

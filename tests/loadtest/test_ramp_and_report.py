@@ -90,3 +90,11 @@ def test_a_line_is_broken_where_there_is_nothing():
     assert drawn.count("<polyline") == 2
     assert "nothing" in line_chart("t", [Line("a", [(0, None)])], *axes)
     assert "nothing" in bar_chart("t", [], "")
+
+
+@pytest.mark.parametrize("highest,numbers", [
+    (768.0, {"0", "200", "400", "600"}), (3.5, {"0", "1", "2", "3"}), (0.0, {"0"})])
+async def test_axes_are_marked_with_numbers_that_people_count_by(highest, numbers):
+    line = Line("one", [(0.0, 0.0), (highest, highest)])
+    picture = line_chart("", [line], Axis(label="s"), Axis(label="1/s"))
+    assert numbers <= set(re.findall(r">([\d,.]+)</text>", picture))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_modern
@@ -13,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from bench import metrics_cost
 from edge.metrics import OPENMETRICS, PAGE_KEPT_S, NodeMetrics, Reading, reading
 from edge.tally import BOUNDS_S, GATES_MAX, SCENES_MAX, STAGES_MAX, quantile
+from edge.trend import Trend
 from tests.fakes.records import answer
 
+ROOT = Path(__file__).resolve().parents[2]
 SHARE_MAX = 0.045
 """3 % is wanted of a verification over HTTP. This one has no sockets, which are some half of the
 whole, and the margin is for a noisy machine."""
@@ -39,13 +42,47 @@ def test_answers_are_counted_by_scene_decision_reason_and_their_times_by_stage()
                  reason="ok") == 3
     assert value(metrics, "kanhe_verifications_total", scene="hotel.checkin", decision="reject",
                  reason="no_match") == 1
-    assert value(metrics, "kanhe_stage_seconds_count", stage="authenticate") == 3
-    assert value(metrics, "kanhe_stage_seconds_sum", stage="authenticate") == pytest.approx(.0305)
-    assert value(metrics, "kanhe_stage_seconds_bucket", stage="authenticate", le="0.00025") == 1
+    stage = {"scene": "hotel.checkin", "stage": "authenticate"}
+    assert value(metrics, "kanhe_stage_seconds_count", **stage) == 3
+    assert value(metrics, "kanhe_stage_seconds_sum", **stage) == pytest.approx(.0305)
+    assert value(metrics, "kanhe_stage_seconds_bucket", **stage, le="0.00025") == 1
     assert value(metrics, "kanhe_verification_seconds_bucket", scene="hotel.checkin",
                  decision="accept", le="0.005") == 2
     assert value(metrics, "kanhe_verification_seconds_count", scene="hotel.checkin",
                  decision="accept") == 3
+
+
+def test_answers_of_one_turn_are_counted_in_the_stages_of_their_own_scenes():
+    metrics = NodeMetrics("1")
+    metrics.observed_all(
+        (answer(), answer(scene="office.gatehouse"), answer()), {"cache": 2.0, "journal": 1.0})
+    counts = {scene: value(metrics, "kanhe_stage_seconds_count", scene=scene, stage="journal")
+              for scene in ("hotel.checkin", "office.gatehouse")}
+    assert counts == {"hotel.checkin": 2, "office.gatehouse": 1}
+    assert metrics.tally.stage_sums()["cache"] == (3, pytest.approx(0.006))
+
+
+def test_a_gate_that_was_only_refused_is_counted_and_has_had_no_answer():
+    metrics = NodeMetrics("1")
+    for _ in range(3):
+        metrics.refused("g7")
+    metrics.observed(answer(), {})
+    found = samples(metrics)
+    assert found["kanhe_gate_refused_total", (("gate", "g7"),)] == 3
+    assert ("kanhe_gate_seen_timestamp_seconds", (("gate", "g7"),)) not in found
+    assert ("kanhe_gate_refused_total", (("gate", "g1"),)) not in found
+
+
+def test_calls_that_are_turned_away_have_a_line_on_the_status_page():
+    metrics = NodeMetrics("1")
+    trend = Trend(metrics.tally, dict)
+    for status in (429, 429, 503, 401):
+        metrics.problem(status)
+    trend.sample(5.0)
+    trend.sample(5.0)
+    assert trend.view().series["turned_away"] == [0.6, 0.0]
+    page = (ROOT / "edge" / "web" / "templates" / "status.html").read_text()
+    assert 'spark("turned_away"' in page
 
 
 def test_what_is_counted_between_two_looks_is_added_once():
@@ -55,7 +92,8 @@ def test_what_is_counted_between_two_looks_is_added_once():
         metrics.fold()
         metrics.fold()
         time.sleep(PAGE_KEPT_S)
-        assert value(metrics, "kanhe_stage_seconds_count", stage="cache") == count
+        assert value(metrics, "kanhe_stage_seconds_count", scene="hotel.checkin",
+                     stage="cache") == count
         assert value(metrics, "kanhe_gate_verifications_total", gate="g1") == count
 
 
@@ -94,7 +132,8 @@ def test_thousands_of_gates_scenes_stages_and_statuses_stay_within_bounds():
         metrics.problem(number)
     tally = metrics.tally
     assert len({scene for scene, _, _ in tally.answers}) == SCENES_MAX + 1
-    assert len(tally.stages) == STAGES_MAX + 1
+    assert len(tally.stages) == SCENES_MAX + 1
+    assert len(tally.stages["other"]) == STAGES_MAX + 1
     assert len(tally.gates) == GATES_MAX + 1
     assert sum(series.count for series in tally.answers.values()) == 3_000
     statuses = [labels for name, labels in samples(metrics)
