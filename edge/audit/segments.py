@@ -110,8 +110,12 @@ class Segments:
     def _trim(self) -> None:
         """Cut off what isn't ours behind the tail, if there is any."""
         if self._ragged:
-            os.ftruncate(self._fd, self.tail_bytes)
-            self._filled, self._ragged = self.tail_bytes, False
+            self._cut()
+
+    def _cut(self) -> None:
+        """Have the file end at the tail."""
+        os.ftruncate(self._fd, self.tail_bytes)
+        self._filled, self._ragged = self.tail_bytes, False
 
     def end(self) -> None:
         """End the segment and begin the next; on failure the old one goes on.
@@ -120,8 +124,7 @@ class Segments:
             OSError: The next can't be made.
         """
         if self._filled > self.tail_bytes:
-            os.ftruncate(self._fd, self.tail_bytes)
-            self._filled = self.tail_bytes
+            self._cut()
             os.fsync(self._fd)
         path = self._path(self._size)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -216,9 +219,8 @@ class Segments:
 
     def close(self) -> None:
         """Close the file being written, without what was written beforehand."""
-        self._ragged = True
         with contextlib.suppress(OSError):
-            self._trim()
+            self._cut()
         os.close(self._fd)
 
     def _path(self, first: int) -> Path:

@@ -56,7 +56,7 @@ class Frontier:
         for leaf in leaves:
             node, full = leaf, size
             while full & 1:
-                node = sha256(b"\x01" + pop() + node).digest()
+                node = hash_node(pop(), node)
                 full >>= 1
             push(node)
             size += 1
