@@ -28,6 +28,7 @@ from edge.errors import JournalError, JournalFull
 from edge.hotpath.checkpoint import sign_checkpoint
 from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.protocol.journal import RECORD_BYTES_MAX, Receipt
+from edge.scheduling import SLICE_NS_MIN, ask_slice
 
 _LOG = logging.getLogger(__name__)
 PROBE_S = 1.0
@@ -106,6 +107,8 @@ class Writer:
         self._thread.join()
 
     def _loop(self) -> None:
+        # What the disk has finished is told at once, not when the event loop's slice ends.
+        ask_slice(SLICE_NS_MIN)
         most, ending = self._bounds.batch_max, False
         while not ending:
             batch: list[Group] = []
