@@ -252,7 +252,8 @@ class Node:
             self._crew = open_crew(
                 self.config, verifier=self.verifier, guard=self._guard, journal=self._journal,
                 observer=self, server=server, clock=self._clock, store=self._store,
-                trust=self.trust, problem=self.metrics.problem, insecure=insecure)
+                trust=self.trust, problem=self.metrics.problem, refused=self.metrics.refused,
+                insecure=insecure)
         app = self._watching.follow(server.application(front.pages, front.routes))
         return app, server.connections(), self._crew
 

@@ -71,6 +71,7 @@ class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
         clock: The node's.
         scope: How far the replay guard reaches now.
         problem: Counts a call without a verdict by its status.
+        refused: Counts a call of a gate beyond its rate that a worker refused by itself.
     """
 
     settler: Settler
@@ -78,6 +79,7 @@ class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
     clock: KeeperClock
     scope: Callable[[], Scope]
     problem: Callable[[int], None]
+    refused: Callable[[str], None]
 
 
 class Line:
@@ -171,6 +173,8 @@ class Line:
             task.add_done_callback(partial(self._called, passed.number))
         for status in turn.problems:
             parts.problem(status)
+        for gate_id in turn.refused:
+            parts.refused(gate_id)
 
     def _called(self, number: int, task: "asyncio.Task[bytes]") -> None:
         self._calls.discard(task)
