@@ -121,7 +121,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         ready: Whether it verifies; `not_ready` says why not.
         clock_detail: How far the clock is believed, and why.
         keys_end: When the keys that are held end, and whether that is near.
-        scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
+        scenes_unfit: Scenes that a gate may ask for here and whose error rates the face pack can't
+            meet, not overridden; `face_scenes` says so of those that no gate asks for, too.
         face_scenes: How each scene with a face is judged.
         cohort: None where the pack's scores aren't normalised.
         replay_scope: How far a code is spent now, `site` if the site's nodes share it.
