@@ -122,13 +122,18 @@ class MappedReplayGuard:
                 raise StoreError(f"{self._path} is full: {error}") from error
 
     def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
-        """Give credential id, step and showing of what was spent from that step on.
+        """Give credential id, highest spent step and its showing, where that is from a step on.
 
-        For a worker thread; what is spent meanwhile may be missing.
+        Each credential comes once. For a worker thread; one that spends meanwhile may be missing.
         """
-        for bucket in self._buckets:
+        for bucket, other in (self._buckets, self._buckets[::-1]):
             for chunk in bucket.chunks():
                 for key, entry in chunk:
+                    shard = key[0]
+                    # An entry begins with its step: the greater of two is the later.
+                    if (bucket.found[shard].get(key) != entry
+                            or other.found[shard].get(key, b"") > entry):
+                        continue
                     step, showing = _ENTRY.unpack(entry)
                     if step >= step_min:
                         yield self._reveal(key), step, showing

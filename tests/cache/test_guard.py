@@ -111,6 +111,32 @@ def test_a_table_grows_and_its_restart_knows_all_of_it(open_guard):
     assert sorted(guard.recent(N)) == [(id_, N, ONE) for id_ in ids]
 
 
+def test_what_was_spent_of_late_is_each_credentials_newest_step_only(open_guard):
+    guard = open_guard()
+    edge = (N // BUCKET_STEPS + 1) * BUCKET_STEPS
+    for step in (edge - 3, edge - 2, edge, edge + 1):  # of both buckets
+        assert guard.spend(ANN, step, ONE, edge)
+    for step in (edge - 4, edge - 1):
+        assert guard.spend(BOB, step, TWO, edge)
+    for _ in range(2):
+        assert sorted(guard.recent(edge - 10)) == [(ANN, edge + 1, ONE), (BOB, edge - 1, TWO)]
+        assert list(guard.recent(edge)) == [(ANN, edge + 1, ONE)]
+        guard = open_guard()
+
+
+def test_what_is_spent_while_it_is_read_is_never_given_as_it_was(open_guard):
+    guard = open_guard()
+    many = spent.CHUNK_ROWS + 10
+    ids = [b"%016d" % number for number in range(many)]
+    assert all(guard.spend_all([(id_, N, ONE) for id_ in ids], N))
+    reading = guard.recent(N)
+    first = next(reading)
+    assert guard.spend(ids[-1], N + 1, TWO, N)
+    given = [first, *reading]
+    assert (ids[-1], N, ONE) not in given
+    assert len(given) == many - 1
+
+
 def test_a_full_table_accepts_nothing_more_and_spends_nothing_of_a_turn(open_guard):
     guard = open_guard(entries_max=3)
     assert guard.spend_all([(ANN, N, ONE), (BOB, N, ONE)], N) == [True, True]

@@ -146,6 +146,19 @@ async def test_a_restarted_node_brings_what_its_own_memory_holds(redis_server, o
     assert await there.spend(ANN, TWO) == "spent"
 
 
+async def test_of_what_a_node_brings_back_the_newest_step_counts(site, redis_server):
+    here, there = site
+    now = here.steps.now
+    for step in (now - 1, now, now + 1):
+        assert await here.spend(ANN, ONE, step) == "site"
+    redis_server.client().flushall()
+    for place, node in enumerate(site):
+        await node.spend(BOB, showing(place))
+        await node.until("shared", "began_anew")
+    # Only `here` knows, by its own guard, and it has told the site all of it.
+    assert await there.spend(ANN, TWO, now + 1) == "spent"
+
+
 async def test_redis_holds_no_credential_gate_or_request(site, redis_server):
     here, _ = site
     person = bytes(range(60, 76))
