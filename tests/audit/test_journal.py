@@ -43,6 +43,10 @@ def write(folder: Path, numbers, options: JournalOptions = SMALL) -> list:
     return asyncio.run(run())
 
 
+def files_open() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def newest(folder: Path) -> Path:
     return max(folder.glob("*.journal"))
 
@@ -182,6 +186,32 @@ def test_another_key_is_not_this_log(tmp_path):
     with pytest.raises(JournalError, match="another node"):
         FileJournal(tmp_path, NodeKey(bytes([8] * 32)).signing)
     assert not verify_journal(tmp_path, NodeKey(bytes([8] * 32)).sign_public).whole
+
+
+@pytest.mark.parametrize("name", ["segment", "acknowledged", "checkpoints.jsonl", "is a folder"])
+def test_what_cant_be_opened_is_let_go_at_once(tmp_path, name):
+    write(tmp_path, range(3), JournalOptions())
+    path = tmp_path / "acknowledged" if name == "is a folder" else (
+        newest(tmp_path) if name == "segment" else tmp_path / name)
+    before = path.read_bytes() if path.exists() else None
+    if name == "is a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"\nrubbish\n" + (before or b""))
+    held, kept = files_open(), []
+    for _ in range(2):
+        # Whoever keeps the error, as a log or a debugger does, keeps no lock.
+        with pytest.raises(JournalError) as found:
+            FileJournal(tmp_path, KEY.signing)
+        kept.append(found)
+        assert "another process" not in str(found.value)
+    assert files_open() == held
+    path.rmdir() if name == "is a folder" else path.unlink()
+    if before is not None:
+        path.write_bytes(before)
+    journal = FileJournal(tmp_path, KEY.signing)
+    assert journal.size == 3
+    journal.close()
 
 
 def test_a_second_process_is_refused(tmp_path):
