@@ -4,7 +4,17 @@
 - A value of another type is told as text, never an error.
 """
 
-from edge.cache.site.link import Script
+import hashlib
+
+
+class Script:
+    """A Lua script, its name at the server, and how many values it gives."""
+
+    def __init__(self, text: str, values: int) -> None:
+        """Take the text."""
+        self.text, self.values = text, values
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
 
 _INFO = """
 local info = redis.call('INFO', 'server')
