@@ -176,14 +176,14 @@ def faulty(monkeypatch):
     def fail(*_):
         raise RuntimeError("a fault of ours")
 
-    def break_(module):
-        monkeypatch.setattr(module, "render", fail)
+    def break_(module, name):
+        monkeypatch.setattr(module, name, fail)
 
     yield break_
 
 
 async def test_an_answer_that_a_process_cannot_make_is_made_by_the_keeper(beside, faulty):
-    faulty(codes)
+    faulty(codes, "answer_of")
     call = beside.call(request="same")
     with pytest.raises(RuntimeError, match="fault"):
         await beside.beside.verify(call)
@@ -203,7 +203,7 @@ async def test_whoever_waits_for_an_answer_that_nobody_can_make_is_told(
     await beside.beside.verify(call)
     waiting = asyncio.ensure_future(beside.verifier.verify(call))
     await asyncio.sleep(0)
-    faulty(verify)
+    faulty(verify, "render")
     beside.line.die()
     async with asyncio.timeout(5):
         with pytest.raises(RuntimeError, match="fault"):
