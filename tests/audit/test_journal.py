@@ -106,6 +106,31 @@ def test_no_ended_segment_keeps_what_was_written_beforehand(tmp_path):
     assert not any(path.read_bytes().endswith(NO_FRAME) for path in ended)
 
 
+def test_a_segment_ends_at_its_last_record_whatever_could_be_written_beforehand(
+    tmp_path, monkeypatch
+):
+    pwrite = os.pwrite
+
+    def little_room(fd: int, data: bytes, at: int) -> int:
+        # What is written beforehand finds half of its room, and then none.
+        if bytes(data[:8]) != NO_FRAME * 8:
+            return pwrite(fd, data, at)
+        if len(data) < SMALL.segment_bytes:
+            raise OSError(28, "No space left on device")
+        return pwrite(fd, data[: len(data) // 2], at)
+
+    monkeypatch.setattr(os, "pwrite", little_room)
+    assert [receipt.index for receipt in write(tmp_path, range(20))] == list(range(20))
+    monkeypatch.undo()
+    *ended, _ = sorted(tmp_path.glob("*.journal"))
+    assert len(ended) > 1
+    assert not any(path.read_bytes().endswith(NO_FRAME) for path in ended)
+    journal = FileJournal(tmp_path, KEY.signing, SMALL)
+    assert len(list(journal.recent(0))) == 20
+    journal.close()
+    assert verify_journal(tmp_path, KEY.sign_public).whole
+
+
 def after_power_loss(folder: Path, missing: int, more: bytes = b"") -> bytes:
     """Have a write of three records behind three durable ones, of which one never got there."""
     write(folder, range(3), JournalOptions())
@@ -244,6 +269,18 @@ def sign_all(journal: FileJournal, upto: int, witness: Ed25519PrivateKey = WITNE
     journal.acknowledge(upto)
     while (point := journal.uncountersigned()) is not None:
         journal.keep_countersignature(point, countersign(point, 1, witness))
+
+
+def test_a_segment_that_is_retired_while_it_is_read_is_said_to_be(tmp_path):
+    write(tmp_path, range(20))
+    options = JournalOptions(segment_bytes=400, checkpoint_records=5, retire_age_s=0)
+    journal = FileJournal(tmp_path, KEY.signing, options, now=lambda: 2**40)
+    walking = journal.recent(0)
+    assert next(walking)[0] == 0
+    sign_all(journal, 20)
+    with pytest.raises(JournalError, match="retired"):
+        list(walking)
+    journal.close()
 
 
 def test_segments_are_retired_by_age_once_acknowledged_and_counter_signed(tmp_path):
