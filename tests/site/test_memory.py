@@ -4,8 +4,11 @@ import asyncio
 import time
 
 from central.policy_rules import STEPS_MAX
+from edge.cache.site.link import RedisLink
 from edge.cache.site.memory import FAR_STEPS, KEPT_S, MARK_KEPT_S
 from edge.cache.site.names import SHARDS, SiteKey
+from edge.cache.site.place import LinkOptions
+from edge.cache.site.scripts import SET_MARK
 from edge.protocol.kh1 import step_at
 from edge.protocol.steps import STEP_S
 from tests.site.nodes import OTHER_SECRET, SECRET, credential, showing
@@ -311,3 +314,18 @@ def _beside(person):
 def _names_of(person):
     key = SiteKey(SECRET, "kanhe")
     return key.spent_names(key.hide(person))
+
+
+async def test_a_mark_that_ends_while_it_is_looked_at_is_a_memory_that_began_anew(redis_server):
+    link = RedisLink(LinkOptions(url=redis_server.url))
+    try:
+        # As after a look that still saw a mark: somebody flushed meanwhile, or its time was over.
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"seen", b"new", 60), 1.0) == [b""]
+        assert redis_server.client().get("kanhe:{0}:mark") is None
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"", b"new", 60), 1.0) == [b"new"]
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"", b"other", 60), 1.0) == [b"new"]
+        redis_server.client().hset("kanhe:{1}:mark", "a", "b")
+        assert await link.run(
+            SET_MARK, ("kanhe:{1}:mark",), (b"", b"new", 60), 1.0) == [b"another type"]
+    finally:
+        await link.close()

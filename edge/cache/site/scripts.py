@@ -41,10 +41,11 @@ return {mark or '', run, string.match(info, 'server_time_usec:(%d+)') or ''}
 """, 3)
 """Name: mark. Arguments: seconds, the mark to keep alive. Gives also the server's clock."""
 SET_MARK = Script("""
-local mark = redis.call('GET', KEYS[1])
+local mark = redis.pcall('GET', KEYS[1])
+if type(mark) == 'table' then mark = 'another type' end
 if (mark or '') == ARGV[1] then
     redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
     mark = ARGV[2]
 end
-return {mark}
+return {mark or ''}
 """, 1)
