@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -262,6 +263,27 @@ async def test_a_write_that_fails_fails_its_records_and_the_next_may_succeed(tmp
     assert (await journal.append(record(1))).index == 0
     journal.close()
     assert verify_journal(tmp_path).size == 1
+
+
+async def test_a_fault_of_one_who_is_told_keeps_nobody_else_waiting(tmp_path, monkeypatch):
+    journal, release = FileJournal(tmp_path, KEY.signing), threading.Event()
+    flush = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (release.wait(10), flush(fd)))
+    first = journal.append(record(0))
+    await asyncio.sleep(0.05)
+
+    def failing(_) -> None:
+        raise RuntimeError("a fault of ours")
+
+    # Both wait for the first, so they are written and told together.
+    journal.append_all([record(1)], failing)
+    told = asyncio.get_running_loop().create_future()
+    journal.append_all([record(2)], told.set_result)
+    release.set()
+    async with asyncio.timeout(10):
+        assert (await first).index == 0
+        assert (await told)[0].index == 2
+    journal.close()
 
 
 def sign_all(journal: FileJournal, upto: int, witness: Ed25519PrivateKey = WITNESS) -> None:

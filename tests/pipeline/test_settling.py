@@ -318,3 +318,18 @@ async def test_another_nodes_answer_to_the_same_request_counts(beside):
     with pytest.raises(RequestConflict):
         await beside.beside.verify(beside.call(code="KH1:BB8", request=call.request_id))
     assert len(records(beside)) == 1
+
+
+async def test_a_fault_while_it_is_observed_is_told_and_the_request_may_try_again(
+        beside, monkeypatch):
+    def failing(*_):
+        raise RuntimeError("a fault of ours")
+
+    call = beside.call(request="same")
+    monkeypatch.setattr(beside.seen, "observed_all", failing)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError):
+            await beside.beside.verify(call)
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        assert (await beside.beside.verify(call)).answer.reason == "ok"
