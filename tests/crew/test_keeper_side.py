@@ -4,14 +4,18 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from edge.access.listening import Wire as Serving
 from edge.access.tls import Tls
+from edge.clock.kernel import anchor_s
 from edge.config import EdgeConfig, Limits, Workers
 from edge.crew.crew import open_crew
 from edge.crew.keeper import KeeperLine
 from edge.crew.lines import KeeperParts, Line, Lines
-from edge.crew.words import Frames, decode_to_keeper
+from edge.crew.words import Beat, Frames, decode_to_keeper
 from edge.crew.worker import Answering
+from edge.errors import CapacityError
 from edge.metrics import NodeMetrics
 from edge.pipeline.together import GATHER_S
 from tests.crew.test_replaced import BODY, GATE, Wire
@@ -74,3 +78,18 @@ async def test_the_keeper_counts_what_its_worker_refused_by_gate():
     worker._flush()
     (said,) = list(Frames().feed(wire.said))[1:]
     assert decode_to_keeper(said).refused == []
+
+
+async def test_a_worker_whose_keeper_is_gone_refuses_at_once_what_comes_before_it_ends():
+    worker, told = KeeperLine(1), []
+    worker._transport = Wire()
+    worker._transport.is_closing = lambda: True
+    worker._beat, worker._heard_s = Beat("trusted", time.time() - anchor_s(), "node"), anchor_s()
+    worker.check()
+    worker.call("g1", b"{}", told.append)
+    worker.connection_lost(None)
+    assert [str(error) for error in told] == ["the node is ending"]
+    with pytest.raises(CapacityError, match="ending"):
+        worker.check()
+    with pytest.raises(CapacityError, match="ending"):
+        worker.call("g1", b"{}", told.append)
