@@ -169,6 +169,18 @@ def test_a_power_loss_explains_no_damage_before_the_last_write(tmp_path):
     assert newest(tmp_path).read_bytes() == data
 
 
+def test_a_power_loss_explains_nothing_of_what_a_checkpoint_covers(tmp_path):
+    write(tmp_path, range(6), JournalOptions())
+    path = newest(tmp_path)
+    data = bytearray(path.read_bytes() + NO_FRAME * FILL_BYTES)
+    data[80] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match=r"ends at record 0.*checkpoint says 6"):
+        FileJournal(tmp_path, KEY.signing, boot_id=b"boot-2")
+    # Five of them are whole, and may be all that is left.
+    assert path.read_bytes() == data
+
+
 def test_blocks_that_were_never_written_hold_no_records(tmp_path):
     write(tmp_path, range(3), JournalOptions())
     with newest(tmp_path).open("ab") as file:
