@@ -33,7 +33,8 @@ async def serve_crew(folder: Path, processes: int) -> None:
         EdgeConfig(data_dir=folder, workers=Workers(processes=processes), limits=parts.limits),
         verifier=parts.verifier, guard=parts.guard, journal=parts.journal,
         observer=parts.metrics, server=parts.server, clock=BelievedClock(), store=parts.store,
-        trust=lambda: parts.trust, problem=parts.metrics.problem, insecure=False)
+        trust=lambda: parts.trust, problem=parts.metrics.problem, refused=parts.metrics.refused,
+        insecure=False)
     stop, ready = asyncio.Event(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

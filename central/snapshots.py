@@ -16,7 +16,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -31,7 +30,7 @@ from central.errors import Conflict, Unknown
 from central.keys import PlatformKeys
 from central.store import Database, Transaction
 from edge.errors import StoreError
-from edge.files import write_file
+from edge.files import hold_file, write_file
 from edge.protocol.feed import FORMAT, Change, Envelope, PutCredential, PutReference, Root
 from edge.protocol.snapshot import NONCE_BYTES, Snapshot, SnapshotPart, Timestamp, pack_part
 from edge.tasks import end_task
@@ -263,12 +262,10 @@ def _alone(folder: Path) -> Iterator[None]:
         Conflict: Somebody else does.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+    fd = hold_file(folder / LOCK_FILE)
+    if fd is None:
+        raise Conflict("a snapshot is being made already")
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict("a snapshot is being made already") from None
         yield
     finally:
         os.close(fd)

@@ -62,6 +62,7 @@ from edge.trend import Trend
 from edge.vigil import Vigil
 from edge.watching import Watching
 from edge.web.server import Server
+from edge.web.status import KeptStatus
 
 _LOG = logging.getLogger(__name__)
 Surface = tuple[web.Application, Connections, Crew | None]
@@ -234,14 +235,15 @@ class Node:
 
     def surface(self, wire: Wire, *, insecure: bool) -> Surface:
         """Build the HTTP surface, what makes its connections, and the processes beside."""
+        status = KeptStatus(self.status)
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
-            policies=lambda: self.trust().policies, status=self.status,
+            policies=lambda: self.trust().policies, status=status,
             trend=self._trend.view, note=self.note,
         )
         server = Server(
             verifier=self.verifier, decider=self._decider, looker=self._looker,
-            shift=self._shift.last, callers=front.callers, status=self.status,
+            shift=self._shift.last, callers=front.callers, status=status,
             metrics=self.metrics, limits=self.config.limits, version=node_version(),
             identifier=self._identifier, expects=self._asking.arrivals,
             arrivals_max=self.config.holding.arrivals_max,
@@ -250,7 +252,8 @@ class Node:
             self._crew = open_crew(
                 self.config, verifier=self.verifier, guard=self._guard, journal=self._journal,
                 observer=self, server=server, clock=self._clock, store=self._store,
-                trust=self.trust, problem=self.metrics.problem, insecure=insecure)
+                trust=self.trust, problem=self.metrics.problem, refused=self.metrics.refused,
+                insecure=insecure)
         app = self._watching.follow(server.application(front.pages, front.routes))
         return app, server.connections(), self._crew
 

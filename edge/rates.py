@@ -7,7 +7,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edge.models.manifest import PackManifest
 from edge.models.operating import pack_points, site_points
 from edge.pipeline.renewal import Note, Renewal
 from edge.pipeline.thresholds import SceneRates
-from edge.protocol.records import ScenePolicy
+from edge.protocol.records import GateRecord, ScenePolicy
 from edge.tasks import end_task
 from edge.web.status import CohortShown, SceneFace
 
@@ -157,6 +157,15 @@ class NodeRates:
                 **self._search(policy),
             ))
         return tuple(found)
+
+    def unserved(self, gates: Iterable[GateRecord]) -> tuple[str, ...]:
+        """Name the scenes that one of these gates may ask for and that the pack can't serve.
+
+        A policy that nobody can ask for harms nobody: `shown` says how it would be judged.
+        """
+        asked = {scene for gate in gates for scene in gate.scenes}
+        return tuple(item.scene for item in self.shown()
+                     if item.why and not item.override and item.scene in asked)
 
     def _search(self, policy: ScenePolicy) -> dict[str, Any]:
         """Say whether the pack serves a search of the gallery as large as it is now."""

@@ -58,7 +58,7 @@ def _of_node(report: Report) -> list[Reading]:
         reading("kanhe_gates", "How many gates may speak here.",
                 lambda: len(report.trust().gates)),
         reading("kanhe_scenes", "Scenes with a policy.", lambda: len(report.trust().policies)),
-        reading("kanhe_scenes_unfit", "Scenes whose error rate the face pack can't meet.",
+        reading("kanhe_scenes_unfit", "Scenes of gates here that the face pack can't serve.",
                 lambda: len(report.scenes_unfit())),
         reading("kanhe_faces_held", "Holders whose face is held.", lambda: report.store.faces),
         reading("kanhe_references_generation", "Generation of the references.",

@@ -94,9 +94,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(problems)
 
     def scenes_unfit(self) -> tuple[str, ...]:
-        """Name the scenes whose error rate the face pack can't meet."""
-        return tuple(
-            item.scene for item in self.rates.shown() if item.why and not item.override)
+        """Name the scenes of gates here whose error rate the face pack can't meet."""
+        return self.rates.unserved(self.trust().gates.values())
 
     def moment(self) -> dict[str, float | None]:
         """Give what the status page draws beside the answers."""

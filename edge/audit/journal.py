@@ -10,7 +10,6 @@
 """
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from edge.audit.room import Room
 from edge.audit.segments import FILL_BYTES
 from edge.audit.writer import Group, Settled, Writer, WriterBounds, resolve
 from edge.errors import CapacityError, JournalError
-from edge.files import write_file
+from edge.files import hold_file, write_file
 from edge.hotpath.checkpoint import Checkpoint, Countersignature, log_id
 from edge.protocol.journal import RECORD_BYTES_MAX, JournalRecord, Receipt, encode_record
 
@@ -85,11 +84,15 @@ class FileJournal:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_fd = _lock(folder)
-            self._book = CheckpointBook(folder, self.log)
-            self._segments, tree = recover(
-                folder, self.log, fill_bytes=min(FILL_BYTES, options.segment_bytes),
-                boot_id=boot_id)
-            self._acknowledged = read_number(folder / ACKNOWLEDGED)
+            try:
+                self._book = CheckpointBook(folder, self.log)
+                self._acknowledged = read_number(folder / ACKNOWLEDGED)
+                self._segments, tree = recover(
+                    folder, self.log, fill_bytes=min(FILL_BYTES, options.segment_bytes),
+                    boot_id=boot_id)
+            except BaseException:
+                os.close(self._lock_fd)
+                raise
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
         self._writer = Writer(
@@ -290,10 +293,7 @@ class FileJournal:
 
 
 def _lock(folder: Path) -> int:
-    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise JournalError(f"{folder} is held by another process of this node") from error
+    fd = hold_file(folder / LOCK)
+    if fd is None:
+        raise JournalError(f"{folder} is held by another process of this node")
     return fd

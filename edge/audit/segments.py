@@ -123,7 +123,9 @@ class Segments:
         Raises:
             OSError: The next can't be made.
         """
-        if self._filled > self.tail_bytes:
+        if self._fd >= 0:
+            # Also what was only begun to be written beforehand, or cut off by a recovery: behind
+            # its last record an ended segment holds nothing, and that is durable before the next.
             self._cut()
             os.fsync(self._fd)
         path = self._path(self._size)
@@ -150,18 +152,26 @@ class Segments:
         """Walk through records `first … end-1`.
 
         Raises:
-            JournalError: One is damaged or was retired.
+            JournalError: One is damaged, can't be read or was retired.
         """
         if first >= end:
             return
-        if first < self._firsts[0]:
-            raise JournalError(f"records before {self._firsts[0]} were retired")
-        start = max(item for item in self._firsts if item <= first)
-        for segment in [item for item in self.firsts if item >= start]:
+        # A copy: the writer may retire some meanwhile.
+        firsts = self.firsts
+        if first < firsts[0]:
+            raise JournalError(f"records before {firsts[0]} were retired")
+        start = max(item for item in firsts if item <= first)
+        for segment in [item for item in firsts if item >= start]:
             yield from self._records_of(segment, first, end)
 
     def _records_of(self, segment: int, first: int, end: int) -> Iterator[bytes]:
-        data = self._path(segment).read_bytes()
+        path = self._path(segment)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise JournalError(f"records before {self.firsts[0]} were retired") from error
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}") from error
         resumed, index, at = self._resume
         if resumed != segment or index > first:
             index, at = segment, 0
@@ -170,7 +180,7 @@ class Segments:
                 self._resume = (segment, index, offset)
                 return
             if record is None:
-                raise JournalError(f"{self._path(segment)} is damaged at byte {offset}")
+                raise JournalError(f"{path} is damaged at byte {offset}")
             if index >= first:
                 self._resume = (segment, index, offset)
                 yield record

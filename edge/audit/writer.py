@@ -233,7 +233,11 @@ def _settle(results: _Results) -> None:
 
     def resolve() -> None:
         for group, found in results:
-            group.settled(found)
+            try:
+                group.settled(found)
+            except Exception:
+                # Whoever else was written with it is told all the same.
+                _LOG.exception("journal.settling_fault")
 
     with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
         results[0][0].loop.call_soon_threadsafe(resolve)

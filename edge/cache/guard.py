@@ -13,6 +13,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +60,8 @@ class MappedReplayGuard:
         Args:
             path: Its folder.
             derive: The node's key derivation.
-            boot_id: Of the machine since it was started, up to 36 ASCII bytes.
+            boot_id: Of the machine since it was started, up to 36 ASCII bytes; empty = unknown,
+                so there is no memory to believe.
             restart_floor: Highest step to refuse if there is no memory to believe:
                 `n_restart + steps_ahead`, or 0 for a node that never verified anything.
             entries_max: Bound of each bucket.
@@ -79,15 +81,22 @@ class MappedReplayGuard:
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error
         try:
-            self._mapped = _map_state(path / "state")
-            self._state = memoryview(self._mapped)[:_BOOT_AT].cast("Q")
-            self._buckets = [SpentTable(path / name, entries_max) for name in ("even", "odd")]
-            self._begin(boot_id, restart_floor)
+            with ExitStack() as opened:
+                opened.callback(os.close, self._owner)
+                self._mapped = _map_state(path / "state")
+                self._state = memoryview(self._mapped)[:_BOOT_AT].cast("Q")
+                opened.callback(self._unmap)
+                self._buckets = []
+                for name in ("even", "odd"):
+                    self._buckets.append(SpentTable(path / name, entries_max))
+                    opened.callback(self._buckets[-1].close)
+                self._begin(boot_id, restart_floor)
+                opened.pop_all()
         except OSError as error:
-            os.close(self._owner)
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+        except OverflowError as error:
+            raise StoreError(f"{path} is full: {error}") from error
         except ValueError as error:
-            os.close(self._owner)
             raise StoreError(
                 f"{path} is damaged: {error}. Stop the node, move that folder away and start "
                 "again; the journal isn't touched by this") from error
@@ -122,13 +131,18 @@ class MappedReplayGuard:
                 raise StoreError(f"{self._path} is full: {error}") from error
 
     def recent(self, step_min: int) -> Iterator[tuple[bytes, int, bytes]]:
-        """Give credential id, step and showing of what was spent from that step on.
+        """Give credential id, highest spent step and its showing, where that is from a step on.
 
-        For a worker thread; what is spent meanwhile may be missing.
+        Each credential comes once. For a worker thread; one that spends meanwhile may be missing.
         """
-        for bucket in self._buckets:
+        for bucket, other in (self._buckets, self._buckets[::-1]):
             for chunk in bucket.chunks():
                 for key, entry in chunk:
+                    shard = key[0]
+                    # An entry begins with its step: the greater of two is the later.
+                    if (bucket.found[shard].get(key) != entry
+                            or other.found[shard].get(key, b"") > entry):
+                        continue
                     step, showing = _ENTRY.unpack(entry)
                     if step >= step_min:
                         yield self._reveal(key), step, showing
@@ -166,9 +180,12 @@ class MappedReplayGuard:
         for bucket in self._buckets:
             bucket.close()
         self._mapped.flush()
+        self._unmap()
+        os.close(self._owner)
+
+    def _unmap(self) -> None:
         self._state.release()
         self._mapped.close()
-        os.close(self._owner)
 
     def _begin(self, boot_id: bytes, restart_floor: int) -> None:
         """Believe the memory of this boot, else start from the restart's floor.
@@ -180,7 +197,8 @@ class MappedReplayGuard:
             raise ValueError("its state isn't one")
         if (self._path / _BEFORE[0]).exists():
             self._take_over(boot)
-        if self._mapped[boot] != boot_id:
+        # A run without a name may be another one each time.
+        if self._mapped[boot] != boot_id or not boot_id.strip(b"\0"):
             state[_FLOOR] = max(state[_FLOOR], restart_floor)
             self.forgot = restart_floor > 0
             for bucket in self._buckets:
@@ -202,7 +220,9 @@ class MappedReplayGuard:
                 for chunk in before.chunks(name):
                     bucket.reserve(len(chunk))
                     for key, entry in chunk:
-                        bucket.add(key, entry)
+                        # A clock that was set back may have had it spend lower steps.
+                        if entry > bucket.found[key[0]].get(key, b""):
+                            bucket.add(key, entry)
             newest, floor, self._mapped[boot] = _BEFORE_STATE.unpack(known)
             self._state[_FLOOR] = max(self._state[_FLOOR], floor)
             self._state[_NEWEST] = max(self._state[_NEWEST], newest)

@@ -7,7 +7,6 @@
 """
 
 import errno
-import fcntl
 import itertools
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 import lmdb
 
 from edge.errors import StoreError
+from edge.files import hold_file
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -282,12 +282,7 @@ def own_folder(path: Path) -> int:
         StoreError: Another process is.
         OSError: The folder isn't there, or without rights.
     """
-    owner = os.open(path / OWNER_FILE, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(owner)
-        raise StoreError(
-            f"{path} is in use by another process: stop the node that runs on it"
-        ) from None
+    owner = hold_file(path / OWNER_FILE)
+    if owner is None:
+        raise StoreError(f"{path} is in use by another process: stop the node that runs on it")
     return owner

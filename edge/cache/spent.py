@@ -45,12 +45,14 @@ class SpentTable:
             self._count = self._head[0]
             if self._count > self._rows:
                 raise ValueError(f"{path} is shorter than the {self._count} entries that it counts")
+            for chunk in self.chunks():
+                for key, entry in chunk:
+                    self.found[key[0]][key] = entry
         except BaseException:
+            if self._rows:
+                self._unmap()
             os.close(self._fd)
             raise
-        for chunk in self.chunks():
-            for key, entry in chunk:
-                self.found[key[0]][key] = entry
 
     def reserve(self, rows: int) -> None:
         """Have room for so many more; for these `add` can't fail.

@@ -180,7 +180,8 @@ class Serves(Protocol):
 def open_crew(
     config: EdgeConfig, *, verifier: Verifier, guard: ReplayGuard, journal: EncodedJournal,
     observer: Observer, server: Serves, clock: KeeperClock, store: SharedStore,
-    trust: Callable[[], Trust], problem: Callable[[int], None], insecure: bool,
+    trust: Callable[[], Trust], problem: Callable[[int], None],
+    refused: Callable[[str], None], insecure: bool,
 ) -> Crew:
     """Give the workers of a node, not started."""
     def pace(gate_id: str) -> None:
@@ -190,7 +191,7 @@ def open_crew(
     settler = Settler(answers=verifier.answers, guard=guard, journal=journal, observer=observer,
                       pace=pace)
     parts = KeeperParts(settler=settler, call=server.passed, clock=clock,
-                        scope=lambda: (guard.site or guard).scope, problem=problem)
+                        scope=lambda: (guard.site or guard).scope, problem=problem, refused=refused)
     return Crew(config, parts, trust, store, gather=verifier.gather, insecure=insecure)
 
 

@@ -89,6 +89,7 @@ class KeeperLine(asyncio.Protocol):
         self._passed: list[PassedCall] = []
         self._problems: list[int] = []
         self._unmade: list[bytes] = []
+        self._refused: list[str] = []
         self._due: asyncio.Handle | None = None
         self._at_once = False
 
@@ -212,6 +213,11 @@ class KeeperLine(asyncio.Protocol):
         self._problems.append(status)
         self._flush_later()
 
+    def refused(self, gate_id: str) -> None:
+        """Have a call of a gate beyond its rate counted."""
+        self._refused.append(gate_id)
+        self._flush_later()
+
     def _flush_later(self) -> None:
         if self._due is None:
             self._due = self._loop.call_later(LATER_S, self._flush)
@@ -230,9 +236,9 @@ class KeeperLine(asyncio.Protocol):
             self._due = None
         self._at_once = False
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
-                      self._problems, self._unmade))
+                      self._problems, self._unmade, self._refused))
         self._asked, self._answered, self._saw = [], [], []
-        self._passed, self._problems, self._unmade = [], [], []
+        self._passed, self._problems, self._unmade, self._refused = [], [], [], []
 
     def _take(self, body: bytes) -> None:
         message = decode_to_worker(body)

@@ -17,6 +17,7 @@ import msgspec
 from edge.clock.kernel import anchor_s
 from edge.crew.telling import told
 from edge.crew.words import (
+    FRAME_BYTES_MAX,
     Beat,
     Drained,
     Given,
@@ -42,6 +43,8 @@ from edge.pipeline.settling import Settler
 from edge.protocol.journal import Receipt
 
 BEAT_S = 0.5
+UNHEARD_BYTES_MAX = 2 * FRAME_BYTES_MAX
+"""A worker that left so much unread hears nothing any more; a whole trust is always less."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -71,6 +74,7 @@ class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
         clock: The node's.
         scope: How far the replay guard reaches now.
         problem: Counts a call without a verdict by its status.
+        refused: Counts a call of a gate beyond its rate that a worker refused by itself.
     """
 
     settler: Settler
@@ -78,6 +82,7 @@ class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
     clock: KeeperClock
     scope: Callable[[], Scope]
     problem: Callable[[int], None]
+    refused: Callable[[str], None]
 
 
 class Line:
@@ -97,8 +102,13 @@ class Line:
 
     def say(self, message: ToWorker) -> None:
         """Say one message at once."""
-        if not self.lost:
-            self._transport.write(framed(message))
+        if self.lost:
+            return
+        self._transport.write(framed(message))
+        if self._transport.get_write_buffer_size() > UNHEARD_BYTES_MAX:
+            _LOG.error("worker.deaf", extra={"slot": self.slot})
+            self.lost = True
+            self._transport.abort()
 
     def kept(
         self, number: int, at: Sequence[int], receipts: Sequence[Receipt],
@@ -171,10 +181,16 @@ class Line:
             task.add_done_callback(partial(self._called, passed.number))
         for status in turn.problems:
             parts.problem(status)
+        for gate_id in turn.refused:
+            parts.refused(gate_id)
 
     def _called(self, number: int, task: "asyncio.Task[bytes]") -> None:
         self._calls.discard(task)
-        if task.cancelled():
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            _LOG.error("worker.call_failed", exc_info=error)
+            self.refused(number, 0, error)
+        elif error is not None or task.cancelled():
             self.refused(number, 0, CapacityError("the node is ending"))
         else:
             self.given(number, 0, task.result())
@@ -265,10 +281,11 @@ class Lines:
             line.close()
 
     def _beat(self) -> None:
+        # First the next one: without beats every worker would refuse for ever.
+        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
         beat = self._now()
         for line in self._all:
             line.say(beat)
-        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     def _now(self) -> Beat:
         clock = self.parts.clock

@@ -39,13 +39,16 @@ class Waiting:
         """Begin with nothing."""
         self._items: dict[int, _Open] = {}
         self._number = self._calls = 0
+        self._ended: CapacityError | None = None
 
     def check(self) -> None:
-        """Insist that there is room for one more.
+        """Insist that there is room for one more, and somebody who tells.
 
         Raises:
             CapacityError: There isn't.
         """
+        if self._ended is not None:
+            raise CapacityError(str(self._ended))
         if self._calls >= WAITING_MAX:
             raise CapacityError("too many calls wait for the node")
 
@@ -82,8 +85,9 @@ class Waiting:
         for number, part in parts.items():
             self._tell(number, part)
 
-    def end(self, error: Exception) -> None:
+    def end(self, error: CapacityError) -> None:
         """Tell everybody that nothing more comes."""
+        self._ended = error
         for number, item in list(self._items.items()):
             self._tell(number, dict.fromkeys(item.places, error))
 

@@ -64,6 +64,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
         passed: Calls for the keeper.
         problems: Statuses of calls that had no verdict.
         unmade: Keys of settled requests of which no answer could be made there.
+        refused: Gates of calls that the worker itself found beyond their rate, one each.
     """
 
     store: int
@@ -73,6 +74,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
     passed: list[PassedCall] = []
     problems: list[int] = []
     unmade: list[bytes] = []
+    refused: list[str] = []
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=2):

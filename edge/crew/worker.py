@@ -60,7 +60,8 @@ class Answering:
         self._raw = RawResponses()
         # Bounds what one gate costs this process; the keeper bounds it over all of them.
         self._pace = GatePace(
-            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s)
+            limits.gate_rate_per_s, limits.gate_burst, limits.gate_rate_max_per_s,
+            refused=keeper.refused)
 
     def quick(self, gate: GateRecord, body: bytes, respond: Respond) -> None:
         """Have the whole response to a gate's body given to `respond`; raises nothing."""

@@ -50,7 +50,7 @@ def is_still(views: Sequence[FrameView]) -> bool | None:
 
 def motion(a: FrameView, b: FrameView) -> float:
     """Measure how far a face moved between two frames, in distances between its eyes."""
-    assert a.thumb is not None and b.thumb is not None  # frames of a burst have theirs
+    thumb, other_thumb = _thumb(a), _thumb(b)
     first, second = _window(a), _window(b)
     step, other = _step(first), _step(second)
     # Where a pixel of the first thumb lies in the second one, were nothing to move.
@@ -58,22 +58,27 @@ def motion(a: FrameView, b: FrameView) -> float:
     shift = (first[:2] + step / 2 - second[:2]) / other - 0.5
     matrix = np.array([[gain[0], 0.0, shift[0]], [0.0, gain[1], shift[1]]])
     there = cv2.warpAffine(
-        b.thumb.astype(np.float32), matrix, (THUMB_SIDE, THUMB_SIDE),
+        other_thumb.astype(np.float32), matrix, (THUMB_SIDE, THUMB_SIDE),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )
     # OpenCV weights its arguments in place, so each is an array of its own.
-    moved, _ = cv2.phaseCorrelate(a.thumb.astype(np.float32), there, _HANN)
+    moved, _ = cv2.phaseCorrelate(thumb.astype(np.float32), there, _HANN)
     right, left, _ = eyes_and_nose(a.points, a.scheme)
     apart = max(float(np.hypot(*(right - left))), 1e-6)
     return float(np.hypot(moved[0] * step[0] * a.width, moved[1] * step[1] * a.height)) / apart
 
 
 def _same_pixels(a: FrameView, b: FrameView) -> bool:
-    assert a.thumb is not None and b.thumb is not None  # frames of a burst have theirs
+    first, second = _thumb(a), _thumb(b)
     return (
         (a.width, a.height, a.window) == (b.width, b.height, b.window)
-        and np.array_equal(a.points, b.points) and np.array_equal(a.thumb, b.thumb)
+        and np.array_equal(a.points, b.points) and np.array_equal(first, second)
     )
+
+
+def _thumb(view: FrameView) -> npt.NDArray[np.uint8]:
+    assert view.thumb is not None, "only frames of a burst have theirs"
+    return view.thumb
 
 
 def _window(view: FrameView) -> npt.NDArray[np.float64]:

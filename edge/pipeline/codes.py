@@ -16,11 +16,11 @@ import msgspec
 from edge.hotpath.reasons import Reason
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import verdict
-from edge.pipeline.answer import Outcome, encode_answer
+from edge.pipeline.answer import Outcome
 from edge.pipeline.calls import VerificationCall
+from edge.pipeline.concluding import answer_of
 from edge.pipeline.judgement import Judgement, case_of, policy_of
 from edge.pipeline.ports import Clock, Reach, Standings
-from edge.pipeline.render import render
 from edge.pipeline.together import GATHER_S, Answered, Asked, Keeps, Remembers, Together
 from edge.pipeline.unspent import check_unspent
 from edge.protocol.journal import Receipt, VerificationRecord
@@ -114,5 +114,4 @@ class CodeVerifier:
             return Outcome(found)
         if isinstance(found, Changed):
             record, found = found.record, found.receipt
-        return Outcome(
-            encode_answer(render(record, found, case.credential, case.policy)), case.timings_ms)
+        return answer_of(case, record, found)

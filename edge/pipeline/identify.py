@@ -20,9 +20,10 @@ from edge.hotpath.timing import window_of
 from edge.hotpath.trust import Trust
 from edge.hotpath.verdict import Verdict, verdict
 from edge.imaging import ImageLimits, probe_image
-from edge.pipeline.answer import Outcome, encode_answer
+from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import RecentAnswers, in_time
 from edge.pipeline.calls import IdentificationCall, SceneForbidden
+from edge.pipeline.concluding import Concluder
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.judgement import Judgement, policy_of
 from edge.pipeline.ports import (
@@ -34,7 +35,6 @@ from edge.pipeline.ports import (
     Observer,
     ReplayGuard,
 )
-from edge.pipeline.render import render
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.records import ReferenceRecord, ScenePolicy
 
@@ -61,10 +61,12 @@ class Identifier:
         new_id: Callable[[], str], image_limits: ImageLimits, answers: RecentAnswers,
     ) -> None:
         """Take the ports; `answers` are the verifier's, `new_id` gives 32 hex characters."""
-        self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
+        self._trust, self._clock, self._cache = trust, clock, cache
         self._journal, self._face, self._gallery, self._point = journal, face, gallery, point
-        self._face_pool, self._observer, self._new_id = face_pool, observer, new_id
+        self._face_pool, self._new_id = face_pool, new_id
         self._image_limits, self._answers = image_limits, answers
+        self._conclude = Concluder(
+            clock=clock, guard=guard, journal=journal, observer=observer).conclude
 
     async def identify(self, call: IdentificationCall) -> Outcome:
         """Answer one `POST /v1/identifications`.
@@ -73,32 +75,34 @@ class Identifier:
             CallError: It has no verdict.
             OperatingError: Journal, store, capacity or an image.
         """
-        self._policy(self._trust(), call)
-        key = request_key(call.gate.gate_id, call.request_id)
-        digest = body_digest(call.scene, "identification", "", [], call.face_images)
-        outcome = await self._answers.once(
-            key, digest, lambda: self._identify(call, key, digest))
-        return in_time(outcome, call.deadline_s, time.monotonic())
-
-    async def _identify(self, call: IdentificationCall, key: bytes, digest: bytes) -> Outcome:
-        for image in call.face_images:
-            probe_image(image, self._image_limits)
         # 1. Scene and gate are known, and the scene allows it.
         trust = self._trust()
         case = Judgement(
             verification_id=self._new_id(), kind="identification", gate=call.gate,
-            scene=call.scene, request_digest=key, body_digest=digest,
-            policy=self._policy(trust, call), trust=trust, now=self._clock.now_s(),
+            scene=call.scene, policy=_allowing(trust, call), trust=trust, now=0.0,
+            request_digest=request_key(call.gate.gate_id, call.request_id),
+            body_digest=body_digest(call.scene, "identification", "", [], call.face_images),
             actor=call.actor,
         )
+        outcome = await self._answers.once(
+            case.request_digest, case.body_digest, lambda: self._identify(call, case))
+        return in_time(outcome, call.deadline_s, time.monotonic())
+
+    async def _identify(self, call: IdentificationCall, case: Judgement) -> Outcome:
+        for image in call.face_images:
+            probe_image(image, self._image_limits)
+        # Nobody is looked for if that couldn't be recorded.
+        self._journal.check()
         # 2. By a clock that can be believed.
+        case.begin()
+        case.now = self._clock.now_s()
         window = window_of(case.policy, self._clock.state)
         found = window if isinstance(window, Verdict) else await self._judge(call, case)
+        # 6. The record is durable. 7. The answer leaves.
         return await self._conclude(case, found)
 
     async def _judge(self, call: IdentificationCall, case: Judgement) -> Verdict:
         # 3. The face becomes a probe, and the gallery is searched.
-        case.begin()
         search = await self._face_pool.run(
             call.deadline_s, lambda: self._search(call.face_images, case), call.gate.gate_id)
         case.end("face")
@@ -148,19 +152,15 @@ class Identifier:
         candidates.sort(key=lambda item: item[1], reverse=True)
         return _Search(probe, candidates, searched)
 
-    async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
-        """6. The record is durable. 7. The answer leaves."""
-        record = case.record(found, self._clock.state, self._guard)
-        case.begin()
-        receipt = await self._journal.append(record)
-        case.end("journal")
-        self._observer.observed(record, case.timings_ms)
-        answer = render(record, receipt, case.credential, case.policy)
-        return Outcome(encode_answer(answer), case.timings_ms)
 
-    def _policy(self, trust: Trust, call: IdentificationCall) -> ScenePolicy:
-        policy = policy_of(trust, call.gate, call.scene)
-        if policy.identification != "allowed":
-            raise SceneForbidden(
-                "the scene's policy doesn't allow identification: ask for a code instead")
-        return policy
+def _allowing(trust: Trust, call: IdentificationCall) -> ScenePolicy:
+    """Give the policy of a scene that allows this.
+
+    Raises:
+        CallError: There is no such scene, it isn't this gate's, or its policy doesn't.
+    """
+    policy = policy_of(trust, call.gate, call.scene)
+    if policy.identification != "allowed":
+        raise SceneForbidden(
+            "the scene's policy doesn't allow identification: ask for a code instead")
+    return policy

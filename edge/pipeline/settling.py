@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from edge.errors import JournalError
 from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import CONFLICT, RecentAnswers
 from edge.pipeline.calls import CallError, DeadlineMissed, RequestConflict
@@ -212,13 +211,17 @@ class Settler:
 
     def _durable(
         self, turn: _Turn, cases: Sequence[_Case], settled: Sequence[VerificationRecord],
-        changed: Mapping[int, bytes], found: Sequence[Receipt | JournalError],
+        changed: Mapping[int, bytes], found: Sequence[Receipt | Exception],
     ) -> None:
         took_ms = (time.perf_counter() - turn.begun) * 1e3
         kept = [record for record, receipt in zip(settled, found, strict=True)
                 if isinstance(receipt, Receipt)]
         if kept:
-            self._observer.observed_all(kept, {**turn.timings_ms, "journal": took_ms})
+            try:
+                self._observer.observed_all(kept, {**turn.timings_ms, "journal": took_ms})
+            except Exception as error:
+                # Told to all, so that nobody waits for ever.
+                found = [error] * len(cases)
         places, receipts = list[int](), list[Receipt]()
         for case, record, receipt in zip(cases, settled, found, strict=True):
             if not isinstance(receipt, Receipt):

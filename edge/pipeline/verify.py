@@ -22,6 +22,7 @@ from edge.pipeline.calls import CaptureCall, VerificationCall
 from edge.pipeline.captures import OpenVerification, OpenVerifications
 from edge.pipeline.carried import check_credentials
 from edge.pipeline.challenges import Challenges, ChallengeShown
+from edge.pipeline.concluding import Concluder, answer_of
 from edge.pipeline.demand import Demand, ask_for
 from edge.pipeline.digests import body_digest, request_key
 from edge.pipeline.facing import HolderCheck
@@ -74,8 +75,11 @@ class Verifier:
         self._trust, self._clock, self._cache, self._guard = trust, clock, cache, guard
         self._journal, self._reader = journal, reader
         self._code_pool, self._face_pool = code_pool, face_pool
-        self._observer, self._new_id, self._monotonic = observer, new_id, monotonic
+        self._new_id, self._monotonic = new_id, monotonic
         self._demand = demand
+        # 7. and 8. of each.
+        self._conclude = Concluder(
+            clock=clock, guard=guard, journal=journal, observer=observer).conclude
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self._together = Together(
             self, AtJournal(journal), observer, self.answers, monotonic)
@@ -263,15 +267,6 @@ class Verifier:
             if not spent:
                 case.found = verdict(Reason.PRESENTATION_REPLAYED)
 
-    async def _conclude(self, case: Judgement, found: Verdict) -> Outcome:
-        """7. The record is durable. 8. The answer leaves."""
-        case.found = found
-        record = self.records((case,))[0]
-        receipt = await self._journal.append(record)
-        case.end("journal")
-        self._observer.observed(record, case.timings_ms)
-        return self.outcome(case, record, receipt)
-
     def records(self, cases: Sequence[Judgement]) -> list[VerificationRecord]:
         """Give the records of judged cases."""
         clock, guard = self._clock.state, self._guard
@@ -281,8 +276,7 @@ class Verifier:
         self, case: Judgement, record: VerificationRecord, found: Receipt
     ) -> Outcome:
         """Give the answer of a case whose record is durable."""
-        answer = render(record, found, case.credential, case.policy)
-        return Outcome(encode_answer(answer), case.timings_ms)
+        return answer_of(case, record, found)
 
     def _remake(self, record: VerificationRecord, receipt: Receipt) -> Outcome:
         """Make a journalled answer again."""

@@ -15,7 +15,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         problems: Why it doesn't verify, in words; empty when it does.
-        scenes_unfit: Scenes whose error rate its face pack can't meet.
+        scenes_unfit: Scenes of its gates whose error rate its face pack can't meet.
         cursor: Number of the first change of the feed that it doesn't hold yet.
         unshipped: Journal records that the platform may not hold.
     """

@@ -6,7 +6,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -36,16 +35,7 @@ from edge.web.raw import server_timing
 from edge.web.shift import show_shift
 from edge.web.short import connections
 from edge.web.small_bodies import read_arrivals, read_challenge, read_decision, read_frame
-from edge.web.status import NodeStatus
-
-STATUS_KEPT_S = 0.1
-"""Making a status costs as much as five codes; whoever asks again and again gets the same."""
-
-
-class _Kept(NamedTuple):
-    until_s: float
-    status: NodeStatus
-    body: bytes
+from edge.web.status import KeptStatus
 
 
 class Server(Quickly):
@@ -59,7 +49,7 @@ class Server(Quickly):
         looker: Looks,
         shift: Callable[[str, int], list[VerificationRecord]],
         callers: Gates,
-        status: Callable[[], NodeStatus],
+        status: KeptStatus,
         metrics: NodeMetrics,
         limits: Limits,
         version: str,
@@ -74,7 +64,6 @@ class Server(Quickly):
         self._decider, self._looker = decider, looker
         self._shift, self._caller, self._status = shift, callers.caller, status
         self._encode = msgspec.json.Encoder().encode
-        self._kept: _Kept | None = None
         self._openapi = orjson.dumps(build_openapi(version))
 
     def application(
@@ -214,7 +203,7 @@ class Server(Quickly):
     async def status(self, request: web.Request) -> web.Response:
         """`GET /v1/status`."""
         await self._admitted(request)
-        return self._json(self._status_now().body)
+        return self._json(self._status.body())
 
     async def livez(self, _: web.Request) -> web.Response:
         """`GET /livez`."""
@@ -222,7 +211,7 @@ class Server(Quickly):
 
     async def readyz(self, _: web.Request) -> web.Response:
         """`GET /readyz`."""
-        status = self._status_now().status
+        status = self._status.now()
         words = "ready" if status.ready else "\n".join(status.not_ready)
         return web.Response(text=words + "\n", status=200 if status.ready else 503)
 
@@ -234,14 +223,6 @@ class Server(Quickly):
     async def openapi(self, _: web.Request) -> web.Response:
         """`GET /openapi.json`."""
         return self._json(self._openapi)
-
-    def _status_now(self) -> _Kept:
-        """Give the status of this moment, and its bytes."""
-        now, kept = time.monotonic(), self._kept
-        if kept is None or now >= kept.until_s:
-            status = self._status()
-            kept = self._kept = _Kept(now + STATUS_KEPT_S, status, self._encode(status))
-        return kept
 
     def _answer(self, outcome: Outcome) -> web.Response:
         response = self._json(outcome.body)

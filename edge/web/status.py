@@ -1,6 +1,7 @@
-"""What `/v1/status`, `/readyz` and the status page say of the node."""
+"""What `/v1/status`, `/readyz` and the status page say of the node; kept for a moment."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,9 @@ from edge.faces import Faces
 from edge.hotpath.rates import CohortPoint
 from edge.protocol.records import Words
 from edge.vigil import KeysEnd
+
+STATUS_KEPT_S = 0.1
+"""Making a status costs as much as five codes; whoever asks again and again gets the same."""
 
 
 class PackShown(msgspec.Struct, frozen=True):
@@ -117,7 +121,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         ready: Whether it verifies; `not_ready` says why not.
         clock_detail: How far the clock is believed, and why.
         keys_end: When the keys that are held end, and whether that is near.
-        scenes_unfit: Scenes whose error rates the face pack can't meet, not overridden.
+        scenes_unfit: Scenes that a gate may ask for here and whose error rates the face pack can't
+            meet, not overridden; `face_scenes` says so of those that no gate asks for, too.
         face_scenes: How each scene with a face is judged.
         cohort: None where the pack's scores aren't normalised.
         replay_scope: How far a code is spent now, `site` if the site's nodes share it.
@@ -161,3 +166,32 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     feed: Mapping[str, int | float | str | None]
     last_rung: str
     uptime_s: int
+
+
+class KeptStatus:
+    """The status of this moment, made once for all who ask within it."""
+
+    def __init__(
+        self, make: Callable[[], NodeStatus], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take what makes a status, and what gives seconds."""
+        self._make, self._monotonic = make, monotonic
+        self._encode = msgspec.json.Encoder().encode
+        self._until_s = float("-inf")
+        self._status: NodeStatus | None = None
+        self._body = b""
+
+    def now(self) -> NodeStatus:
+        """Give the status, at most `STATUS_KEPT_S` old."""
+        now = self._monotonic()
+        if self._status is None or now >= self._until_s:
+            self._status, self._body = self._make(), b""
+            self._until_s = now + STATUS_KEPT_S
+        return self._status
+
+    def body(self) -> bytes:
+        """Give it as JSON."""
+        status = self.now()
+        if not self._body:
+            self._body = self._encode(status)
+        return self._body

@@ -1,6 +1,7 @@
 """The status page: how the node is, live, for a site without Grafana.
 
 - It needs no sign-in, as before; it shows no holder data and nothing that can be done.
+- Neither takes a query, so none can ask for a page of its own.
 - The page is whole without its script; the script draws the last ten minutes and keeps it current.
 """
 
@@ -49,8 +50,10 @@ class StatusPage:
 
     async def page(self, request: web.Request) -> web.Response:
         """`GET /status`."""
+        if request.query_string:
+            return web.Response(status=303, headers={**PAGE_HEADERS, "Location": "/status"})
         session = await self._signin.session(request)
-        if session is not None or request.query_string:
+        if session is not None:
             return self._render(request, session)
         now, lang = self._monotonic(), language(request)
         at, text = self._shown.get(lang, (float("-inf"), ""))

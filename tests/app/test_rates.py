@@ -12,7 +12,7 @@ from edge.models.manifest import PackManifest
 from edge.models.operating import SiteCalibration, SitePoint, write_site_calibration
 from edge.node_key import NodeKey
 from edge.protocol.feed import DropReference, PutReference
-from edge.protocol.records import ReferenceRecord
+from edge.protocol.records import GateRecord, ReferenceRecord
 from edge.rates import NodeRates
 from tests.fakes.city import id_of, policy
 
@@ -75,6 +75,22 @@ async def test_a_scene_that_cannot_be_served_is_said_once_and_again_when_it_chan
     await node.rates.tend()
     assert node.events[3:] == [
         ("pack.unfit", {"scene": "hotel", "why": "fnmr_too_high", "pack": "p1"})]
+
+
+def test_a_scene_that_cannot_be_served_is_counted_once_a_gate_may_ask_for_it(folder):
+    node = Node(folder)
+
+    def unserved(*scenes: str) -> tuple[str, ...]:
+        return node.rates.unserved(
+            GateRecord(gate_id=f"g{at}", secret_hash=bytes(32), scenes=named)
+            for at, named in enumerate(scenes))
+
+    # Policies come with every city: none of them is in anybody's way by itself.
+    assert unserved() == ()
+    assert unserved(("hotel", "desk"), ("gone",)) == ()
+    assert unserved(("hotel", "bank"), ("vault", "bank")) == ("bank", "vault")
+    # Whoever overrides it in words has decided.
+    assert unserved(("door",)) == ()
 
 
 async def test_a_gallery_too_large_for_the_pack_is_said(folder):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -41,6 +42,10 @@ def write(folder: Path, numbers, options: JournalOptions = SMALL) -> list:
             journal.close()
 
     return asyncio.run(run())
+
+
+def files_open() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def newest(folder: Path) -> Path:
@@ -102,6 +107,31 @@ def test_no_ended_segment_keeps_what_was_written_beforehand(tmp_path):
     assert not any(path.read_bytes().endswith(NO_FRAME) for path in ended)
 
 
+def test_a_segment_ends_at_its_last_record_whatever_could_be_written_beforehand(
+    tmp_path, monkeypatch
+):
+    pwrite = os.pwrite
+
+    def little_room(fd: int, data: bytes, at: int) -> int:
+        # What is written beforehand finds half of its room, and then none.
+        if bytes(data[:8]) != NO_FRAME * 8:
+            return pwrite(fd, data, at)
+        if len(data) < SMALL.segment_bytes:
+            raise OSError(28, "No space left on device")
+        return pwrite(fd, data[: len(data) // 2], at)
+
+    monkeypatch.setattr(os, "pwrite", little_room)
+    assert [receipt.index for receipt in write(tmp_path, range(20))] == list(range(20))
+    monkeypatch.undo()
+    *ended, _ = sorted(tmp_path.glob("*.journal"))
+    assert len(ended) > 1
+    assert not any(path.read_bytes().endswith(NO_FRAME) for path in ended)
+    journal = FileJournal(tmp_path, KEY.signing, SMALL)
+    assert len(list(journal.recent(0))) == 20
+    journal.close()
+    assert verify_journal(tmp_path, KEY.sign_public).whole
+
+
 def after_power_loss(folder: Path, missing: int, more: bytes = b"") -> bytes:
     """Have a write of three records behind three durable ones, of which one never got there."""
     write(folder, range(3), JournalOptions())
@@ -137,6 +167,18 @@ def test_a_power_loss_explains_no_damage_before_the_last_write(tmp_path):
     with pytest.raises(JournalError, match="is damaged"):
         FileJournal(tmp_path, KEY.signing, boot_id=b"boot-2")
     assert newest(tmp_path).read_bytes() == data
+
+
+def test_a_power_loss_explains_nothing_of_what_a_checkpoint_covers(tmp_path):
+    write(tmp_path, range(6), JournalOptions())
+    path = newest(tmp_path)
+    data = bytearray(path.read_bytes() + NO_FRAME * FILL_BYTES)
+    data[80] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match=r"ends at record 0.*checkpoint says 6"):
+        FileJournal(tmp_path, KEY.signing, boot_id=b"boot-2")
+    # Five of them are whole, and may be all that is left.
+    assert path.read_bytes() == data
 
 
 def test_blocks_that_were_never_written_hold_no_records(tmp_path):
@@ -184,6 +226,32 @@ def test_another_key_is_not_this_log(tmp_path):
     assert not verify_journal(tmp_path, NodeKey(bytes([8] * 32)).sign_public).whole
 
 
+@pytest.mark.parametrize("name", ["segment", "acknowledged", "checkpoints.jsonl", "is a folder"])
+def test_what_cant_be_opened_is_let_go_at_once(tmp_path, name):
+    write(tmp_path, range(3), JournalOptions())
+    path = tmp_path / "acknowledged" if name == "is a folder" else (
+        newest(tmp_path) if name == "segment" else tmp_path / name)
+    before = path.read_bytes() if path.exists() else None
+    if name == "is a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"\nrubbish\n" + (before or b""))
+    held, kept = files_open(), []
+    for _ in range(2):
+        # Whoever keeps the error, as a log or a debugger does, keeps no lock.
+        with pytest.raises(JournalError) as found:
+            FileJournal(tmp_path, KEY.signing)
+        kept.append(found)
+        assert "another process" not in str(found.value)
+    assert files_open() == held
+    path.rmdir() if name == "is a folder" else path.unlink()
+    if before is not None:
+        path.write_bytes(before)
+    journal = FileJournal(tmp_path, KEY.signing)
+    assert journal.size == 3
+    journal.close()
+
+
 def test_a_second_process_is_refused(tmp_path):
     journal = FileJournal(tmp_path, KEY.signing)
     with pytest.raises(JournalError, match="another process"):
@@ -209,11 +277,44 @@ async def test_a_write_that_fails_fails_its_records_and_the_next_may_succeed(tmp
     assert verify_journal(tmp_path).size == 1
 
 
+async def test_a_fault_of_one_who_is_told_keeps_nobody_else_waiting(tmp_path, monkeypatch):
+    journal, release = FileJournal(tmp_path, KEY.signing), threading.Event()
+    flush = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (release.wait(10), flush(fd)))
+    first = journal.append(record(0))
+    await asyncio.sleep(0.05)
+
+    def failing(_) -> None:
+        raise RuntimeError("a fault of ours")
+
+    # Both wait for the first, so they are written and told together.
+    journal.append_all([record(1)], failing)
+    told = asyncio.get_running_loop().create_future()
+    journal.append_all([record(2)], told.set_result)
+    release.set()
+    async with asyncio.timeout(10):
+        assert (await first).index == 0
+        assert (await told)[0].index == 2
+    journal.close()
+
+
 def sign_all(journal: FileJournal, upto: int, witness: Ed25519PrivateKey = WITNESS) -> None:
     """What the platform does: take records, counter-sign the checkpoints they reach."""
     journal.acknowledge(upto)
     while (point := journal.uncountersigned()) is not None:
         journal.keep_countersignature(point, countersign(point, 1, witness))
+
+
+def test_a_segment_that_is_retired_while_it_is_read_is_said_to_be(tmp_path):
+    write(tmp_path, range(20))
+    options = JournalOptions(segment_bytes=400, checkpoint_records=5, retire_age_s=0)
+    journal = FileJournal(tmp_path, KEY.signing, options, now=lambda: 2**40)
+    walking = journal.recent(0)
+    assert next(walking)[0] == 0
+    sign_all(journal, 20)
+    with pytest.raises(JournalError, match="retired"):
+        list(walking)
+    journal.close()
 
 
 def test_segments_are_retired_by_age_once_acknowledged_and_counter_signed(tmp_path):

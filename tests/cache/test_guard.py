@@ -1,10 +1,12 @@
 """The replay guard: once, also after a kill, a reboot, a clock set back, an upgrade."""
 
+import gc
 import os
 import signal
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import lmdb
 import pytest
@@ -111,6 +113,32 @@ def test_a_table_grows_and_its_restart_knows_all_of_it(open_guard):
     assert sorted(guard.recent(N)) == [(id_, N, ONE) for id_ in ids]
 
 
+def test_what_was_spent_of_late_is_each_credentials_newest_step_only(open_guard):
+    guard = open_guard()
+    edge = (N // BUCKET_STEPS + 1) * BUCKET_STEPS
+    for step in (edge - 3, edge - 2, edge, edge + 1):  # of both buckets
+        assert guard.spend(ANN, step, ONE, edge)
+    for step in (edge - 4, edge - 1):
+        assert guard.spend(BOB, step, TWO, edge)
+    for _ in range(2):
+        assert sorted(guard.recent(edge - 10)) == [(ANN, edge + 1, ONE), (BOB, edge - 1, TWO)]
+        assert list(guard.recent(edge)) == [(ANN, edge + 1, ONE)]
+        guard = open_guard()
+
+
+def test_what_is_spent_while_it_is_read_is_never_given_as_it_was(open_guard):
+    guard = open_guard()
+    many = spent.CHUNK_ROWS + 10
+    ids = [b"%016d" % number for number in range(many)]
+    assert all(guard.spend_all([(id_, N, ONE) for id_ in ids], N))
+    reading = guard.recent(N)
+    first = next(reading)
+    assert guard.spend(ids[-1], N + 1, TWO, N)
+    given = [first, *reading]
+    assert (ids[-1], N, ONE) not in given
+    assert len(given) == many - 1
+
+
 def test_a_full_table_accepts_nothing_more_and_spends_nothing_of_a_turn(open_guard):
     guard = open_guard(entries_max=3)
     assert guard.spend_all([(ANN, N, ONE), (BOB, N, ONE)], N) == [True, True]
@@ -187,6 +215,28 @@ def test_a_damaged_file_is_said_and_the_folder_let_go(tmp_path, name, data):
             MappedReplayGuard(folder, KEY.derive, boot_id=b"boot-1", restart_floor=0)
 
 
+@pytest.mark.parametrize("fault", ["earlier version", "odd", "no room"])
+def test_whatever_cant_be_opened_is_let_go(tmp_path, monkeypatch, fault):
+    folder, bounds = tmp_path / "guard", {}
+    folder.mkdir()
+    if fault == "earlier version":
+        (folder / "data.mdb").write_bytes(b"rubbish" * 1_000)
+    elif fault == "odd":
+        (folder / "odd").write_bytes(b"\xff" * 64)
+    else:
+        _earlier_version_spends(folder, ANN, N - 5, b"boot-1")
+        bounds = {"entries_max": 0}
+    held = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(2):
+        with pytest.raises(StoreError) as found:
+            MappedReplayGuard(
+                folder, KEY.derive, boot_id=b"boot-1", restart_floor=0, **bounds)
+        assert "in use" not in str(found.value)
+        del found
+        gc.collect()
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == held
+
+
 def test_two_processes_cannot_hold_one_memory(open_guard, tmp_path):
     open_guard()
     with pytest.raises(StoreError, match="in use"):
@@ -222,6 +272,26 @@ def test_what_was_spent_between_a_roll_back_and_the_next_upgrade_stays_spent(ope
     guard = open_guard()
     assert not guard.spend(ANN, N, TWO, N)
     assert not guard.spend(BOB, N, TWO, N)
+
+
+def test_an_older_step_of_an_earlier_version_doesnt_hide_a_newer_one(open_guard, tmp_path):
+    # The clock was set back between the two, so the earlier version spent lower steps.
+    assert open_guard().spend(ANN, N + 2, ONE, N)
+    _earlier_version_spends(tmp_path / "guard", ANN, N - 5, b"boot-1")
+    guard = open_guard()
+    assert not guard.spend(ANN, N + 1, TWO, N + 2)
+    assert not guard.spend(ANN, N + 2, TWO, N + 2)
+    assert guard.spend(ANN, N + 3, TWO, N + 2)
+
+
+def test_a_machine_whose_run_has_no_name_may_have_been_started_anew(open_guard):
+    guard = open_guard(b"", restart_floor=N + 2)
+    assert guard.forgot
+    assert not guard.spend(ANN, N + 2, ONE, N + 2)
+    assert guard.spend(ANN, N + 3, ONE, N + 3)
+    guard = open_guard(b"", restart_floor=N + 5)
+    assert guard.forgot
+    assert not guard.spend(ANN, N + 4, TWO, N + 4)
 
 
 def test_an_earlier_versions_memory_of_another_boot_is_not_believed(open_guard, tmp_path):

@@ -22,6 +22,9 @@ class Wire:
     def write(self, data: bytes) -> None:
         self.said += data
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 class Judges:
     """A verifier whose judgements come to an error."""
@@ -45,6 +48,9 @@ class Keeper:
     def call(self, gate_id: str, body: bytes, answered) -> None:
         answered(b"answered: " + body)
 
+    def refused(self, gate_id: str) -> None:
+        raise AssertionError("within its rate")
+
     def problem(self, status: int) -> None:
         self.problems.append(status)
 
@@ -54,7 +60,7 @@ async def refused_by_the_keeper() -> Exception:
     wire = Wire()
     lines = Lines(KeeperParts(
         settler=SimpleNamespace(), call=lambda *_: None, clock=SimpleNamespace(),
-        scope=lambda: "node", problem=lambda _: None), lambda: None)
+        scope=lambda: "node", problem=lambda _: None, refused=lambda _: None), lambda: None)
     lines.store = 2
     line = Line(wire, lines, 1)
     line.take(framed(Turn(1, [Asked(7, [b"", b""], {})]))[4:])

@@ -142,6 +142,8 @@ async def counts(credential, site):
             found[name.partition('decision="')[2].partition('"')[0]] += int(float(value))
         if name.startswith("kanhe_http_problems_total"):
             found[name.partition('status="')[2].partition('"')[0]] += int(float(value))
+        if name.startswith("kanhe_gate_refused_total"):
+            found["refused " + name.partition('gate="')[2].partition('"')[0]] = int(float(value))
     return found
 
 
@@ -190,11 +192,14 @@ async def test_the_rate_of_a_gate_holds_over_all_processes(tmp_path, face_pack_d
         calls = []
         for gate in gates:
             gate._credential = credential
-        for _ in range(30):
+        # More than the burst at each of them, so that each refuses some by itself, too.
+        for _ in range(60):
             calls += await asyncio.gather(*(gate.show("KH1:BB8") for gate in gates))
         statuses = Counter(status for status, _, _ in calls)
         assert 40 <= statuses[200] <= 60, statuses
-        assert statuses[200] + statuses[429] == 90
+        assert statuses[200] + statuses[429] == 180
+        refused = (await counts(site.gates[1], site))[f"refused {credential.partition('.')[0]}"]
+        assert refused == statuses[429]
         limited = next(headers for status, headers, _ in calls if status == 429)
         assert int(limited["retry-after"]) >= 1
     finally:

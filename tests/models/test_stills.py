@@ -100,6 +100,15 @@ def test_the_threshold_decides(scenery, far, still):
     assert is_still(frames) is still
 
 
+def test_a_view_of_no_burst_is_a_fault_wherever_it_stands(scenery):
+    whole = view(scenery, 200, 150)
+    without = view_of(whole, thumb=None)
+    for pair in ((whole, without), (without, whole)):
+        for tell in (motion, lambda a, b: is_still([a, b])):
+            with pytest.raises(AssertionError, match="of a burst"):
+                tell(*pair)
+
+
 RULES = BurstRules(pack="p", same_person_min=0.9)
 
 

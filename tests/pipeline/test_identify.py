@@ -254,6 +254,37 @@ async def test_without_a_record_no_answer_leaves(hall):
     assert (await identifier.identify(call)).answer.reason == "ok"
 
 
+async def test_nobody_is_looked_for_while_nothing_can_be_recorded(hall, monkeypatch):
+    broken = BrokenJournal(hall.desk.journal)
+
+    def check() -> None:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(broken, "check", check)
+    searches = hall.gallery.searches
+    with pytest.raises(JournalError, match="the disk is full"):
+        await hall.build(broken).identify(hall.call())
+    assert hall.gallery.searches == searches
+    assert hall.desk.seen.records == []
+
+
+async def test_every_stage_has_its_own_time(hall, monkeypatch):
+    append = hall.desk.journal.append
+
+    async def slowly(record):
+        await asyncio.sleep(0.05)
+        return await append(record)
+
+    monkeypatch.setattr(hall.desk.journal, "append", slowly)
+    found = await hall.identifier.identify(hall.call())
+    assert list(found.timings_ms) == ["face", "cache", "journal"]
+    assert found.timings_ms["journal"] >= 50.0
+    hall.desk.clock.state = "untrusted"
+    found = await hall.identifier.identify(hall.call())
+    assert list(found.timings_ms) == ["journal"]
+    assert 50.0 <= found.timings_ms["journal"] < 5_000.0
+
+
 async def test_past_its_deadline_nothing_is_begun(hall):
     with pytest.raises(DeadlineMissed):
         await hall.answer(deadline_s=time.monotonic() - 1)

@@ -176,14 +176,14 @@ def faulty(monkeypatch):
     def fail(*_):
         raise RuntimeError("a fault of ours")
 
-    def break_(module):
-        monkeypatch.setattr(module, "render", fail)
+    def break_(module, name):
+        monkeypatch.setattr(module, name, fail)
 
     yield break_
 
 
 async def test_an_answer_that_a_process_cannot_make_is_made_by_the_keeper(beside, faulty):
-    faulty(codes)
+    faulty(codes, "answer_of")
     call = beside.call(request="same")
     with pytest.raises(RuntimeError, match="fault"):
         await beside.beside.verify(call)
@@ -203,7 +203,7 @@ async def test_whoever_waits_for_an_answer_that_nobody_can_make_is_told(
     await beside.beside.verify(call)
     waiting = asyncio.ensure_future(beside.verifier.verify(call))
     await asyncio.sleep(0)
-    faulty(verify)
+    faulty(verify, "render")
     beside.line.die()
     async with asyncio.timeout(5):
         with pytest.raises(RuntimeError, match="fault"):
@@ -318,3 +318,18 @@ async def test_another_nodes_answer_to_the_same_request_counts(beside):
     with pytest.raises(RequestConflict):
         await beside.beside.verify(beside.call(code="KH1:BB8", request=call.request_id))
     assert len(records(beside)) == 1
+
+
+async def test_a_fault_while_it_is_observed_is_told_and_the_request_may_try_again(
+        beside, monkeypatch):
+    def failing(*_):
+        raise RuntimeError("a fault of ours")
+
+    call = beside.call(request="same")
+    monkeypatch.setattr(beside.seen, "observed_all", failing)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError):
+            await beside.beside.verify(call)
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        assert (await beside.beside.verify(call)).answer.reason == "ok"

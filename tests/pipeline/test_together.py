@@ -159,3 +159,45 @@ async def test_no_answer_leaves_before_its_record_is_durable(desk, monkeypatch):
     assert desk.seen.records == []
     release.set()
     assert await calls.all(1) == {"good": "ok"}
+
+
+async def test_a_fault_while_it_is_observed_is_told_to_all_and_not_waited_for(desk, monkeypatch):
+    observed_all = desk.seen.observed_all
+
+    def failing(records, timings_ms):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(desk.seen, "observed_all", failing)
+    calls, code = Calls(desk), desk.code()
+    calls.ask("good", code)
+    calls.ask("nonsense", "KH1:!")
+    assert await calls.all(2) == {"good": RuntimeError, "nonsense": RuntimeError}
+    # As of a call by itself: it isn't an answer, and the same request may try again.
+    monkeypatch.setattr(desk.seen, "observed_all", observed_all)
+    calls.found.clear()
+    assert calls.ask("good", code)
+    assert await calls.all(1) == {"good": "ok"}
+
+
+async def test_what_is_told_in_parts_is_observed_when_it_is_durable(desk):
+    verifier, told = desk.verifier, []
+
+    class InParts(together.AtJournal):
+        def keep(self, records, timings_ms, settled) -> None:
+            told.append((records, settled))
+
+    gathered = together.Together(
+        verifier, InParts(desk.journal), desk.seen, verifier.answers, time.monotonic)
+    verifier._together = gathered
+    calls = Calls(desk)
+    calls.ask("one", desk.code())
+    calls.ask("two", "KH1:!")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ((records, settled),) = told
+    receipts = [await desk.journal.append(record) for record in records]
+    settled([receipts[0], None])
+    assert [record.reason for record in desk.seen.records] == ["ok"]
+    settled([None, receipts[1]])
+    assert [record.reason for record in desk.seen.records] == ["ok", "malformed"]
+    assert await calls.all(2) == {"one": "ok", "two": "malformed"}

@@ -4,8 +4,11 @@ import asyncio
 import time
 
 from central.policy_rules import STEPS_MAX
+from edge.cache.site.link import RedisLink
 from edge.cache.site.memory import FAR_STEPS, KEPT_S, MARK_KEPT_S
 from edge.cache.site.names import SHARDS, SiteKey
+from edge.cache.site.place import LinkOptions
+from edge.cache.site.scripts import SET_MARK
 from edge.protocol.kh1 import step_at
 from edge.protocol.steps import STEP_S
 from tests.site.nodes import OTHER_SECRET, SECRET, credential, showing
@@ -144,6 +147,19 @@ async def test_a_restarted_node_brings_what_its_own_memory_holds(redis_server, o
     await there.spend(BOB, TWO)
     await there.until("shared", "began_anew")
     assert await there.spend(ANN, TWO) == "spent"
+
+
+async def test_of_what_a_node_brings_back_the_newest_step_counts(site, redis_server):
+    here, there = site
+    now = here.steps.now
+    for step in (now - 1, now, now + 1):
+        assert await here.spend(ANN, ONE, step) == "site"
+    redis_server.client().flushall()
+    for place, node in enumerate(site):
+        await node.spend(BOB, showing(place))
+        await node.until("shared", "began_anew")
+    # Only `here` knows, by its own guard, and it has told the site all of it.
+    assert await there.spend(ANN, TWO, now + 1) == "spent"
 
 
 async def test_redis_holds_no_credential_gate_or_request(site, redis_server):
@@ -298,3 +314,18 @@ def _beside(person):
 def _names_of(person):
     key = SiteKey(SECRET, "kanhe")
     return key.spent_names(key.hide(person))
+
+
+async def test_a_mark_that_ends_while_it_is_looked_at_is_a_memory_that_began_anew(redis_server):
+    link = RedisLink(LinkOptions(url=redis_server.url))
+    try:
+        # As after a look that still saw a mark: somebody flushed meanwhile, or its time was over.
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"seen", b"new", 60), 1.0) == [b""]
+        assert redis_server.client().get("kanhe:{0}:mark") is None
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"", b"new", 60), 1.0) == [b"new"]
+        assert await link.run(SET_MARK, ("kanhe:{0}:mark",), (b"", b"other", 60), 1.0) == [b"new"]
+        redis_server.client().hset("kanhe:{1}:mark", "a", "b")
+        assert await link.run(
+            SET_MARK, ("kanhe:{1}:mark",), (b"", b"new", 60), 1.0) == [b"another type"]
+    finally:
+        await link.close()

@@ -8,6 +8,7 @@ import time
 import pytest
 import redis
 
+from edge.cache.site import link
 from edge.cache.site.place import parse_url
 from edge.errors import ConfigError
 from tests.site.nodes import credential, showing
@@ -105,11 +106,30 @@ async def test_a_cluster_is_one_memory(cluster, open_node, steps):
     assert found == b"answer"
 
 
-async def test_a_cluster_wakes_its_nodes(cluster, open_node):
+async def test_a_cluster_wakes_its_nodes_and_is_asked_for_signs_of_life(
+    cluster, open_node, monkeypatch
+):
+    monkeypatch.setattr(link, "SILENT_S", 0.1)
     url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
     here, there = open_node(url), open_node(url)
     for node in (here, there):
         await node.until("began_anew", "shared")
+
+    def subscribed() -> set[str]:
+        return {client["addr"] for server in cluster for client in server.client().client_list()
+                if client["sub"] == "1"}
+
+    def asked() -> int:
+        return sum(server.client().info("commandstats")["cmdstat_ping"]["calls"]
+                   for server in cluster)
+
+    async with asyncio.timeout(10):
+        while len(subscribed()) < 2:
+            await asyncio.sleep(0.05)
+    before, signs = subscribed(), asked()
+    await asyncio.sleep(1.0)
+    assert subscribed() == before
+    assert asked() > signs
     here.cursor = 5
     async with asyncio.timeout(10):
         while there.woken == 0:

@@ -2,7 +2,14 @@
 
 import asyncio
 
+import pytest
+
+from edge.cache.site import link
+from edge.cache.site.circuit import SiteFault
+from edge.cache.site.link import SILENT_S
 from edge.cache.site.names import SiteKey
+from edge.cache.site.place import LinkOptions
+from edge.cache.site.wakes import AGAIN_S
 from tests.site.nodes import OTHER_SECRET, SECRET
 
 HEARD_S_MAX = 5.0
@@ -82,3 +89,66 @@ async def test_it_hears_again_after_a_cut(redis_server, relay, open_node, site):
     here.cursor = 3
     here.site.wakes.tell()
     await heard(far, 1)
+
+
+async def test_a_subscription_that_died_without_a_word_is_noticed(
+    redis_server, relay, open_node, site, monkeypatch
+):
+    monkeypatch.setattr(link, "SILENT_S", 0.3)
+    far = open_node(relay.url)
+    await far.until("shared")
+    await listening(redis_server, 3)
+    assert relay.lose_subscriptions() == 1
+    here, _ = site
+    # Its first look, the sign that never comes, the pause: then it listens anew.
+    async with asyncio.timeout(2 * 0.3 + AGAIN_S + HEARD_S_MAX):
+        while not far.woken:
+            here.cursor += 1
+            here.site.wakes.tell()
+            await asyncio.sleep(0.05)
+    # Nothing else was the matter, so nothing else can have noticed it.
+    assert far.memory.counts.faults == {}
+    assert SILENT_S <= 10.0
+
+
+async def test_a_subscription_that_is_merely_silent_lives_on(
+    redis_server, open_node, site, monkeypatch
+):
+    monkeypatch.setattr(link, "SILENT_S", 0.05)
+    node = open_node(redis_server.url)
+    await node.until("shared")
+    await listening(redis_server, 3)
+    before = {client["id"] for client in redis_server.client().client_list()
+              if client["sub"] == "1"}
+    await asyncio.sleep(1.0)
+    after = {client["id"] for client in redis_server.client().client_list()
+             if client["sub"] == "1"}
+    assert len(before) == 3
+    assert after == before
+    here, _ = site
+    here.cursor = 3
+    here.site.wakes.tell()
+    await heard(node, 1)
+
+
+async def test_a_subscription_over_a_wire_that_swallows_ends_within_its_time(
+    redis_server, relay, monkeypatch
+):
+    monkeypatch.setattr(link, "SILENT_S", 0.3)
+    way = link.RedisLink(LinkOptions(url=relay.url))
+
+    async def hear() -> None:
+        async for _ in way.listen("kanhe:wake"):
+            raise AssertionError("nobody said anything")
+
+    for deaf_at_once in (True, False):
+        relay.deaf = deaf_at_once
+        hearing = asyncio.create_task(hear())
+        if not deaf_at_once:
+            await listening(redis_server, 1)
+            relay.deaf = True
+        async with asyncio.timeout(3 * 0.3 + HEARD_S_MAX):
+            with pytest.raises(SiteFault, match="no sign of life") as found:
+                await hearing
+        assert found.value.state == "slow"
+    await way.close()

@@ -16,7 +16,8 @@ from edge.config import Limits
 from edge.metrics import NodeMetrics
 from edge.ui.pages import Pages, language
 from edge.web.callers import Gates
-from edge.web.server import STATUS_KEPT_S, Server
+from edge.web.server import Server
+from edge.web.status import STATUS_KEPT_S, KeptStatus
 from edge.web.status_page import SHOWN_KEPT_S, StatusPage
 from tests.pipeline.desk import GATE, Desk
 from tests.web.serving import Served
@@ -42,12 +43,14 @@ async def site(tmp_path):
         found.made += 1
         return Status(found.ready, () if found.ready else ("no keys are held yet",))
 
+    kept = KeptStatus(status)
     handlers = Server(
         verifier=desk.verifier, decider=None, looker=None, shift=lambda gate_id, limit: [],
-        callers=Gates(lambda: {"g1": gate}), status=status, metrics=found.metrics,
+        callers=Gates(lambda: {"g1": gate}), status=kept, metrics=found.metrics,
         limits=LIMITS, version="test")
+    page = StatusPage(Drawn(), SignedIn(), kept.now, lambda: None, time.monotonic)
     server = await Served(
-        handlers.application(Pages(("edge.web",), ("节点", "node"))),
+        handlers.application(Pages(("edge.web",), ("节点", "node")), page.routes()),
         handlers.connections()).start()
     async with aiohttp.ClientSession() as session:
 
@@ -62,6 +65,24 @@ async def site(tmp_path):
         yield found
     await server.close()
     desk.close()
+
+
+async def test_the_page_and_who_asks_over_http_share_one_status(site, monkeypatch):
+    monkeypatch.setattr("edge.web.status.STATUS_KEPT_S", 60.0)
+    for path in ("/readyz", "/v1/status", "/status", "/status?x", "/status/live"):
+        assert await site.ask("GET", path) == 200
+    assert site.made == 1
+
+
+async def test_a_status_is_made_anew_and_written_anew_once_it_is_old():
+    now, made = [5.0], iter((Status(ready=False), Status(ready=True)))
+    kept = KeptStatus(lambda: next(made), lambda: now[0])
+    assert not kept.now().ready
+    now[0] += STATUS_KEPT_S - 0.01
+    assert b'"ready":false' in kept.body()
+    now[0] += 0.01
+    assert b'"ready":true' in kept.body()
+    assert kept.now().ready
 
 
 @pytest.mark.parametrize("method,path,body", [
@@ -137,3 +158,17 @@ async def test_the_status_page_is_made_once_a_moment_for_whoever_has_no_sign_in(
         now[0] += SHOWN_KEPT_S + 0.01
         assert await ask() == "en None"
         assert len(drawn.made) == 4
+
+
+async def test_a_query_gives_nobody_a_page_of_its_own():
+    drawn = Drawn()
+    page = StatusPage(drawn, SignedIn(), lambda: None, lambda: None, lambda: 100.0)
+    app = web.Application()
+    app.add_routes(page.routes())
+    async with TestClient(TestServer(app)) as client:
+        for number in range(20):
+            async with client.get(f"/status?{number}", allow_redirects=False) as response:
+                assert (response.status, response.headers["Location"]) == (303, "/status")
+            async with client.get(f"/status?{number}") as response:
+                assert response.status == 200
+    assert len(drawn.made) == 1

@@ -10,7 +10,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from redis.backoff import NoBackoff
 from edge.access.tls import client_context
 from edge.cache.site.circuit import SiteFault
 from edge.cache.site.place import LinkOptions, parse_url
+from edge.cache.site.scripts import Script
 from edge.errors import ConfigError
 
 CALLS_MAX = 64
@@ -34,21 +34,15 @@ CALLS_MAX = 64
 CLOSE_S_MAX = 1.0
 STALL_S = 0.002
 GRACE_S = 0.01
+SILENT_S = 5.0
+"""A subscription that was silent so long is asked for a sign of life, and has as long for it: a
+line that died without a word would be silent for ever."""
 _FOREIGN = (
     errors.RedisError, errors.RedisClusterException, OSError,
     # What redis-py falls over when bytes are no answer of Redis.
     ValueError, TypeError, LookupError, AttributeError, RecursionError,
 )
 _T = TypeVar("_T")
-
-
-class Script:
-    """A Lua script, its name at the server, and how many values it gives."""
-
-    def __init__(self, text: str, values: int) -> None:
-        """Take the text."""
-        self.text, self.values = text, values
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisLink:
@@ -99,14 +93,24 @@ class RedisLink:
         """Give what is published, for ever.
 
         Raises:
-            SiteFault: The connection ended.
+            SiteFault: The connection ended, or gives no sign of life.
         """
         try:
             async with self._ready().pubsub() as heard:
-                await heard.subscribe(channel)
-                async for message in heard.listen():
-                    if message["type"] == "message":
+                await _within(SILENT_S, heard.subscribe(channel))
+                asked = False
+                while heard.subscribed:
+                    # It connects anew by itself, which has no time of its own.
+                    message = await _within(2 * SILENT_S, heard.get_message(timeout=SILENT_S))
+                    if message is not None and message["type"] == "message":
                         yield message["data"]
+                    elif message is None and asked:
+                        raise TimeoutError
+                    elif message is None:
+                        await _within(SILENT_S, heard.ping())
+                    asked = message is None
+        except TimeoutError as error:
+            raise SiteFault("slow", "a subscription gives no sign of life") from error
         except _FOREIGN as error:
             raise fault_of(error) from error
         raise SiteFault("unreachable", "Redis ended a subscription")

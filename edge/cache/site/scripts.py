@@ -4,7 +4,17 @@
 - A value of another type is told as text, never an error.
 """
 
-from edge.cache.site.link import Script
+import hashlib
+
+
+class Script:
+    """A Lua script, its name at the server, and how many values it gives."""
+
+    def __init__(self, text: str, values: int) -> None:
+        """Take the text."""
+        self.text, self.values = text, values
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
 
 _INFO = """
 local info = redis.call('INFO', 'server')
@@ -31,10 +41,11 @@ return {mark or '', run, string.match(info, 'server_time_usec:(%d+)') or ''}
 """, 3)
 """Name: mark. Arguments: seconds, the mark to keep alive. Gives also the server's clock."""
 SET_MARK = Script("""
-local mark = redis.call('GET', KEYS[1])
+local mark = redis.pcall('GET', KEYS[1])
+if type(mark) == 'table' then mark = 'another type' end
 if (mark or '') == ARGV[1] then
     redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
     mark = ARGV[2]
 end
-return {mark}
+return {mark or ''}
 """, 1)
