@@ -21,7 +21,7 @@ from edge.pipeline.calls import VerificationCall
 from edge.pipeline.concluding import answer_of
 from edge.pipeline.judgement import Judgement, case_of, policy_of
 from edge.pipeline.ports import Clock, Reach, Standings
-from edge.pipeline.together import GATHER_S, Answered, Asked, Keeps, Remembers, Together
+from edge.pipeline.together import GATHER_BESIDE_S, Answered, Asked, Keeps, Remembers, Together
 from edge.pipeline.unspent import check_unspent
 from edge.protocol.journal import Receipt, VerificationRecord
 from edge.protocol.records import GateRecord
@@ -72,7 +72,7 @@ class CodeVerifier:
         self._trust, self._clock, self._cache, self._keeper = trust, clock, cache, keeper
         self._new_id = new_id
         # The keeper observes what it keeps.
-        self._together = Together(self, keeper, None, keeper, monotonic, GATHER_S)
+        self._together = Together(self, keeper, None, keeper, monotonic, GATHER_BESIDE_S)
 
     def takes(self, gate: GateRecord, scene: str) -> bool:
         """Tell whether a code of a scene can be judged here."""

@@ -5,8 +5,8 @@
 - No task and no future a call: who asked is told by a call of his own.
 - What goes wrong with one is told to that one; what goes wrong with all, to all.
 - What is settled of a turn is answered; nothing of it waits for what isn't.
-- Where turns gather, a call waits for others only while calls are being settled or just were, and
-  no longer than until as many are there as were under way at once lately.
+- Turns gather: a call waits for others, but only while calls are being settled or just were, and no
+  longer than until as many are there as were under way at once lately.
 - The steps are edge.pipeline.verify's, the same as of any call, or those of a process beside the
   one that keeps (edge.pipeline.codes); nothing is decided here.
 """
@@ -33,9 +33,9 @@ _Found_co = TypeVar("_Found_co", covariant=True)
 TURN_MAX = 16
 """Calls that are judged together at most: the next of a turn are judged while the journal
 flushes these."""
-GATHER_S = 0.002
-"""How long calls gather at most where several processes share the cores: each turn finds the
-caches cold there, so fewer and larger ones cost less."""
+GATHER_S, GATHER_BESIDE_S = 0.001, 0.002
+"""How long calls gather at most, in one process and where several share the cores: fewer and larger
+turns and flushes cost less, most of all where each turn finds the caches cold."""
 Answered = Callable[[Outcome | Exception], None]
 
 
@@ -133,7 +133,7 @@ class Together(Generic[_Found]):
 
     def __init__(
         self, steps: Steps[_Found], keeps: Keeps[_Found], observer: Observer | None,
-        answers: Remembers, monotonic: Callable[[], float], gather_s: float = 0.0,
+        answers: Remembers, monotonic: Callable[[], float], gather_s: float,
     ) -> None:
         """Take the steps and what a turn needs beside them.
 

@@ -40,7 +40,7 @@ from edge.pipeline.ports import (
 )
 from edge.pipeline.render import render
 from edge.pipeline.timely import check_codes
-from edge.pipeline.together import GATHER_S, Answered, Asked, AtJournal, Together
+from edge.pipeline.together import GATHER_BESIDE_S, GATHER_S, Answered, Asked, AtJournal, Together
 from edge.pipeline.unspent import check_unspent
 from edge.pipeline.workers import WorkerPool
 from edge.protocol.journal import Receipt, VerificationRecord
@@ -82,7 +82,7 @@ class Verifier:
             clock=clock, guard=guard, journal=journal, observer=observer).conclude
         self.answers = RecentAnswers(self._remake, answers_kept_s)
         self._together = Together(
-            self, AtJournal(journal), observer, self.answers, monotonic)
+            self, AtJournal(journal), observer, self.answers, monotonic, GATHER_S)
         self.open = OpenVerifications()
         self.challenges = Challenges(monotonic)
         self._holder = HolderCheck(
@@ -150,8 +150,8 @@ class Verifier:
         return in_time(outcome, call.deadline_s, self._monotonic())
 
     def gather(self) -> None:
-        """Have codes gather from here on, as they do in the processes beside this one."""
-        self._together.gather_s = GATHER_S
+        """Have codes gather as long as they do in the processes beside this one."""
+        self._together.gather_s = GATHER_BESIDE_S
 
     def judge(self, cases: Sequence[Judgement]) -> None:
         """1. to 4. of codes alone; each step for all cases before the next is begun."""

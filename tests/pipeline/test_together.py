@@ -187,7 +187,7 @@ async def test_what_is_told_in_parts_is_observed_when_it_is_durable(desk):
             told.append((records, settled))
 
     gathered = together.Together(
-        verifier, InParts(desk.journal), desk.seen, verifier.answers, time.monotonic)
+        verifier, InParts(desk.journal), desk.seen, verifier.answers, time.monotonic, 0.0)
     verifier._together = gathered
     calls = Calls(desk)
     calls.ask("one", desk.code())
