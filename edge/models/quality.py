@@ -129,7 +129,7 @@ def _margin(right: Points, left: Points, width: int, height: int) -> float:
 
 def unify(components: dict[str, float]) -> float:
     """Give the unified quality, 0 to 1."""
-    return float(np.prod(list(components.values())) ** (1 / len(components)))
+    return math.prod(components.values()) ** (1 / len(components))
 
 
 def first_below(components: dict[str, float], floors: Floors) -> str:
