@@ -37,7 +37,7 @@ class Seen:
         return faces, [Face(left, 100.0, left + side - 1.0, 99.0 + side, 0.5)
                        for left, side in self._suspected.get(long_side, ())], seconds
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.sides.append(long_side)
         whole = rgb.shape == PICTURE.shape
         found = self._faces.get(long_side, ()) if whole else self._refined
@@ -58,9 +58,9 @@ class Counting:
         self.sides.append(long_side)
         return self._detector.look(rgb, long_side)
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.sides.append(long_side)
-        return self._detector.detect(rgb, long_side)
+        return self._detector.detect(rgb, long_side, face_px)
 
 
 def test_a_face_too_small_is_sought_at_the_first_scale_that_is_enough():
@@ -131,7 +131,7 @@ class Shown:
     def look(self, rgb, long_side):
         return [self._face], [], 0.0
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.windows.append(rgb)
         return [], 0.0
 
