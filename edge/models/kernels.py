@@ -219,3 +219,49 @@ def fill_planes_plain(
     planes[:, : picture.shape[0], : picture.shape[1]] = (
         (ordered.astype(np.float32) - np.float32(mean)) * np.float32(gain)
     ).transpose(2, 0, 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def measure_light(grey: Grey, black: int, white: int) -> tuple[float, float, float, float, float]:
+    """Measure how a picture is lit, and how sharp it is.
+
+    Args:
+        grey: uint8, shape (height, width), two pixels a side at least.
+        black, white: Greys beyond which nothing is told apart.
+
+    Returns:
+        Mean, deviation, shares of pixels below `black` and above `white`, and the variance of
+        the Laplacian, mirrored at the edges.
+    """
+    height, width = grey.shape
+    total = squares = edges = edge_squares = dark = bright = 0
+    for y in range(height):
+        above = grey[y - 1] if y > 0 else grey[1]
+        below = grey[y + 1] if y + 1 < height else grey[height - 2]
+        row = grey[y]
+        for x in range(width):
+            value = int(row[x])
+            left = int(row[x - 1]) if x > 0 else int(row[1])
+            right = int(row[x + 1]) if x + 1 < width else int(row[width - 2])
+            edge = left + right + int(above[x]) + int(below[x]) - 4 * value
+            total += value
+            squares += value * value
+            edges += edge
+            edge_squares += edge * edge
+            dark += value < black
+            bright += value > white
+    count = height * width
+    mean, slope = total / count, edges / count
+    deviation = np.sqrt(max(0.0, squares / count - mean * mean))
+    return mean, deviation, dark / count, bright / count, edge_squares / count - slope * slope
+
+
+def measure_light_plain(
+    grey: Grey, black: int, white: int
+) -> tuple[float, float, float, float, float]:
+    """Do the same with arrays."""
+    around = np.pad(grey.astype(np.int64), 1, mode="reflect")
+    edges = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+             - 4 * around[1:-1, 1:-1])
+    return (float(grey.mean()), float(grey.std()), float((grey < black).mean()),
+            float((grey > white).mean()), float(edges.var()))
