@@ -3,6 +3,7 @@
 - Cached on disk; each has a plain twin below it that its test compares it with.
 """
 
+import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -179,7 +180,6 @@ def suppress_plain(boxes: Floats, overlap_max: float) -> npt.NDArray[np.int64]:
     return np.array(kept, np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
 def fill_planes(
     picture: Grey, planes: Floats, mean: float, gain: float, swap: bool, flip: bool
 ) -> None:
@@ -192,21 +192,26 @@ def fill_planes(
         swap: Whether the first and last channel change places.
         flip: Whether left and right change places.
     """
-    height, width = picture.shape[0], picture.shape[1]
-    table = np.empty(256, np.float32)
-    for value in range(256):
-        table[value] = (np.float32(value) - np.float32(mean)) * np.float32(gain)
-    for channel in range(3):
-        source = 2 - channel if swap else channel
-        for y in range(height):
-            if flip:
-                for x in range(width):
-                    planes[channel, y, x] = table[picture[y, width - 1 - x, source]]
-            else:
-                for x in range(width):
-                    planes[channel, y, x] = table[picture[y, x, source]]
-            planes[channel, y, width:] = table[0]
-        planes[channel, height:] = table[0]
+    channels = cv2.split(picture)  # apart, each is read in whole vectors
+    for channel, plane in zip(channels[::-1] if swap else channels, planes, strict=True):
+        _fill_plane(np.asarray(channel, np.uint8), plane, mean, gain, flip)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_plane(channel: Grey, plane: Floats, mean: float, gain: float, flip: bool) -> None:
+    height, width = channel.shape
+    less, times = np.float32(mean), np.float32(gain)
+    black = (np.float32(0.0) - less) * times
+    for y in range(height):
+        row, out = channel[y], plane[y]
+        if flip:
+            for x in range(width):
+                out[x] = (np.float32(row[width - 1 - x]) - less) * times
+        else:
+            for x in range(width):
+                out[x] = (np.float32(row[x]) - less) * times
+        out[width:] = black
+    plane[height:] = black
 
 
 def fill_planes_plain(

@@ -111,7 +111,7 @@ def _cut(rgb: Rgb, size: tuple[int, int], window: tuple[int, int, int, int]) -> 
     more = (bottom - top - crop.shape[0], right - left - crop.shape[1])
     if any(more):
         crop = cv2.copyMakeBorder(crop, 0, more[0], 0, more[1], cv2.BORDER_CONSTANT)
-    return np.ascontiguousarray(crop, np.uint8)
+    return np.asarray(crop, np.uint8)
 
 
 def _reach(end: int, scaled: int, whole: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from edge.hotpath.reasons import Reason
 from edge.imaging import decode_rgb
-from edge.models.detection import Face
+from edge.models.detection import Face, fit
 from edge.models.forms import FORMS
 from edge.models.grid.detector import YunetDetector
 from edge.models.search import find_only_face
@@ -136,7 +136,8 @@ class Shown:
         return [], 0.0
 
 
-@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000)])
+@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000),
+                                  (1_437, 921), (437, 581)])
 def test_a_window_holds_the_pixels_of_the_whole_search(size):
     picture = np.random.default_rng(3).integers(1, 256, (size[1], size[0], 3), np.uint8)
     wide, tall = size
@@ -145,8 +146,8 @@ def test_a_window_holds_the_pixels_of_the_whole_search(size):
     find_only_face(picture, shown)
     (window,) = shown.windows
     square = np.zeros((640, 640, 3), np.uint8)
-    scale = 640 / max(size)
-    whole = cv2.resize(picture, (int(wide * scale), int(tall * scale)))
+    whole = cv2.resize(picture, fit(wide, tall, (640, 640)))
+    scale = whole.shape[0] / tall
     square[: whole.shape[0], : whole.shape[1]] = whole
     left, top = (int((side * scale - 64) // 32 * 32) for side in box[:2])
     assert np.array_equal(window, square[top : top + len(window), left : left + window.shape[1]])

@@ -31,7 +31,7 @@ ROWS_MAX = 2_048
 FACES_MAX = 64
 SUSPECT_SHARE = 0.7
 """From this share of the smallest score on somebody may be there."""
-STRIDE_REACH = 14
+STRIDE_REACH = 13
 """A face of more strides is found at the next coarser one. YuNet's cells fired for faces of at
 most 10 strides (538 pictures); SCRFD's anchors are of up to 8, and of 16 at the coarsest."""
 _TRIAL_SIDE = 64
@@ -175,7 +175,7 @@ class GridDetector:
         if (wide, tall) != (width, height):
             small = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
             return np.asarray(small, np.uint8), size, tall / height
-        return np.ascontiguousarray(rgb), size, 1.0
+        return rgb, size, 1.0
 
 
 class ScrfdDetector(GridDetector):
