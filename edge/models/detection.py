@@ -56,8 +56,16 @@ class Detector(Protocol):
     refine_side: int
     has_points: bool
 
-    def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
+    def detect(
+        self, rgb: Rgb, long_side: int, face_px: float = 0.0
+    ) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side, never enlarged.
+
+        Args:
+            rgb: The picture.
+            long_side: What it is scaled to.
+            face_px: About the side of the face sought, in pixels of the scaled picture; much
+                smaller ones needn't be found.
 
         Returns:
             Faces, best first, in pixels of `rgb`; and the seconds the runtime took.

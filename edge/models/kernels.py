@@ -3,6 +3,7 @@
 - Cached on disk; each has a plain twin below it that its test compares it with.
 """
 
+import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -179,7 +180,6 @@ def suppress_plain(boxes: Floats, overlap_max: float) -> npt.NDArray[np.int64]:
     return np.array(kept, np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
 def fill_planes(
     picture: Grey, planes: Floats, mean: float, gain: float, swap: bool, flip: bool
 ) -> None:
@@ -192,21 +192,26 @@ def fill_planes(
         swap: Whether the first and last channel change places.
         flip: Whether left and right change places.
     """
-    height, width = picture.shape[0], picture.shape[1]
-    table = np.empty(256, np.float32)
-    for value in range(256):
-        table[value] = (np.float32(value) - np.float32(mean)) * np.float32(gain)
-    for channel in range(3):
-        source = 2 - channel if swap else channel
-        for y in range(height):
-            if flip:
-                for x in range(width):
-                    planes[channel, y, x] = table[picture[y, width - 1 - x, source]]
-            else:
-                for x in range(width):
-                    planes[channel, y, x] = table[picture[y, x, source]]
-            planes[channel, y, width:] = table[0]
-        planes[channel, height:] = table[0]
+    channels = cv2.split(picture)  # apart, each is read in whole vectors
+    for channel, plane in zip(channels[::-1] if swap else channels, planes, strict=True):
+        _fill_plane(np.asarray(channel, np.uint8), plane, mean, gain, flip)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_plane(channel: Grey, plane: Floats, mean: float, gain: float, flip: bool) -> None:
+    height, width = channel.shape
+    less, times = np.float32(mean), np.float32(gain)
+    black = (np.float32(0.0) - less) * times
+    for y in range(height):
+        row, out = channel[y], plane[y]
+        if flip:
+            for x in range(width):
+                out[x] = (np.float32(row[width - 1 - x]) - less) * times
+        else:
+            for x in range(width):
+                out[x] = (np.float32(row[x]) - less) * times
+        out[width:] = black
+    plane[height:] = black
 
 
 def fill_planes_plain(
@@ -219,3 +224,49 @@ def fill_planes_plain(
     planes[:, : picture.shape[0], : picture.shape[1]] = (
         (ordered.astype(np.float32) - np.float32(mean)) * np.float32(gain)
     ).transpose(2, 0, 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def measure_light(grey: Grey, black: int, white: int) -> tuple[float, float, float, float, float]:
+    """Measure how a picture is lit, and how sharp it is.
+
+    Args:
+        grey: uint8, shape (height, width), two pixels a side at least.
+        black, white: Greys beyond which nothing is told apart.
+
+    Returns:
+        Mean, deviation, shares of pixels below `black` and above `white`, and the variance of
+        the Laplacian, mirrored at the edges.
+    """
+    height, width = grey.shape
+    total = squares = edges = edge_squares = dark = bright = 0
+    for y in range(height):
+        above = grey[y - 1] if y > 0 else grey[1]
+        below = grey[y + 1] if y + 1 < height else grey[height - 2]
+        row = grey[y]
+        for x in range(width):
+            value = int(row[x])
+            left = int(row[x - 1]) if x > 0 else int(row[1])
+            right = int(row[x + 1]) if x + 1 < width else int(row[width - 2])
+            edge = left + right + int(above[x]) + int(below[x]) - 4 * value
+            total += value
+            squares += value * value
+            edges += edge
+            edge_squares += edge * edge
+            dark += value < black
+            bright += value > white
+    count = height * width
+    mean, slope = total / count, edges / count
+    deviation = np.sqrt(max(0.0, squares / count - mean * mean))
+    return mean, deviation, dark / count, bright / count, edge_squares / count - slope * slope
+
+
+def measure_light_plain(
+    grey: Grey, black: int, white: int
+) -> tuple[float, float, float, float, float]:
+    """Do the same with arrays."""
+    around = np.pad(grey.astype(np.int64), 1, mode="reflect")
+    edges = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+             - 4 * around[1:-1, 1:-1])
+    return (float(grey.mean()), float(grey.std()), float((grey < black).mean()),
+            float((grey > white).mean()), float(edges.var()))

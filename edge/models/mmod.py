@@ -52,12 +52,15 @@ class MmodDetector:
         self.search_sides, self.enough_px = given.search_sides, given.enough_px
         self.refine_side = given.refine_side or 0
 
-    def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
+    def detect(
+        self, rgb: Rgb, long_side: int, face_px: float = 0.0,  # noqa: ARG002
+    ) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side.
 
         Args:
             rgb: uint8, shape (height, width, 3).
             long_side: Pixels of the searched picture's long side; never enlarged.
+            face_px: Means nothing here: large levels are left out anyhow.
 
         Returns:
             Faces, best first, in pixels of `rgb`; and the seconds the runtime took.

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from edge.models.detection import Points, Rgb, Scheme
+from edge.models.kernels import measure_light
 from edge.models.pose import estimate_pose, eyes_and_nose
 
 EYE_DISTANCE_FULL_PX = 60.0
@@ -82,18 +83,13 @@ def judge_view(
 
 
 def _light(chip: Rgb) -> dict[str, float]:
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
-    _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    black, white = (
-        cv2.countNonZero(cv2.inRange(grey, low, high)) / grey.size
-        for low, high in ((0, BLACK - 1), (WHITE + 1, 255))
-    )
+    grey = np.asarray(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), np.uint8)
+    mean, deviation, black, white, edges = measure_light(grey, BLACK, WHITE)
     return {
         "under_exposure": mean / MEAN_LOW - black,
         "over_exposure": (255.0 - mean) / (255.0 - MEAN_HIGH) - white,
         "contrast": deviation / CONTRAST_FULL,
-        "sharpness": float(edges[0, 0]) ** 2 / SHARPNESS_FULL,
+        "sharpness": edges / SHARPNESS_FULL,
     }
 
 
@@ -129,7 +125,7 @@ def _margin(right: Points, left: Points, width: int, height: int) -> float:
 
 def unify(components: dict[str, float]) -> float:
     """Give the unified quality, 0 to 1."""
-    return float(np.prod(list(components.values())) ** (1 / len(components)))
+    return math.prod(components.values()) ** (1 / len(components))
 
 
 def first_below(components: dict[str, float], floors: Floors) -> str:

@@ -78,7 +78,7 @@ def _refined(rgb: Rgb, face: Face, detector: Detector) -> tuple[Face, float]:
     left, right = _window(face.left * scale, face.right * scale, detector.refine_side)
     top, bottom = _window(face.top * scale, face.bottom * scale, detector.refine_side)
     crop = _cut(rgb, (wide, tall), (left, top, right, bottom))
-    found, seconds = detector.detect(crop, max(crop.shape[:2]))
+    found, seconds = detector.detect(crop, max(crop.shape[:2]), face.side * scale)
     moved = [_moved(item, left, top, scale) for item in found]
     middle_x, middle_y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
     same = [item for item in moved
@@ -97,17 +97,26 @@ def _window(begin: float, end: float, side: int) -> tuple[int, int]:
 def _cut(rgb: Rgb, size: tuple[int, int], window: tuple[int, int, int, int]) -> Rgb:
     """Cut a window of a picture scaled to a size; beyond it is black, as in a whole search."""
     left, top, right, bottom = window
-    times = rgb.shape[1] // size[0]
-    if (size[0] * times, size[1] * times) == (rgb.shape[1], rgb.shape[0]):
+    height, width = rgb.shape[:2]
+    times = width // size[0]
+    if (size[0] * times, size[1] * times) == (width, height):
         # Each pixel is then made of its own square alone, so the rest needn't be scaled.
         own = rgb[top * times : bottom * times, left * times : right * times]
         crop = cv2.resize(own, (own.shape[1] // times, own.shape[0] // times))
     else:
-        crop = cv2.resize(rgb, size)[top:bottom, left:right]
+        # Each is counted from the upper left, so what lies behind the window needn't be.
+        own = rgb[: _reach(bottom, size[1], height), : _reach(right, size[0], width)]
+        scaled = cv2.resize(own, None, fx=size[0] / width, fy=size[1] / height)
+        crop = scaled[top : min(bottom, size[1]), left : min(right, size[0])]
     more = (bottom - top - crop.shape[0], right - left - crop.shape[1])
     if any(more):
         crop = cv2.copyMakeBorder(crop, 0, more[0], 0, more[1], cv2.BORDER_CONSTANT)
-    return np.ascontiguousarray(crop, np.uint8)
+    return np.asarray(crop, np.uint8)
+
+
+def _reach(end: int, scaled: int, whole: int) -> int:
+    """Give how many pixels of a side the first `end` of the scaled one are blended from."""
+    return min(whole, -(-end * whole // scaled) + 2)
 
 
 def _moved(face: Face, left: int, top: int, scale: float) -> Face:

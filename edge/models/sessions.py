@@ -30,6 +30,7 @@ from onnxruntime.quantization.calibrate import (
 )
 
 from edge.errors import PackError
+from edge.models.trim import trimmed
 
 Array = npt.NDArray[Any]
 
@@ -50,8 +51,15 @@ class Runner:
         outputs: Names and shapes of the outputs.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, threads: int = 1, outputs: Sequence[str] | None = None
+    ) -> None:
         """Load a model file.
+
+        Args:
+            path: Of the file.
+            threads: Of one inference.
+            outputs: Those to compute, in the order to give them in; None = all, in the model's.
 
         Raises:
             PackError: The runtime refuses it, or it has several inputs.
@@ -64,7 +72,8 @@ class Runner:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path) if outputs is None else trimmed(path, outputs), options,
+                providers=["CPUExecutionProvider"],
             )
         except Exception as error:
             raise PackError(f"{path}: ONNX Runtime can't load it: it isn't a whole ONNX model, or "

@@ -186,10 +186,10 @@ def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Feat
 def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
     margin = THUMB_MARGIN * face.side
     height, width = rgb.shape[:2]
-    left = int(np.clip(face.left - margin, 0, width - 1))
-    top = int(np.clip(face.top - margin, 0, height - 1))
-    right = int(np.clip(face.right + margin, left + 1, width))
-    bottom = int(np.clip(face.bottom + margin, top + 1, height))
+    left = int(min(max(face.left - margin, 0), width - 1))
+    top = int(min(max(face.top - margin, 0), height - 1))
+    right = int(min(max(face.right + margin, left + 1), width))
+    bottom = int(min(max(face.bottom + margin, top + 1), height))
     return left, top, right, bottom
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
+import onnx
 import pytest
 from insightface.model_zoo.scrfd import SCRFD
+from onnx import TensorProto, helper, numpy_helper
 
 from edge.errors import PackError
 from edge.models.forms import FORMS
@@ -21,6 +23,8 @@ from edge.models.grid.kernels import (
     suppress_overlap_plain,
 )
 from edge.models.kernels import fill_planes, fill_planes_plain
+from edge.models.sessions import Runner
+from edge.models.trim import trimmed
 from kanhe.demo.frames import faces_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.fakes import onnx_forms
@@ -119,6 +123,47 @@ def test_the_decoding_kernels_agree_with_their_twins(seed):
     count = decode_yunet(scores, others, boxes, points, 16, 40, 0.5, 0.4, rows, 0)
     plain = decode_yunet_plain(scores, others, boxes, points, 16, 40, 0.5, 0.4)
     assert np.allclose(rows[:count], plain, rtol=1e-5, atol=1e-3)
+
+
+@needs_yunet
+@pytest.mark.parametrize("form", ["yunet", "scrfd"])
+def test_a_large_face_is_answered_alike_without_the_strides_too_fine_for_it(tmp_path, form):
+    path = onnx_forms.scrfd_of_yunet(tmp_path / "det.onnx", YUNET) if form == "scrfd" else YUNET
+    form_of = {"yunet": YunetDetector, "scrfd": ScrfdDetector}[form]
+    detector = form_of(path, FORMS[form].defaults)
+    for side, strides in ((150, (16, 32)), (300, (32,)), (60, (8, 16, 32))):
+        picture = np.full((384, 416, 3), 128, np.uint8)
+        picture[40 : 40 + side, 60 : 60 + side] = cv2.resize(load_portrait(PEOPLE[1]), (side, side))
+        (whole, *_), _ = detector.detect(picture, 416)
+        # A portrait shows more than a face, so the strides are chosen as for one of its size.
+        assert detector._part(side).strides == strides
+        (part, *_), _ = detector.detect(picture, 416, side)
+        assert np.allclose(whole.points, part.points, atol=0.01)
+        assert np.allclose([whole.left, whole.bottom, whole.score],
+                           [part.left, part.bottom, part.score], atol=0.01)
+
+
+def test_what_is_trimmed_keeps_what_inner_graphs_read(tmp_path):
+    number = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])
+              for name in ("x", "wanted", "other", "y")]
+    inner = helper.make_graph([helper.make_node("Identity", ["doubled"], ["y"])], "inner", [],
+                              number[3:])
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["doubled"]),
+        helper.make_node("Mul", ["x", "weight"], ["other"]),
+        helper.make_node("If", ["always"], ["wanted"], then_branch=inner, else_branch=inner),
+    ]
+    weights = [numpy_helper.from_array(np.array([3], np.float32), "weight"),
+               numpy_helper.from_array(np.array(True), "always")]
+    graph = helper.make_graph(nodes, "outer", number[:1], number[1:3], weights)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=onnx_forms.OPSET,
+                                       ir_version=10).SerializeToString())
+    model = onnx.load_from_string(trimmed(path, ["wanted"]))
+    assert [node.op_type for node in model.graph.node] == ["Add", "If"]
+    assert [item.name for item in model.graph.initializer] == ["always"]
+    (found,), _ = Runner(path, outputs=["wanted"]).run_all(np.array([4], np.float32))
+    assert found == 8
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -10,6 +10,7 @@ import simplejpeg
 from edge.hotpath.holder import Probe, ProbeFault
 from edge.hotpath.reasons import Reason
 from edge.hotpath.words import FACE_WORDS, message_for
+from edge.models.kernels import measure_light, measure_light_plain
 from edge.models.quality import CAPTURE_FLOORS, ENROLMENT_FLOORS, Floors, first_below, judge_view
 from kanhe.demo.frames import faces_frame
 from kanhe.demo.people import PEOPLE, load_portrait
@@ -70,6 +71,16 @@ def test_enrolment_is_stricter_in_everything_and_every_component_has_words():
         assert words == FACE_WORDS[name]
         assert words.zh and words.en
     assert set(judged()) == set(Floors.__struct_fields__)
+
+
+@pytest.mark.parametrize("size", [(112, 112), (40, 65), (2, 2)])
+def test_the_light_kernel_agrees_with_its_twin(size):
+    grey = np.random.default_rng(4).integers(0, 256, size, np.uint8)
+    grey[: size[0] // 2] //= 40
+    found, plain = (measure(grey, 8, 250) for measure in (measure_light, measure_light_plain))
+    assert np.allclose(found, plain, rtol=1e-9)
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    assert np.isclose(found[4], edges.astype(float).var())
 
 
 def test_a_component_that_is_no_number_is_below_every_floor():

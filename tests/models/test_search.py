@@ -6,7 +6,7 @@ import pytest
 
 from edge.hotpath.reasons import Reason
 from edge.imaging import decode_rgb
-from edge.models.detection import Face
+from edge.models.detection import Face, fit
 from edge.models.forms import FORMS
 from edge.models.grid.detector import YunetDetector
 from edge.models.search import find_only_face
@@ -37,7 +37,7 @@ class Seen:
         return faces, [Face(left, 100.0, left + side - 1.0, 99.0 + side, 0.5)
                        for left, side in self._suspected.get(long_side, ())], seconds
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.sides.append(long_side)
         whole = rgb.shape == PICTURE.shape
         found = self._faces.get(long_side, ()) if whole else self._refined
@@ -58,9 +58,9 @@ class Counting:
         self.sides.append(long_side)
         return self._detector.look(rgb, long_side)
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.sides.append(long_side)
-        return self._detector.detect(rgb, long_side)
+        return self._detector.detect(rgb, long_side, face_px)
 
 
 def test_a_face_too_small_is_sought_at_the_first_scale_that_is_enough():
@@ -131,12 +131,13 @@ class Shown:
     def look(self, rgb, long_side):
         return [self._face], [], 0.0
 
-    def detect(self, rgb, long_side):
+    def detect(self, rgb, long_side, face_px=0.0):
         self.windows.append(rgb)
         return [], 0.0
 
 
-@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000)])
+@pytest.mark.parametrize("size", [(1_280, 720), (640, 360), (1_000, 600), (600, 1_000),
+                                  (1_437, 921), (437, 581)])
 def test_a_window_holds_the_pixels_of_the_whole_search(size):
     picture = np.random.default_rng(3).integers(1, 256, (size[1], size[0], 3), np.uint8)
     wide, tall = size
@@ -145,8 +146,8 @@ def test_a_window_holds_the_pixels_of_the_whole_search(size):
     find_only_face(picture, shown)
     (window,) = shown.windows
     square = np.zeros((640, 640, 3), np.uint8)
-    scale = 640 / max(size)
-    whole = cv2.resize(picture, (int(wide * scale), int(tall * scale)))
+    whole = cv2.resize(picture, fit(wide, tall, (640, 640)))
+    scale = whole.shape[0] / tall
     square[: whole.shape[0], : whole.shape[1]] = whole
     left, top = (int((side * scale - 64) // 32 * 32) for side in box[:2])
     assert np.array_equal(window, square[top : top + len(window), left : left + window.shape[1]])

@@ -3,6 +3,7 @@
 - Input sides are whole multiples of 32; the picture lies in the upper left, the rest is
   black, as both were trained.
 - A model with a fixed input is searched once, at its own size.
+- Where a large face is sought again, the strides that are too fine for it aren't computed.
 - The order of the points is the model's: both give the eye on the picture's left first.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -29,12 +31,24 @@ ROWS_MAX = 2_048
 FACES_MAX = 64
 SUSPECT_SHARE = 0.7
 """From this share of the smallest score on somebody may be there."""
+STRIDE_REACH = 13
+"""A face of more strides is found at the next coarser one. YuNet's cells fired for faces of at
+most 10 strides (538 pictures); SCRFD's anchors are of up to 8, and of 16 at the coarsest."""
 _TRIAL_SIDE = 64
 
 Floats = npt.NDArray[np.float32]
 Tensors = Sequence[Floats]
-Decoder = Callable[[Tensors, int, float, float], Floats]
-"""(tensors, width of the input, smallest score, scale) → rows."""
+Strides = Sequence[int]
+Decoder = Callable[[Tensors, int, float, float, Strides], Floats]
+"""(tensors, width of the input, smallest score, scale, their strides) → rows."""
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """A model and the strides it computes; `order` says where the decoder's tensors are."""
+
+    strides: Strides
+    runner: Runner
+    order: Sequence[int]
 
 
 class GridDetector:
@@ -56,7 +70,9 @@ class GridDetector:
         Raises:
             PackError: It isn't of the form.
         """
+        self._path, self._threads = path, threads
         self._runner = Runner(path, threads)
+        self._parts: list[_Part] = []
         self._decode, self._grown = decode, grown
         given = parameters
         assert given.mean is not None and given.std is not None
@@ -73,7 +89,7 @@ class GridDetector:
         self.has_points = True
 
     def _try(self, widths: Sequence[int], entries: int) -> None:
-        """Run once and hold the tensors against the form.
+        """Run once and hold the tensors against the form; then take it apart by strides.
 
         Args:
             widths: Values an entry, tensor by tensor in the decoder's order.
@@ -91,25 +107,52 @@ class GridDetector:
             if found.size != size or found.dtype != np.float32:
                 raise PackError(f"{self._runner.name}: output {place} of {found.dtype} "
                                 f"{found.shape} doesn't fit stride {stride}")
+        self._parts = [_Part(STRIDES, self._runner, self._order)]
+        if self.refine_side:
+            self._parts += [self._coarser(skipped) for skipped in range(1, len(STRIDES))]
 
-    def detect(self, rgb: Rgb, long_side: int) -> tuple[list[Face], float]:
+    def _coarser(self, skipped: int) -> _Part:
+        """Load the model again without its finest strides."""
+        names = list(self._runner.outputs)
+        kept = [names[index] for place, index in enumerate(self._order)
+                if place % len(STRIDES) >= skipped]
+        runner = Runner(self._path, self._threads, kept)
+        runner.trial(np.zeros((1, 3, _TRIAL_SIDE, _TRIAL_SIDE), np.float32))
+        return _Part(STRIDES[skipped:], runner, range(len(kept)))
+
+    def _part(self, face_px: float) -> _Part:
+        """Give what a face of such a side is found with."""
+        skipped = sum(face_px > STRIDE_REACH * stride for stride in STRIDES[:-1])
+        return self._parts[min(skipped, len(self._parts) - 1)]
+
+    def detect(
+        self, rgb: Rgb, long_side: int, face_px: float = 0.0
+    ) -> tuple[list[Face], float]:
         """Find faces with the picture scaled to a long side, never enlarged."""
-        faces, _, seconds = self.look(rgb, long_side)
+        faces, _, seconds = self._look(rgb, long_side, self._part(face_px))
         return faces, seconds
 
     def look(self, rgb: Rgb, long_side: int) -> tuple[list[Face], list[Face], float]:
         """Find faces, and those only suspected."""
+        return self._look(rgb, long_side, self._parts[0])
+
+    def _look(
+        self, rgb: Rgb, long_side: int, part: _Part
+    ) -> tuple[list[Face], list[Face], float]:
         picture, size, scale = self._scaled(rgb, long_side)
         planes = np.empty((1, 3, size[1], size[0]), np.float32)
         fill_planes(picture, planes[0], self._mean, self._gain, self._swap, False)
-        outputs, seconds = self._runner.run_all(planes)
-        tensors = [outputs[index] for index in self._order]
-        rows = self.rows(tensors, size[0], scale, SUSPECT_SHARE * self._score_min)
+        outputs, seconds = part.runner.run_all(planes)
+        tensors = [outputs[index] for index in part.order]
+        rows = self.rows(tensors, size[0], scale, SUSPECT_SHARE * self._score_min, part.strides)
         found = [_face(row, self.has_points) for row in rows[:FACES_MAX]]
         sure = int((rows[:FACES_MAX, 4] >= np.float32(self._score_min)).sum())
         return found[:sure], found[sure:], seconds
 
-    def rows(self, tensors: Tensors, width: int, scale: float, score_min: float) -> Floats:
+    def rows(
+        self, tensors: Tensors, width: int, scale: float, score_min: float,
+        strides: Strides = STRIDES,
+    ) -> Floats:
         """Give the faces in a model's tensors, (n, 15), best first, in pixels of the picture.
 
         Args:
@@ -117,8 +160,9 @@ class GridDetector:
             width: Of the model's input.
             scale: Pixels of the model's input a pixel of the picture.
             score_min: Smaller scores are left out; they never suppress others.
+            strides: Of the tensors.
         """
-        rows = self._decode(tensors, width, score_min, scale)
+        rows = self._decode(tensors, width, score_min, scale, strides)
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
         return rows[suppress_overlap(rows, self._overlap_max, self._grown)]
 
@@ -131,7 +175,7 @@ class GridDetector:
         if (wide, tall) != (width, height):
             small = cv2.resize(rgb, (wide, tall), interpolation=cv2.INTER_LINEAR)
             return np.asarray(small, np.uint8), size, tall / height
-        return np.ascontiguousarray(rgb), size, 1.0
+        return rgb, size, 1.0
 
 
 class ScrfdDetector(GridDetector):
@@ -174,28 +218,33 @@ class YunetDetector(GridDetector):
         self._try([1] * 6 + [4] * 3 + [10] * 3, 1)
 
 
-def scrfd_rows(tensors: Tensors, width: int, score_min: float, scale: float) -> Floats:
-    """Read SCRFD's tensors: three of scores, three of boxes, three of points or none."""
+def scrfd_rows(
+    tensors: Tensors, width: int, score_min: float, scale: float, strides: Strides = STRIDES
+) -> Floats:
+    """Read SCRFD's tensors, a stride each: of scores, then boxes, then points or none."""
     rows = np.empty((ROWS_MAX, ROW), np.float32)
-    count = 0
+    count, each = 0, len(strides)
     none = np.empty((0, 10), np.float32)
-    for index, stride in enumerate(STRIDES):
-        points = tensors[index + 6].reshape(-1, 10) if len(tensors) > 6 else none
+    for index, stride in enumerate(strides):
+        points = tensors[index + 2 * each].reshape(-1, 10) if len(tensors) > 2 * each else none
         count = decode_scrfd(
-            tensors[index].reshape(-1), tensors[index + 3].reshape(-1, 4), points, stride,
+            tensors[index].reshape(-1), tensors[index + each].reshape(-1, 4), points, stride,
             width // stride, ANCHORS, score_min, scale, rows, count,
         )
     return rows[:count]
 
 
-def yunet_rows(tensors: Tensors, width: int, score_min: float, scale: float) -> Floats:
-    """Read YuNet's tensors: three each of classes, objects, boxes and points."""
+def yunet_rows(
+    tensors: Tensors, width: int, score_min: float, scale: float, strides: Strides = STRIDES
+) -> Floats:
+    """Read YuNet's tensors, a stride each: of classes, then objects, boxes and points."""
     rows = np.empty((ROWS_MAX, ROW), np.float32)
-    count = 0
-    for index, stride in enumerate(STRIDES):
+    count, each = 0, len(strides)
+    for index, stride in enumerate(strides):
         count = decode_yunet(
-            tensors[index].reshape(-1), tensors[index + 3].reshape(-1),
-            tensors[index + 6].reshape(-1, 4), tensors[index + 9].reshape(-1, 10), stride,
+            tensors[index].reshape(-1), tensors[index + each].reshape(-1),
+            tensors[index + 2 * each].reshape(-1, 4), tensors[index + 3 * each].reshape(-1, 10),
+            stride,
             width // stride, score_min, scale, rows, count,
         )
     return rows[:count]
