@@ -33,7 +33,7 @@ from edge.collector import calm_collector
 from edge.config import Limits
 from edge.front import NODE_NAME
 from edge.hotpath.keys import KeyRing
-from edge.hotpath.presentation import DriftWindow, check_presentation
+from edge.hotpath.presentation import warm_codes
 from edge.hotpath.trust import Trust
 from edge.imaging import DEFAULT_LIMITS
 from edge.metrics import NodeMetrics
@@ -186,7 +186,7 @@ def node_parts(
     )
     store = store or LmdbStore(folder / "cache", key.derive)
     # As the node does before it is ready: compile, and load what a first call loads.
-    check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
+    warm_codes()
     metrics = NodeMetrics("bench")
     code_pool = WorkerPool("bench-code", 1, 64)
     face_pool = WorkerPool("bench-face", 2, 32, FACE_NICENESS)

@@ -24,8 +24,7 @@ from edge.errors import JournalFull, OperatingError
 from edge.faces import FaceWatch
 from edge.front import Front
 from edge.holding import settle_mode
-from edge.hotpath.keys import KeyRing
-from edge.hotpath.presentation import DriftWindow, check_presentation
+from edge.hotpath.presentation import warm_codes
 from edge.hotpath.trust import Trust
 from edge.identifying import NodeGallery
 from edge.imaging import ImageLimits
@@ -270,7 +269,7 @@ class Node:
 
     def _warm(self) -> None:
         """Load and compile what the first call would otherwise wait for."""
-        check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
+        warm_codes()
         self._face.warm()
         self._rates.warm()
         self._store.warm(self._face.pack_id, self._face.manifest.dimensions)

@@ -28,8 +28,7 @@ from edge.crew.door import Doors
 from edge.crew.keeper import KeeperLine
 from edge.crew.words import SOCKET, StoreReplaced
 from edge.errors import CapacityError, OperatingError
-from edge.hotpath.keys import KeyRing
-from edge.hotpath.presentation import DriftWindow, check_presentation
+from edge.hotpath.presentation import warm_codes
 from edge.logs import set_up_logs
 from edge.node_key import load_or_create_node_key
 from edge.pipeline.answer import Outcome
@@ -125,7 +124,7 @@ async def work(folder: Path, slot: int, stop: asyncio.Event) -> None:
     set_up_logs(config.log_level)
     key = load_or_create_node_key(folder / "node.key")
     reader = StoreReader(folder / "cache", key.derive)
-    check_presentation("KH1:BB8", 0.0, KeyRing(), DriftWindow())
+    warm_codes()
     keeper.use(reader)
     await keeper.ready.wait()
     verifier = CodeVerifier(

@@ -42,6 +42,7 @@ _MAC_MISMATCH = verdict(Reason.MAC_MISMATCH)
 _STEP_EXPIRED = verdict(Reason.STEP_EXPIRED)
 _STEP_FUTURE = verdict(Reason.STEP_FUTURE)
 _PREFIX_CHARS = len(PREFIX)
+_ANY_CODE = PREFIX + "BB8"
 
 
 class DriftWindow(msgspec.Struct, frozen=True):
@@ -106,6 +107,12 @@ def open_texts(texts: Sequence[str]) -> list[bytes | None]:
     if not all(map(_may_be_code, texts)):
         return [open_text(text) for text in texts]
     return decode_all(texts, _PREFIX_CHARS)
+
+
+def warm_codes() -> None:
+    """Load what the first code would otherwise wait for: the compiled loops that read texts."""
+    open_text(_ANY_CODE)
+    open_texts((_ANY_CODE,))
 
 
 def _may_be_code(text: str) -> bool:
