@@ -237,7 +237,7 @@ class Node:
         status = KeptStatus(self.status)
         front = Front(
             self.config, self._key, wire, gates=lambda: self.trust().gates,
-            policies=lambda: self.trust().policies, status=status,
+            policies=lambda: self.trust().policies, status=status.now,
             trend=self._trend.view, note=self.note,
         )
         server = Server(

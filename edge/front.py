@@ -23,7 +23,7 @@ from edge.trend import TrendView
 from edge.ui.pages import Pages
 from edge.web.callers import Callers
 from edge.web.desk_pages import DeskPages
-from edge.web.status import KeptStatus
+from edge.web.status import NodeStatus
 from edge.web.status_page import StatusPage
 
 ACCOUNTS_FILE = "accounts.json"
@@ -58,7 +58,7 @@ class Front:
         self, config: EdgeConfig, key: NodeKey, wire: Wire, *,
         gates: Callable[[], Mapping[str, GateRecord]],
         policies: Callable[[], Mapping[str, ScenePolicy]],
-        status: KeptStatus, trend: Callable[[], TrendView], note: Note,
+        status: Callable[[], NodeStatus], trend: Callable[[], TrendView], note: Note,
     ) -> None:
         """Build everything."""
         self.wire = wire
@@ -84,5 +84,5 @@ class Front:
         self.routes: list[web.RouteDef] = [
             *self.pages.routes(), *signin.routes(), *desk.routes(), *accounts.routes(),
             *AuthorityPage(self.pages, wire.authority).routes(),
-            *StatusPage(self.pages, signin, status.now, trend, time.monotonic).routes(),
+            *StatusPage(self.pages, signin, status, trend, time.monotonic).routes(),
         ]

@@ -11,8 +11,8 @@ import platform
 import struct
 import sys
 
-SLICE_NS_MIN, SLICE_NS_MAX = 100_000, 100_000_000
-"""What the kernel takes; shorter or longer ones it would cut to that."""
+SLICE_NS = 100_000
+"""The shortest that the kernel gives."""
 _SETATTR = {"x86_64": 314, "aarch64": 274}
 _ATTR = struct.Struct("=IIQiIQQQ")
 """`struct sched_attr`: size, policy, flags, nice, priority, runtime, deadline, period."""
@@ -20,11 +20,10 @@ _KEEP_POLICY = 0x08
 """`SCHED_FLAG_KEEP_POLICY`: who gave the process another policy keeps it."""
 
 
-def ask_slice(slice_ns: int) -> bool:
-    """Ask for the calling thread's slice of its core; its policy and niceness stay.
+def ask_short_slice() -> bool:
+    """Ask for the calling thread to have `SLICE_NS` of its core at a time.
 
-    Args:
-        slice_ns: Nanoseconds between `SLICE_NS_MIN` and `SLICE_NS_MAX`.
+    Its policy and niceness stay.
 
     Returns:
         Whether the kernel took it.
@@ -32,11 +31,10 @@ def ask_slice(slice_ns: int) -> bool:
     number = _SETATTR.get(platform.machine())
     if number is None or sys.platform != "linux":
         return False
-    bounded = min(max(slice_ns, SLICE_NS_MIN), SLICE_NS_MAX)
     nice = os.getpriority(os.PRIO_PROCESS, 0)
-    attr = _ATTR.pack(_ATTR.size, 0, _KEEP_POLICY, nice, 0, bounded, 0, 0)
+    attr = _ATTR.pack(_ATTR.size, 0, _KEEP_POLICY, nice, 0, SLICE_NS, 0, 0)
     try:
-        libc = ctypes.CDLL(None, use_errno=True)
+        libc = ctypes.CDLL(None)
         return bool(libc.syscall(number, 0, attr, 0) == 0)
     except (OSError, AttributeError):
         return False

@@ -28,7 +28,7 @@ from edge.errors import JournalError, JournalFull
 from edge.hotpath.checkpoint import sign_checkpoint
 from edge.hotpath.merkle import Frontier, hash_leaf
 from edge.protocol.journal import RECORD_BYTES_MAX, Receipt
-from edge.scheduling import SLICE_NS_MIN, ask_slice
+from edge.scheduling import ask_short_slice
 
 _LOG = logging.getLogger(__name__)
 PROBE_S = 1.0
@@ -108,7 +108,7 @@ class Writer:
 
     def _loop(self) -> None:
         # What the disk has finished is told at once, not when the event loop's slice ends.
-        ask_slice(SLICE_NS_MIN)
+        ask_short_slice()
         most, ending = self._bounds.batch_max, False
         while not ending:
             batch: list[Group] = []
@@ -231,7 +231,8 @@ class Writer:
 def _settle(results: _Results) -> None:
     """Wake the loop once with all results."""
 
-    def resolve() -> None:
+    def tell_all() -> None:
+        """Tell each group, on the event loop."""
         for group, found in results:
             try:
                 group.settled(found)
@@ -240,7 +241,7 @@ def _settle(results: _Results) -> None:
                 _LOG.exception("journal.settling_fault")
 
     with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-        results[0][0].loop.call_soon_threadsafe(resolve)
+        results[0][0].loop.call_soon_threadsafe(tell_all)
 
 
 def resolve(

@@ -13,7 +13,7 @@ import pytest
 from edge.audit.journal import FileJournal, JournalOptions
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord
-from edge.scheduling import SLICE_NS_MIN, ask_slice
+from edge.scheduling import SLICE_NS, ask_short_slice
 
 _GETATTR = {"x86_64": 315, "aarch64": 275}
 _ATTR = struct.Struct("=IIQiIQQQ")
@@ -45,7 +45,7 @@ async def test_the_journals_thread_alone_has_the_short_slice(tmp_path):
     try:
         await journal.append(EventRecord(at_ms=1, event="test", detail={}))
         (writer,) = [one for one in threading.enumerate() if one.name == "kanhe-journal"]
-        assert attr_of(writer.native_id)["slice_ns"] == SLICE_NS_MIN
+        assert attr_of(writer.native_id)["slice_ns"] == SLICE_NS
         assert attr_of(os.getpid())["slice_ns"] == before
     finally:
         journal.close()
@@ -57,16 +57,16 @@ def test_policy_and_niceness_stay():
         os.setpriority(os.PRIO_PROCESS, 0, 3)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         before = attr_of(me)
-        return ask_slice(1), before, attr_of(me)
+        return ask_short_slice(), before, attr_of(me)
 
     (took, before, after), = in_a_thread(asked)
     assert took
     assert before["policy"] == after["policy"] == os.SCHED_BATCH
     assert before["nice"] == after["nice"] == 3
-    assert after["slice_ns"] in (before["slice_ns"], SLICE_NS_MIN)
+    assert after["slice_ns"] in (before["slice_ns"], SLICE_NS)
 
 
 def test_a_machine_that_has_no_such_call_is_not_asked():
     code = ("import platform; platform.machine = lambda: 'other'\n"
-            "from edge.scheduling import ask_slice; assert ask_slice(100_000) is False")
+            "from edge.scheduling import ask_short_slice; assert ask_short_slice() is False")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
