@@ -1,7 +1,7 @@
 """The administration in a real Chromium: enrol, grant, revoke, and the gate that refuses."""
 
+import asyncio
 import re
-import time
 
 import pytest
 from playwright.async_api import expect
@@ -9,9 +9,11 @@ from playwright.async_api import expect
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.browser.test_console import SCAN, keys_of
+from tests.fakes.running_city import verified
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 REFUSED_WITHIN_S = 1.0
+SHIPPED_WITHIN_S = 20.0
 
 
 async def test_revoked_at_the_platform_is_refused_at_the_console_within_a_second(stage):
@@ -26,14 +28,13 @@ async def test_revoked_at_the_platform_is_refused_at_the_console_within_a_second
         await admin.click("tbody a")
         card = admin.locator(".card:has(h2:text('Driving licence'))").first
         await card.locator("input[name=reason]").fill("lost, <script>alert(1)</script>")
-        step = await stage.fresh_step(3.0)
-        code = stage.city.wallets["shi"].code("driving_licence", step)
         async with admin.expect_response(lambda response: "/status" in response.url):
             await card.locator("button.danger").click()
-        start = time.monotonic()
+        # Sooner is a race between the change, which takes some 10 ms, and the code.
+        await asyncio.sleep(REFUSED_WITHIN_S)
+        code = stage.city.wallets["shi"].code("driving_licence", await stage.fresh_step())
         await desk.evaluate(SCAN, keys_of(code))
         assert "revoked" in await stage.verdict(desk, "reject")
-        assert time.monotonic() - start < REFUSED_WITHIN_S
         await expect(admin.locator(".card:has(h2:text('Driving licence'))").first).to_contain_text(
             "Revoked")
         await admin.goto(stage.central + "/acts")
@@ -154,7 +155,14 @@ async def test_nodes_gates_and_journal_are_seen_and_an_operator_isnt_let_in(stag
         await expect(page.locator("tbody")).to_contain_text("demo desk")
         await page.click("button:has-text('Enrol a node')")
         assert "kanhe edge enrol" in await page.inner_text("#link")
+        code = stage.city.wallets["fang"].code("resident_id", await stage.fresh_step())
+        for _ in range(2):
+            answer = await verified(stage.city, "office.gatehouse", {"presentation": code})
+        assert answer["decision"] == "reject"
         await page.goto(stage.central + "/journal?decision=reject")
+        async with asyncio.timeout(SHIPPED_WITHIN_S):
+            while not await page.locator("tbody a").count():
+                await page.reload()
         await page.click("tbody a >> nth=0")
         assert "leaf" in await page.inner_text("main")
     async with stage.browser(locale="en-GB") as page:
