@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from edge.protocol.kh1 import step_at
-from kanhe.demo.city import City
 from kanhe.demo.people import PEOPLE
 from kanhe.demo.processes import Service
+from tests.fakes.running_city import FarCity
 from tests.site.redis_server import RedisServer, why_absent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ class Site:
     """The demo's city with a second node at its desk."""
 
     def __init__(self, folder: Path, packs: Path) -> None:
-        self.redis, self.city = RedisServer("requirepass horse"), City(folder, packs)
+        self.redis, self.city = RedisServer("requirepass horse"), FarCity(folder, packs)
         self.folder, self.nodes = folder, []
 
     async def start(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kanhe.demo.processes import Service
 from tests.central.site import Site
+from tests.fakes.loopback import free_port
 
 SOON_S = 1.0
 
@@ -23,7 +24,7 @@ class Pair:
         self._config = folder / "central.toml"
         self._config.write_text(
             f'data_dir = "{folder / "central"}"\ndatabase_url = "{address}"\n'
-            f'packs_dir = "{packs}"\nport = 8390\nport_tries = 200\n')
+            f'packs_dir = "{packs}"\nport = {free_port()}\n')
         self.services: dict[str, Service] = {}
 
     def start(self, name: str) -> None:

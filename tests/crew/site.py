@@ -13,7 +13,7 @@ from kanhe.commands.loadtest import fill_city
 from kanhe.demo.crowd import Size
 from loadtest.data import load_data
 from loadtest.wallet import Wallet
-from tests.torture.__main__ import FarCity
+from tests.fakes.running_city import FarCity
 
 SCENE = "office.gatehouse"
 _numbers = itertools.count()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from edge.cache.site.names import SHARDS, Mark, SiteKey
 from edge.protocol.kh1 import step_at
 from kanhe.demo.processes import Service
 from tests.crew.site import Site, until
+from tests.fakes.loopback import free_port
 from tests.site.redis_server import RedisServer, why_absent
 
 PROCESSES = 2
@@ -55,7 +55,7 @@ class City(Site):
         config = self.folder / "west.toml"
         config.write_text(
             f'data_dir = "{self.folder / "west"}"\npacks_dir = "{self._packs}"\n'
-            f"[listen]\nport = {_free_port()}\nport_tries = 1\n"
+            f"[listen]\nport = {free_port()}\nport_tries = 1\n"
             f"[workers]\nprocesses = {PROCESSES}\n{self.extra}")
         done = await asyncio.to_thread(subprocess.run, [
             sys.executable, "-m", "kanhe", "edge", "enrol", "--config", str(config), "--url",
@@ -79,12 +79,6 @@ class City(Site):
         super().stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def made_whole(redis: RedisServer) -> None:
     """Set the marks as nodes would have that joined long ago."""
     client, key = redis.client(), SiteKey(SECRET, "kanhe")
@@ -102,7 +96,7 @@ async def desks(tmp_path, face_pack_dir, monkeypatch):
     city = City(tmp_path, face_pack_dir.parent, redis)
     try:
         made_whole(redis)
-        monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(_free_port()))
+        monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(free_port()))
         monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT_TRIES", "1")
         await city.begin(PROCESSES, 120)
         monkeypatch.undo()

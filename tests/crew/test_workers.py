@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import time
 from collections import Counter
 
@@ -17,6 +16,7 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.crew.site import SCENE, Gate, Site, children, gone, owner_of, until
+from tests.fakes.loopback import free_port
 from tests.torture.__main__ import requests_recorded
 
 PROCESSES = 3
@@ -24,9 +24,7 @@ PROCESSES = 3
 
 @pytest.fixture
 async def site(tmp_path, face_pack_dir, monkeypatch):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(probe.getsockname()[1]))
+    monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT", str(free_port()))
     monkeypatch.setenv("KANHE_EDGE__LISTEN__PORT_TRIES", "1")
     # On a quick machine one gate asks here more often than gates may by default.
     monkeypatch.setenv("KANHE_EDGE__LIMITS__GATE_RATE_PER_S", "100000")

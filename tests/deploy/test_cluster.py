@@ -15,6 +15,7 @@ from edge.config import EdgeConfig, load_config
 from tests.central.conftest import postgres  # noqa: F401 - a fixture
 from tests.deploy.conftest import ROOT, Started, kanhe
 from tests.deploy.test_files import documents
+from tests.fakes.loopback import free_port
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 KINDS = {
@@ -136,8 +137,8 @@ class Replica:
         self.kept = self.files()
         config = folder / "central.toml"
         config.write_text(
-            f'data_dir = "{self.data}"\ndatabase_url = "{database}"\nport = 18190\n'
-            f'port_tries = 200\npacks_dir = "{packs}"\n')
+            f'data_dir = "{self.data}"\ndatabase_url = "{database}"\nport = {free_port()}\n'
+            f'packs_dir = "{packs}"\n')
         self.started = Started(kanhe("central", "run", "--config", str(config)), cwd=folder)
 
     def files(self) -> dict[str, str]:
@@ -153,7 +154,7 @@ async def test_replicas_with_the_secret_of_a_first_run_are_one_platform(
     database, packs = postgres.new_database(), face_pack_dir.parent
     config = tmp_path / "first.toml"
     config.write_text(f'data_dir = "{tmp_path / "first"}"\ndatabase_url = "{database}"\n'
-                      f'port = 18190\nport_tries = 200\npacks_dir = "{packs}"\n')
+                      f'port = {free_port()}\npacks_dir = "{packs}"\n')
     first = Started(kanhe("central", "run", "--config", str(config)), cwd=tmp_path)
     try:
         await asyncio.to_thread(first.url)

@@ -15,6 +15,7 @@ import pytest
 from bench.http_cpu import cpu_s_of
 from edge.protocol.kh1 import step_at
 from tests.deploy.conftest import ROOT, Started, kanhe
+from tests.fakes.loopback import free_port
 from tests.observability.test_tracing import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,8 +54,7 @@ def health(*arguments: str) -> subprocess.CompletedProcess:
 
 async def test_the_node_of_the_unit_starts_answers_is_healthy_and_stops(city, tmp_path):
     config = tmp_path / "edge.toml"
-    port = city.node.url.rpartition(":")[2]
-    text = (city.folder / "edge.toml").read_text()
+    port, text = free_port(), (city.folder / "edge.toml").read_text()
     config.write_text(text.replace("[listen]\n", f"[listen]\nport = {port}\nport_tries = 1\n"))
     check, run, stop_s = commands("edge", config)
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
@@ -117,7 +117,7 @@ async def test_a_node_with_tracing_on_sends_what_it_answered(city, tmp_path):
 async def test_the_platform_of_the_unit_starts_is_healthy_and_stops(tmp_path, face_pack_dir):
     config = tmp_path / "central.toml"
     config.write_text(f'data_dir = "{tmp_path / "data"}"\npacks_dir = "{face_pack_dir.parent}"\n'
-                      "port = 18090\nport_tries = 200\n")
+                      f"port = {free_port()}\n")
     check, run, stop_s = commands("central", config)
     assert subprocess.run(check, cwd=ROOT, capture_output=True, check=False,
                           timeout=60).returncode == 0

@@ -19,6 +19,7 @@ import pytest
 from edge.audit.verify import verify_journal
 from edge.protocol.kh1 import step_at
 from tests.deploy.conftest import ROOT, Started, kanhe
+from tests.fakes.loopback import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 COMMIT = "3c69208"
@@ -194,7 +195,7 @@ class OfPlatform:
         packs = self._packs if code == ROOT else PACKS
         config = self._folder / "central.toml"
         config.write_text(f'data_dir = "{self._folder / "data"}"\npacks_dir = "{packs}"\n'
-                          "port = 18290\nport_tries = 200\n")
+                          f"port = {free_port()}\n")
         started = Started(kanhe("central", "run", "--config", str(config)), cwd=self._folder,
                           code=code)
         try:

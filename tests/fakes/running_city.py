@@ -8,12 +8,21 @@ from pathlib import Path
 import aiohttp
 
 from kanhe.demo.city import City
+from tests.fakes.loopback import free_port
+
+
+class FarCity(City):
+    """A city at a port of its own, which nobody takes while its platform is dead."""
+
+    def __init__(self, folder: Path, packs: Path) -> None:
+        super().__init__(folder, packs)
+        self._central_port = free_port()
 
 
 @asynccontextmanager
 async def running_city(folder: Path, packs: Path) -> AsyncIterator[City]:
     """Start it and register everybody; stop it at the end."""
-    city = City(folder, packs)
+    city = FarCity(folder, packs)
     try:
         await city.start_central()
         city.start_node((await city.admin("POST", "/v1/node-codes"))["code"])

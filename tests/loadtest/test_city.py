@@ -10,15 +10,15 @@ import pytest
 
 from edge.errors import ConfigError
 from kanhe.commands.loadtest import fill_city
-from kanhe.demo.city import City
 from kanhe.demo.crowd import Size, gather_crowd
+from tests.fakes.running_city import FarCity
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 async def loaded(tmp_path, face_pack_dir):
-    city = City(tmp_path, face_pack_dir.parent)
+    city = FarCity(tmp_path, face_pack_dir.parent)
     said = []
     try:
         await fill_city(city, tmp_path / "load", Size(credentials=200, gates=4), said.append)

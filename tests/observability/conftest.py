@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.city import City
 from kanhe.demo.frames import face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
+from tests.fakes.loopback import free_port
 from tests.fakes.running_city import running_city, verified
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,12 +70,6 @@ class Monitored:
                 await self.verify("hotel.checkin", key, step_shift=1, face=key, frame=True)
             turn += 1
             await asyncio.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def configured(folder: Path, city: City) -> Path:

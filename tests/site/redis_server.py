@@ -2,13 +2,14 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import redis
+
+from tests.fakes.loopback import free_port
 
 READY_S_MAX = 15.0
 
@@ -18,15 +19,6 @@ def why_absent() -> str:
     if shutil.which("redis-server"):
         return ""
     return "no redis-server is installed (Debian: redis-server)"
-
-
-def free_port() -> int:
-    """Find a port; those of a cluster's bus (10,000 higher) must be ports too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            port = listening.getsockname()[1]
-        if port < 55_000:
-            return port
 
 
 class RedisServer:

@@ -11,8 +11,9 @@ import redis
 from edge.cache.site import link
 from edge.cache.site.place import parse_url
 from edge.errors import ConfigError
+from tests.fakes.loopback import free_port
 from tests.site.nodes import credential, showing
-from tests.site.redis_server import RedisServer, free_port
+from tests.site.redis_server import RedisServer
 
 ANN, BOB = credential(1), credential(2)
 ONE, TWO = showing(1), showing(2)

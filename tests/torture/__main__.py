@@ -13,7 +13,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from kanhe.commands.loadtest import fill_city
 from kanhe.demo.city import City
 from kanhe.demo.crowd import Size
 from loadtest.data import load_data
+from tests.fakes.running_city import FarCity
 from tests.torture.load import TWICE_SHARE, Load
 
 CREDENTIALS, GATES = 1_500, 12
@@ -43,16 +43,6 @@ DRAIN_S = 120.0
 PAGE = 1_000
 PACKS = Path(__file__).resolve().parents[2] / "var" / "packs"
 VICTIMS = (("node",), ("node",), ("node",), ("central",), ("node", "central"))
-
-
-class FarCity(City):
-    """A city at a port of its own, which nobody takes while its platform is dead."""
-
-    def __init__(self, folder: Path, packs: Path) -> None:
-        super().__init__(folder, packs)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._central_port = probe.getsockname()[1]
 
 
 class Tally:

@@ -26,8 +26,8 @@ from kanhe.commands.loadtest import fill_city
 from kanhe.demo.crowd import Size
 from kanhe.demo.processes import Service
 from loadtest.data import CityData, load_data
+from tests.fakes.running_city import FarCity
 from tests.site.redis_server import RedisServer
-from tests.torture.__main__ import FarCity
 
 PROCESSES = 2
 DEADLINE_MS = 250
