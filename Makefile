@@ -3,6 +3,7 @@
 .PHONY: help run test bench peers torture double-spend load-city lint screenshots lock clean
 
 BIN := .venv/bin
+JOBS ?= 3
 
 help:            ## Say what there is
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' Makefile | sed -E 's/:.*##/ —/'
@@ -16,12 +17,12 @@ help:            ## Say what there is
 run: .venv/.run  ## Show Kanhe at work on real input, then stay up with its pages open (ONCE=1: exit; HOST=0.0.0.0: for other devices too)
 	$(BIN)/kanhe demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST))
 
-test: .venv/.test  ## Everything that must hold: lint, types, arrows, benchmarks once, tests
+test: .venv/.test  ## Everything that must hold: lint, types, arrows, benchmarks once, tests (JOBS files of them at a time)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m bench --small
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 bench: .venv/.test  ## Run the benchmarks at full size and draw them (NAMES="a b" for some)
 	$(BIN)/python -m bench --picture var/bench/ratios.svg $(NAMES)

@@ -81,7 +81,7 @@ def _now() -> datetime.datetime:
 def bind(
     host: str, port: int, port_tries: int, *, shared: bool = False, beside: bool = False
 ) -> socket.socket:
-    """Bind the port or the next free one.
+    """Bind the port or the next free one, and listen: only who listens has it to itself.
 
     Args:
         host: Address.
@@ -96,9 +96,10 @@ def bind(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in range(port, port + port_tries):
         try:
-            if shared and number:
-                _bound(family, host, number, share=False).close()
-            return _bound(family, host, number, share=shared or beside)
+            listening = _listening(family, host, number, beside=beside)
+            if shared:  # not sooner: another service that starts just now would share it as well
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            return listening
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise ConfigError(f"{host}:{number} can't be used: {error}") from error
@@ -108,13 +109,14 @@ def bind(
     )
 
 
-def _bound(family: int, host: str, port: int, *, share: bool) -> socket.socket:
+def _listening(family: int, host: str, port: int, *, beside: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if share:
+        if beside:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind((host, port))
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise
@@ -150,7 +152,7 @@ async def serve(
 
     Args:
         app: What is served.
-        listening: A bound socket.
+        listening: A socket of `bind`.
         wire: In TLS or clear.
         ready: Told the address, with its scheme.
         stop: Set to stop.
