@@ -5,6 +5,8 @@ from edge.hotpath.reasons import REASONS, Reason
 from edge.protocol.records import Words
 
 FACE_WORDS: dict[str, Words] = {
+    "unseen": Words(
+        "未见人脸，请靠近并正对镜头", "No face is seen: come closer and face the camera"),
     "eye_distance": Words("人脸太小，请靠近", "The face is too small: come closer"),
     "margin": Words(
         "人脸不完整，请退回画面中央", "The face is cut off: step back into the frame"),

@@ -139,7 +139,7 @@ def view_frame(
     timings["detect"] += (detected - decoded) * 1e3
     if isinstance(face, ProbeFault):
         absent = face.reason is Reason.FACE_ABSENT
-        return ProbeFault(face.reason, judge_darkness(rgb)) if absent else face
+        return ProbeFault(face.reason, judge_darkness(rgb) or "unseen") if absent else face
     points = parts.landmarks.predict(rgb, face) if parts.landmarks else face.points
     assert points is not None  # the engine refuses packs that would give none
     chip = parts.embedder.cut(rgb, points)
