@@ -72,6 +72,7 @@ def _run(rounds: int) -> Result:
     detectors = [_their_detector(tensors) for tensors in scenes]
 
     def theirs() -> list[tuple[Any, Any]]:
+        """Give boxes and chips of each scene."""
         found = []
         for detector in detectors:
             boxes, points = _their_rows(detector, picture)
@@ -79,6 +80,7 @@ def _run(rounds: int) -> Result:
         return found
 
     def ours() -> list[tuple[Floats, list[npt.NDArray[np.uint8]]]]:
+        """Give rows and chips of each scene."""
         found = []
         for tensors in scenes:
             rows = _our_rows(tensors)
@@ -167,13 +169,16 @@ class _Recorded:
         self._tensors = list(tensors)
 
     def get_inputs(self) -> list[Any]:
+        """Say what it takes, as a session does."""
         return [_Value("input", [1, 3, "height", "width"])]
 
     def get_outputs(self) -> list[Any]:
+        """Say what it gives, as a session does."""
         return [_Value(str(index), list(tensor.shape))
                 for index, tensor in enumerate(self._tensors)]
 
     def run(self, _: object, __: object) -> list[Floats]:
+        """Give the tensors."""
         return self._tensors
 
 

@@ -129,6 +129,7 @@ def _look_at(look: Look, photos: Photos, number: int) -> tuple[Features | Reason
 
 def _ours(engine: FaceEngine) -> Look:
     def look(frame: bytes) -> Features | Reason:
+        """Decode, find and embed with our engine."""
         (view,) = engine.views([frame], None)
         return view.features if isinstance(view, FrameView) else view.reason
 
@@ -148,6 +149,7 @@ def _theirs(folder: Path) -> Look:
         analysis.prepare(-1, det_size=(SIDE, SIDE))
 
     def look(frame: bytes) -> Features | Reason:
+        """Decode, and let `FaceAnalysis` find and embed; the largest face's features count."""
         faces: list[Any] = analysis.get(_decode_bgr(frame))
         if not faces:
             return Reason.FACE_ABSENT
