@@ -63,7 +63,7 @@ def compare_whole_paths(name: str, folder: Path, photos: Photos, rounds: int) ->
     with tempfile.TemporaryDirectory(prefix="kanhe-pack-") as place:
         paths = {"own": _ours(engine), "same": _ours(FaceEngine(_same_size(folder, Path(place)))),
                  "theirs": _theirs(folder)}
-        found, spent = _look(paths, photos, rounds)
+        found, spent = look_in_turn(paths, photos, rounds)
     seen = np.array([not any(isinstance(item, Reason) for item in items)
                      for items in zip(*found.values(), strict=True)])
     if seen.sum() < 2:
@@ -96,10 +96,17 @@ def compare_whole_paths(name: str, folder: Path, photos: Photos, rounds: int) ->
     )
 
 
-def _look(
-    paths: dict[str, Look], photos: Photos, rounds: int
+def look_in_turn(
+    paths: Mapping[str, Look], photos: Photos, rounds: int
 ) -> tuple[dict[str, Found], dict[str, npt.NDArray[np.float64]]]:
-    """Give what each path finds, by picture, and its CPU milliseconds, (rounds, pictures)."""
+    """Let every path look at every picture, after one look at the first to warm up.
+
+    Returns:
+        By path, what it finds, by picture; and its CPU milliseconds, (rounds, pictures).
+
+    Raises:
+        ConfigError: A picture can't be read.
+    """
     count = len(photos.pictures)
     found: dict[str, list[Features | Reason]] = {path: [] for path in paths}
     spent = {path: np.zeros((rounds, count)) for path in paths}

@@ -10,7 +10,7 @@ import pytest
 
 from bench import __main__ as command
 from bench.face_photos import Photos, find_photos
-from bench.face_whole_path import compare_decisions
+from bench.face_whole_path import ROUNDS_MAX, compare_decisions, look_in_turn
 from edge.errors import ConfigError
 from edge.hotpath.reasons import Reason
 from tests.fakes import onnx_forms
@@ -158,6 +158,21 @@ def test_a_listed_picture_that_isnt_there_is_named(tmp_path):
     write_picture(tmp_path / "here.jpg", tint=(0, 0, 0))
     with pytest.raises(ConfigError, match=r"gone\.jpg: No such file"):
         find_photos(tmp_path / "p.csv", 100)
+
+
+def test_every_picture_is_met_in_every_order_of_the_paths():
+    looks = []
+    paths = {name: lambda frame, name=name: looks.append((frame, name)) or at(0)
+             for name in ("own", "same", "theirs")}
+    pictures = Photos(pictures=[b"one", b"two"], pairs=np.array([[0, 1]]), same=None, found=2)
+    found, spent = look_in_turn(paths, pictures, ROUNDS_MAX)
+    assert looks[:3] == [(b"one", name) for name in paths]  # to warm up
+    turns = [looks[begin : begin + 3] for begin in range(3, len(looks), 3)]
+    for picture in (b"one", b"two"):
+        met = [tuple(name for _, name in turn) for turn in turns if turn[0][0] == picture]
+        assert len(met) == len(set(met)) == 6
+    assert {name: len(items) for name, items in found.items()} == dict.fromkeys(paths, 2)
+    assert all(times.shape == (6, 2) for times in spent.values())
 
 
 def at(degrees):
