@@ -34,17 +34,17 @@ def run(small: bool) -> Result:
         points = corner + _TARGET * side + rng.normal(0, side / 100, (5, 2))
         places.append(points.astype(np.float32))
 
-    def ours() -> None:
+    def _ours() -> None:
         for points in places:
             cut_chip(rgb, points)
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for points in places:
             matrix = SimilarityTransform.from_estimate(points, chip).params[:2]
             cv2.warpAffine(rgb, matrix, (CHIP_SIDE, CHIP_SIDE), borderValue=0.0)
 
     rounds = SMALL_ROUNDS if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, CHIPS)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, CHIPS)
     return Result(
         measure=NAME, ours=round(ours_s * 1e6, 2), theirs=round(theirs_s * 1e6, 2), unit="us",
         ratio=round(ours_s / theirs_s, 3),

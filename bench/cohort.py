@@ -38,21 +38,22 @@ def _run(rounds: int) -> Result:
     probe, stored, claimed, count = rows[7].copy(), rows[8], b"8", top_count(IDENTITIES)
 
     def mean(template: np.ndarray) -> float:
+        """Give the mean of the highest cosines with others; int8, (d,)."""
         wide = template.astype(np.float32)
         found = unit @ (wide / np.float32(np.linalg.norm(wide)))
         found[view.index[claimed]] = -2.0
         return float(np.partition(found, -count)[-count:].mean())
 
-    def plain() -> float:
+    def _plain() -> float:
         return (mean(probe) + mean(stored)) / 2
 
-    def ours() -> float:
+    def _ours() -> float:
         return score_shift(view, probe, stored, claimed)
 
-    same = abs(ours() - plain()) < 1e-5
+    same = abs(_ours() - _plain()) < 1e-5
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
-        for side, work in ((0, ours), (1, plain)):
+        for side, work in ((0, _ours), (1, _plain)):
             times[side].append(_cpu_us(work))
     took, floor = float(np.median(times[0])), float(np.median(times[1]))
     why = "" if same else "the two shifts differ"

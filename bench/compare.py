@@ -21,17 +21,17 @@ def run(small: bool) -> Result:
     peaks = np.abs(floats).max(axis=2, keepdims=True)
     ints = np.rint(floats / peaks * 127).astype(np.int8)
 
-    def ours() -> None:
+    def _ours() -> None:
         for pair in ints:
             compare_templates(pair[0], pair[1])
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for pair in floats:
             a, b = pair[0], pair[1]
             np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
 
     rounds = SMALL_ROUNDS if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, PAIRS)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, PAIRS)
     worst = max(abs(compare_templates(i[0], i[1]) - float(
         f[0] @ f[1] / np.linalg.norm(f[0]) / np.linalg.norm(f[1])))
         for i, f in zip(ints, floats, strict=True))

@@ -33,19 +33,19 @@ def run(small: bool) -> Result:
     chips = [rng.integers(0, 256, (150, 150, 3), np.uint8) for _ in range(RUNS)]
     batches = [chip[None] for chip in chips]
 
-    def ours() -> None:
+    def _ours() -> None:
         for chip in chips:
             output, _ = runner.run(as_pixels(chip))
             pair = output / np.linalg.norm(output, axis=1, keepdims=True)
             both = pair[0] + pair[1]
             to_template(both / np.linalg.norm(both))
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for batch in batches:
             bare.run(None, {name: batch})
 
     rounds = SMALL_ROUNDS if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, RUNS)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, RUNS)
     return Result(
         measure=NAME, ours=round(ours_s * 1e3, 3), theirs=round(theirs_s * 1e3, 3), unit="ms",
         ratio=round(ours_s / theirs_s, 3),

@@ -23,18 +23,18 @@ def run(small: bool) -> Result:
     encode = msgspec.json.Encoder().encode
     dumps = orjson.dumps
 
-    def ours() -> None:
+    def _ours() -> None:
         for item in answers:
             encode(item)
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for item in plain:
             dumps(item)
 
     same = all(orjson.loads(encode(item)) == twin
                for item, twin in zip(answers[:50], plain, strict=False))
     rounds = SMALL_ROUNDS if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, ANSWERS)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, ANSWERS)
     return Result(
         measure=NAME, ours=round(ours_s * 1e6, 3), theirs=round(theirs_s * 1e6, 3), unit="us",
         ratio=round(ours_s / theirs_s, 3), against="orjson.dumps of the same dictionaries",

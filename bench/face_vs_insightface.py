@@ -3,7 +3,8 @@
 - The same tensors and picture for both; boxes, scores and points must be equal, and chips
   but for rounding.
 - The tensors are drawn: scores fall off around each face as SCRFD's do, and boxes scatter.
-- With `--pack DIR` the whole path is compared instead (bench.face_whole_path).
+- With `--pack DIR` the whole path is compared instead (bench.face_whole_path), on drawn captures;
+  with `--photos PATH` on photographs (bench.face_photos).
 """
 
 import os
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.face_whole_path import compare_whole_paths, drawn_captures
+from bench.face_photos import drawn_captures, find_photos
+from bench.face_whole_path import ROUNDS_MAX, compare_whole_paths
 from bench.harness import Result, interleave
 from edge.models.geometry import cut_arcface
 from edge.models.grid.detector import scrfd_rows
@@ -27,6 +29,9 @@ STRIDES = (8, 16, 32)
 FACES = (1, 1, 1, 2, 6)
 """Faces in the pictures: mostly one, as at a gate."""
 ROUNDS, SMALL_ROUNDS = 200, 5
+PHOTOS, SMALL_PHOTOS = 2_000, 24
+LOOKS = 600
+"""At photographs, at least, as far as `ROUNDS_MAX` allows."""
 SCORE_MIN, OVERLAP_MAX = 0.5, 0.4
 CHIP_DIFFERS_MAX = 0.02
 """Share of a chip's values that may differ by rounding."""
@@ -46,8 +51,15 @@ def run(small: bool) -> Result:
 
 def run_pack(small: bool, folder: Path) -> Result:
     """Compare the whole paths with a pack of SCRFD and ArcFace files."""
-    frames = drawn_captures(SMALL_ROUNDS if small else ROUNDS // 4)
-    return compare_whole_paths(NAME, folder, frames)
+    captures = drawn_captures(SMALL_ROUNDS if small else ROUNDS // 4)
+    return compare_whole_paths(NAME, folder, captures, rounds=1)
+
+
+def run_photos(small: bool, folder: Path, photos: Path) -> Result:
+    """Compare the whole paths on photographs; few are looked at several times."""
+    chosen = find_photos(photos, SMALL_PHOTOS if small else PHOTOS)
+    rounds = 1 if small else min(ROUNDS_MAX, max(1, LOOKS // len(chosen.pictures)))
+    return compare_whole_paths(NAME, folder, chosen, rounds)
 
 
 def _run(rounds: int) -> Result:
@@ -60,6 +72,7 @@ def _run(rounds: int) -> Result:
     detectors = [_their_detector(tensors) for tensors in scenes]
 
     def theirs() -> list[tuple[Any, Any]]:
+        """Give boxes and chips of each scene."""
         found = []
         for detector in detectors:
             boxes, points = _their_rows(detector, picture)
@@ -67,6 +80,7 @@ def _run(rounds: int) -> Result:
         return found
 
     def ours() -> list[tuple[Floats, list[npt.NDArray[np.uint8]]]]:
+        """Give rows and chips of each scene."""
         found = []
         for tensors in scenes:
             rows = _our_rows(tensors)
@@ -155,13 +169,16 @@ class _Recorded:
         self._tensors = list(tensors)
 
     def get_inputs(self) -> list[Any]:
+        """Say what it takes, as a session does."""
         return [_Value("input", [1, 3, "height", "width"])]
 
     def get_outputs(self) -> list[Any]:
+        """Say what it gives, as a session does."""
         return [_Value(str(index), list(tensor.shape))
                 for index, tensor in enumerate(self._tensors)]
 
     def run(self, _: object, __: object) -> list[Floats]:
+        """Give the tensors."""
         return self._tensors
 
 

@@ -50,22 +50,22 @@ def run(small: bool) -> Result:
     ]
     wrong = [text for text, jpeg in frames if reader.read(jpeg).texts != (text,)]
 
-    def ours() -> None:
+    def _ours() -> None:
         for _, jpeg in frames:
             reader.read(jpeg)
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for _, jpeg in frames:
             read_default(jpeg)
 
-    def theirs_qr_only() -> None:
+    def _theirs_qr_only() -> None:
         for _, jpeg in frames:
             plane = simplejpeg.decode_jpeg(jpeg, "GRAY")[:, :, 0]
             zxingcpp.read_barcodes(plane, formats=QR_ONLY)
 
     rounds = 2 if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, len(frames))
-    ours_again_s, qr_only_s = interleave(ours, theirs_qr_only, min(rounds, 3), len(frames))
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, len(frames))
+    ours_again_s, qr_only_s = interleave(_ours, _theirs_qr_only, min(rounds, 3), len(frames))
     return Result(
         measure=NAME, ours=round(ours_s * 1e3, 3), theirs=round(theirs_s * 1e3, 3), unit="ms",
         ratio=round(ours_s / theirs_s, 3),

@@ -41,6 +41,7 @@ async def serve_crew(folder: Path, processes: int) -> None:
     port = ""
 
     def said(url: str) -> None:
+        """Keep the port of the address that is served."""
         nonlocal port
         port = url.rpartition(":")[2]
         ready.set()

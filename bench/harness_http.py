@@ -257,6 +257,7 @@ def bare_surface(answer_bytes: int, folder: Path | None = None) -> Surface:
     filler = "x" * (answer_bytes - 40)
 
     async def handle(request: web.Request) -> web.Response:
+        """Decode, commit if there is a journal, encode."""
         body = decode(await request.read())
         if commit is not None:
             await commit.append()

@@ -20,6 +20,7 @@ def with_city(measure: Callable[[City], Result]) -> Result:
     """Give what `measure` finds in a city whose node is ready and in step with the platform."""
 
     async def found(city: City) -> None:
+        """Start platform and node, and fill them."""
         await city.start_central()
         code = (await city.admin("POST", "/v1/node-codes"))["code"]
         city.start_node(code)

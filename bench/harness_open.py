@@ -48,14 +48,17 @@ class _Connection(asyncio.Protocol):
         self._number, self._due, self._sent = -1, 0.0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         self.transport = cast(asyncio.Transport, transport)
 
     def send(self, number: int, due: float, request: bytes) -> None:
+        """Send one request that was due at a time of `perf_counter`."""
         assert self.transport is not None
         self._number, self._due, self._sent = number, due, time.perf_counter()
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Gather the answer until it is whole."""
         self._data += data
         at = self._data.find(b"\r\n\r\n") + 4
         if at < 4:
@@ -72,6 +75,7 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Count what was on its way as unanswered."""
         if self in self._client.free:
             self._client.free.remove(self)
         if self._number >= 0:
@@ -95,6 +99,7 @@ class _Client:
         self._next = 0
 
     async def run(self, connections: int) -> list[Reply]:
+        """Open the connections, send every request when it is due, and give the replies."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             _, made = await loop.create_connection(

@@ -34,6 +34,7 @@ def draw(results: Sequence[Result]) -> str:
     high = max(math.ceil(max(math.log10(value) for value in (*ratios, *targets, 1.0))), low + 1)
 
     def at(value: float) -> float:
+        """Give the x coordinate of a ratio, in pixels."""
         share = (math.log10(value) - low) / (high - low)
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * share
 

@@ -86,12 +86,14 @@ async def _send(url: str, asks: list[bytes]) -> int:
     open_ = accepted = 0
 
     def following(_: int, body: bytes) -> None:
+        """Take an answer, and send the next request."""
         nonlocal accepted, open_
         accepted += b'"decision":"accept"' in body
         open_ -= 1
         begin()
 
     def begin() -> None:
+        """Send the next request, or say that all are answered."""
         nonlocal open_
         ask = next(left, None)
         if ask is not None:

@@ -28,15 +28,15 @@ def run(small: bool) -> Result:
     grown = cv2.resize(decode_rgb(frames[0]), LARGE, interpolation=cv2.INTER_CUBIC)
     large = simplejpeg.encode_jpeg(np.ascontiguousarray(grown, np.uint8), 88)
 
-    def ours() -> None:
+    def _ours() -> None:
         for frame in frames:
             decode_rgb(frame)
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for frame in frames:
             simplejpeg.decode_jpeg(frame, "RGB", fastupsample=True)
 
-    ours_s, theirs_s = interleave(ours, theirs, rounds, FRAMES)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, FRAMES)
     data = np.frombuffer(large, np.uint8)
     ours_large, cv2_large = interleave(
         lambda: decode_rgb(large, DEFAULT_LIMITS, DECODE_SIDE_MIN),

@@ -41,15 +41,18 @@ def run(small: bool) -> Result:
         fd = os.open(Path(name) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
         async def write(first: int) -> None:
+            """Append one writer's records."""
             for item in records[first::WRITERS]:
                 await journal.append(item)
 
         async def all_writers() -> float:
+            """Give the seconds that all writers take at once."""
             start = time.perf_counter()
             await asyncio.gather(*(write(first) for first in range(WRITERS)))
             return time.perf_counter() - start
 
         def bare() -> float:
+            """Give the seconds of writing the same bytes with a flush a batch."""
             start = time.perf_counter()
             for first in range(0, count, WRITERS):
                 for frame in frames[first : first + WRITERS]:

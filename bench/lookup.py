@@ -66,17 +66,18 @@ def _measure(store: LmdbStore, key: NodeKey, count: int, *, small: bool) -> Resu
     wrong = 0
 
     def draw() -> None:
+        """Choose credentials and holders, clear and hidden."""
         numbers = [drawn.randrange(count) for _ in range(reads)]
         chosen[:] = [(_id(b"c", n), _id(b"h", n // A_HOLDER)) for n in numbers]
         hidden[:] = [(hide(one), hide(other) + PACK.encode()) for one, other in chosen]
 
-    def ours() -> None:
+    def _ours() -> None:
         nonlocal wrong
         for credential_id, holder_id in chosen:
             credential = store.credential(credential_id)
             wrong += credential is None or store.reference(holder_id, PACK) is None
 
-    def theirs() -> None:
+    def _theirs() -> None:
         begin = environment._env.begin
         for pair in hidden:
             with begin() as txn:
@@ -88,7 +89,7 @@ def _measure(store: LmdbStore, key: NodeKey, count: int, *, small: bool) -> Resu
     pairs = []
     for _ in range(rounds):
         draw()
-        pairs.append(interleave(ours, theirs, 1, reads))
+        pairs.append(interleave(_ours, _theirs, 1, reads))
     ours_us = sorted(pair[0] for pair in pairs)[rounds // 2] * 1e6
     theirs_us = sorted(pair[1] for pair in pairs)[rounds // 2] * 1e6
     return Result(

@@ -26,22 +26,22 @@ def run(small: bool) -> Result:
         for number in range(RECORDS)
     ]
 
-    def by_hand(record: CredentialRecord) -> dict[str, str]:
+    def _by_hand(record: CredentialRecord) -> dict[str, str]:
         name, number = record.fields["name"], record.fields["id_number"]
         return {"name": name[:1] + "*" * (len(name) - 1),
                 "id_number": number[:3] + "*" * (len(number) - 7) + number[-4:]}
 
-    def ours() -> None:
+    def _ours() -> None:
         for record in records:
             disclose(record, policy)
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for record in records:
-            by_hand(record)
+            _by_hand(record)
 
-    same = all(disclose(record, policy) == by_hand(record) for record in records)
+    same = all(disclose(record, policy) == _by_hand(record) for record in records)
     rounds = SMALL_ROUNDS if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, RECORDS)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, RECORDS)
     return Result(
         measure=NAME, ours=round(ours_s * 1e6, 3), theirs=round(theirs_s * 1e6, 3), unit="us",
         ratio=round(ours_s / theirs_s, 3), against="the same two values by slices, no policy",

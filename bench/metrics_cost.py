@@ -52,11 +52,13 @@ class _Kept:
         self.seen: _Seen = []
 
     def observed(self, record: VerificationRecord, timings_ms: Mapping[str, float]) -> None:
+        """Keep one record."""
         self.observed_all((record,), timings_ms)
 
     def observed_all(
         self, records: Sequence[VerificationRecord], timings_ms: Mapping[str, float]
     ) -> None:
+        """Keep records and their timings."""
         self.seen.append((records, timings_ms))
 
 
@@ -80,6 +82,7 @@ def _observe(seen: _Seen) -> float:
     """Give CPU seconds an answer."""
 
     async def note(_: str, __: dict[str, str | int | float]) -> None:
+        """Fail: no signal is due."""
         raise RuntimeError("an accepted code raised a signal")
 
     metrics = NodeMetrics("bench", lambda: {SCENE})
@@ -153,8 +156,8 @@ def _verifier(folder: Path, key: NodeKey, kept: _Kept) -> tuple[Verifier, Any]:
         observer=kept, new_id=RandomIds(), monotonic=time.monotonic, image_limits=DEFAULT_LIMITS,
         answers_kept_s=600.0)
 
-    def close() -> None:
+    def _close() -> None:
         for part in (pool, journal, guard, store):
             part.close()
 
-    return verifier, close
+    return verifier, _close

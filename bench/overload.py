@@ -63,6 +63,7 @@ def run(small: bool) -> Result:
         numbers = count()
         with served("mixed", folder, cores[0]) as (port, _):
             def offered(rate: float) -> list[Reply]:
+                """Offer distinct requests at a rate, in 1/s."""
                 calls = [next(numbers) for _ in range(int(rate * seconds))]
                 return offer(port, rate, _requests(calls, faces), cores[1], CONNECTIONS)
 

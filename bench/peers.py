@@ -149,20 +149,20 @@ def codes(small: bool) -> list[Row]:
     frames = make_frames(SMALL_FRAMES if small else FRAMES)
     reader, opencv = FrameReader(), cv2.QRCodeDetector()
 
-    def grey(jpeg: bytes) -> npt.NDArray[np.uint8]:
+    def _grey(jpeg: bytes) -> npt.NDArray[np.uint8]:
         plane: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(jpeg, "GRAY")[:, :, 0]
         return plane
 
     peers: dict[str, Callable[[bytes], list[str]]] = {
         "frame reader (ours)": lambda jpeg: list(reader.read(jpeg).texts),
         "zxing-cpp, default": lambda jpeg: [
-            code.text for code in zxingcpp.read_barcodes(grey(jpeg))],
+            code.text for code in zxingcpp.read_barcodes(_grey(jpeg))],
         "zxing-cpp, QR only": lambda jpeg: [
-            code.text for code in zxingcpp.read_barcodes(grey(jpeg), formats=QR_ONLY)],
-        "OpenCV QRCodeDetector": lambda jpeg: [opencv.detectAndDecode(grey(jpeg))[0]],
+            code.text for code in zxingcpp.read_barcodes(_grey(jpeg), formats=QR_ONLY)],
+        "OpenCV QRCodeDetector": lambda jpeg: [opencv.detectAndDecode(_grey(jpeg))[0]],
         "pyzbar, QR only": lambda jpeg: [
             code.data.decode("utf-8", "replace")
-            for code in pyzbar.decode(grey(jpeg), symbols=[pyzbar.ZBarSymbol.QRCODE])],
+            for code in pyzbar.decode(_grey(jpeg), symbols=[pyzbar.ZBarSymbol.QRCODE])],
     }
     read = dict.fromkeys(peers, 0)
     took: dict[str, list[float]] = {name: [] for name in peers}

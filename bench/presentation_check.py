@@ -46,7 +46,7 @@ def run(small: bool) -> Result:
         for code in codes
     )
 
-    def ours() -> None:
+    def _ours() -> None:
         for code in codes:
             check_presentation(code, NOW, keys, window)
 
@@ -55,14 +55,14 @@ def run(small: bool) -> Result:
     aliases = [os.urandom(16) for _ in range(CODES)]
     digest = hmac.digest
 
-    def theirs() -> None:
+    def _theirs() -> None:
         for alias in aliases:
             block(alias)
             digest(key, inner, "sha256")
             digest(key, outer, "sha256")
 
     rounds = 3 if small else ROUNDS
-    ours_s, theirs_s = interleave(ours, theirs, rounds, CODES)
+    ours_s, theirs_s = interleave(_ours, _theirs, rounds, CODES)
     return Result(
         measure=NAME, ours=round(ours_s * 1e6, 3), theirs=round(theirs_s * 1e6, 3), unit="us",
         ratio=round(ours_s / theirs_s, 3),

@@ -43,6 +43,7 @@ class _Node:
         self.body_bytes: list[int] = []
 
     async def follow(self) -> None:
+        """Poll the feed for ever, and keep when each status was heard."""
         while True:
             data = await self._client.feed(self._feed.mark.cursor, WAIT_S)
             self._feed, batch = self._feed.changes(data, time.time())
@@ -52,6 +53,7 @@ class _Node:
                     self.body_bytes.append(len(data))
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._client.close()
 
 
@@ -67,6 +69,7 @@ async def _measure(central: Serving, rounds: int) -> Result:
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(code: str) -> _Node:
+        """Enrol one node, some at once."""
         async with room:
             return await _enrolled(central.url, code)
 

@@ -99,6 +99,7 @@ def _judge(folder: Path, way: Way) -> Callable[[], None]:
     face = Face(100.0, 100.0, 250.0, 250.0, 1.0)
 
     def judge() -> None:
+        """Run the three models once."""
         detector.run(None, {"pixels": picture})
         landmarks.predict(picture[0], face)
         embedder.run(None, {"pixels": chip})
@@ -113,10 +114,12 @@ def _round(
     reader, done, took = FrameReader(), threading.Event(), []
 
     def work() -> None:
+        """Judge the share of one worker."""
         for _ in range(faces * 2 // workers):
             judge()
 
     def read() -> None:
+        """Read codes until the workers are done, and keep the milliseconds."""
         turn = 0
         while not done.is_set():
             start = time.perf_counter()

@@ -47,6 +47,7 @@ class _Shown(Collector):
         self.fleet: Fleet | None = None
 
     def collect(self) -> Iterator[Metric]:
+        """Give what was read last; nothing before."""
         fleet = self.fleet
         if fleet is None:
             return
@@ -78,18 +79,18 @@ class CentralMetrics:
         self._registry, self._shown = CollectorRegistry(), _Shown()
         self._kept: tuple[float, bytes] | None = None
 
-        def counter(name: str, words: str, *labels: str) -> Counter:
+        def _counter(name: str, words: str, *labels: str) -> Counter:
             return Counter(f"kanhe_central_{name}", words, labels, registry=self._registry)
 
-        self._calls = counter("calls", "Calls by route and status.", "route", "status")
+        self._calls = _counter("calls", "Calls by route and status.", "route", "status")
         self._seconds = Histogram(
             "kanhe_central_call_seconds", "Time of a call; the feed's includes its waiting.",
             ("route",), buckets=_BUCKETS_S, registry=self._registry)
-        self._answers = counter(
+        self._answers = _counter(
             "verifications", "Answers that nodes shipped.", "scene", "decision", "reason")
-        self._records = counter("records", "Journal records taken in.", "kind")
-        self._conflicts = counter("conflicts", "Uploads that didn't continue the log.")
-        self._signals = counter("signals", "Signals of misuse.", "signal")
+        self._records = _counter("records", "Journal records taken in.", "kind")
+        self._conflicts = _counter("conflicts", "Uploads that didn't continue the log.")
+        self._signals = _counter("signals", "Signals of misuse.", "signal")
         for name in _SIGNALS:
             self._signals.labels(name)
         for kind in ("verification", "event"):
@@ -150,4 +151,5 @@ class _Fixed(Collector):
         self._metric = metric
 
     def collect(self) -> Iterator[Metric]:
+        """Give the metric."""
         yield self._metric

@@ -67,11 +67,11 @@ class SpreadReading(NamedTuple):
 def reading(name: str, help_: str, read: Callable[[], float | None]) -> Reading:
     """Give a gauge without labels; None isn't shown."""
 
-    def samples() -> _Samples:
+    def _samples() -> _Samples:
         value = read()
         return [] if value is None else [((), float(value))]
 
-    return Reading(name, help_, (), samples)
+    return Reading(name, help_, (), _samples)
 
 
 class _Readings(Collector):
@@ -81,6 +81,7 @@ class _Readings(Collector):
         self.items: list[Reading | SpreadReading] = []
 
     def collect(self) -> Iterator[Metric]:
+        """Read every gauge and histogram now."""
         for item in self.items:
             if isinstance(item, SpreadReading):
                 yield _histogram(item)
@@ -109,6 +110,7 @@ class _Several(Collector):
         self._readings = readings
 
     def collect(self) -> Iterator[Metric]:
+        """Give the counts of all, then the gauges."""
         yield from self._counts.collect()  # type: ignore[no-untyped-call]
         yield from self._readings.collect()
 

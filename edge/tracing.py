@@ -121,6 +121,7 @@ class Tracing:
 
         @web.middleware
         async def follow(request: web.Request, handler: Handler) -> web.StreamResponse:
+            """Answer within the caller's trace, if it sent a valid one."""
             header = request.headers.get(HEADER)
             if header is None:
                 return await handler(request)

@@ -121,6 +121,7 @@ async def _load(args: argparse.Namespace, target: Target) -> tuple[Tally, Capaci
     limit = args.requests_max or (SOAK_REQUESTS_MAX if args.soak else REQUESTS_MAX)
 
     async def measure(rate: float, duration_s: float = args.duration) -> Tally:
+        """Load at a rate (1/s) for a while, print a line, give the tally."""
         tally = Tally(rate, duration_s, args.deadline)
         await load.run(arrivals(shape, rate, duration_s), tally, limit)
         _say(f"{rate:8.1f}/s asked  {tally.goodput:8.1f}/s good  "

@@ -55,15 +55,18 @@ class _Connection(asyncio.Protocol):
         self.sent_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         # uvloop's transports are no subclass of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes, done: Done, since_s: float) -> None:
+        """Send one request; its latency counts from `since_s`."""
         assert self._transport is not None
         self.done, self.sent_s = done, since_s
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Gather the answer, settle, and be free again."""
         buffer = self._buffer
         buffer += data
         if self._end < 0 and not self._read_head():
@@ -81,10 +84,12 @@ class _Connection(asyncio.Protocol):
             self._client.freed(self)
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Settle what was on its way."""
         self._client.lost(self)
         self._settle(0, b"connection")
 
     def abort(self, why: bytes) -> None:
+        """Settle with a reason and hang up."""
         self._settle(0, why)
         if self._transport is not None:
             self._transport.abort()

@@ -84,11 +84,13 @@ class _Scale:
             self.high = max(float(math.ceil(math.log10(max(positive)))), self.low + 1.0)
 
     def at(self, value: float) -> float:
+        """Give the coordinate of a value, in pixels, within the axis."""
         place = math.log10(max(value, 10.0**self.low)) if self._log else value
         share = (place - self.low) / (self.high - self.low)
         return self._start + (self._end - self._start) * min(1.0, max(0.0, share))
 
     def ticks(self) -> list[tuple[float, str]]:
+        """Give values to mark, with their words."""
         if self._log:
             values = [10.0**power for power in range(int(self.low), int(self.high) + 1)]
         else:

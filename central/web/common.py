@@ -107,6 +107,7 @@ def guard_middleware(metrics: CentralMetrics, pages: Pages) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer, and count the call by its route."""
         start = time.monotonic()
         response = await _guarded(request, handler, pages)
         resource = request.match_info.route.resource

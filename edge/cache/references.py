@@ -231,7 +231,7 @@ class References:
             self.generation + 1, os.urandom(renewal.SECRET_BYTES))
         total = self._env.count(TABLE)
 
-        def work(txn: Transaction) -> int:
+        def _renew_all(txn: Transaction) -> int:
             done = 0
             for chunk in self._env.chunks(TABLE, txn=txn):
                 records = {key: self._opened(key, sealed) for key, sealed in chunk}
@@ -243,7 +243,7 @@ class References:
             txn.put(SITE_KEY, site, db=self._env.tables[self._meta])
             return done
 
-        done = self._env.write(work)
+        done = self._env.write(_renew_all)
         self._protector = new
         return done
 

@@ -33,6 +33,7 @@ class _Shape:
         self.channels, self.side = channels, side
 
     def windowed(self, window: int, stride: int, padding: int) -> int:
+        """Give the side after a window has gone over it; 0 if not known."""
         return (self.side + 2 * padding - window) // stride + 1 if self.side else 0
 
 
@@ -47,6 +48,7 @@ class _Builder:
     def node(
         self, kind: str, inputs: Sequence[str], **attributes: int | list[int]
     ) -> str:
+        """Add a node and give the name of its output."""
         self._count += 1
         name = f"v{self._count}"
         node = helper.make_node(kind, list(inputs), [name], name=name)
@@ -57,6 +59,7 @@ class _Builder:
         return name
 
     def constant(self, value: npt.NDArray[np.generic]) -> str:
+        """Add weights and give their name."""
         name = f"c{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(value, name))
         return name

@@ -51,6 +51,7 @@ def install_entry(
         PackError: Something is missing, damaged, of another form, or can't be written.
     """
     def fill(stage: Path) -> PackManifest:
+        """Write the entry's files into an empty folder."""
         if entry.archive_name in blobs:
             return _from_archive(entry, blobs[entry.archive_name], stage)
         missing = [file.name for file in entry.files if file.name not in blobs]
@@ -69,6 +70,7 @@ def install_folder(folder: Path, packs_dir: Path, trial: Trial) -> Path:
     manifest = load_manifest(folder)
 
     def fill(stage: Path) -> PackManifest:
+        """Copy the folder's files into an empty one."""
         for file in manifest.files:
             with _read(folder / file.name) as source:
                 _write(source, stage / file.name, file.bytes)

@@ -47,11 +47,9 @@ class PackSink(Protocol):
 
     def begin(self, pack: str, file: BundledFile) -> None:
         """Begin the next file of a pack."""
-        ...
 
     def write(self, data: bytes) -> None:
         """Go on with it."""
-        ...
 
     def end(self) -> None:
         """Put the packs that came in place.
@@ -59,7 +57,6 @@ class PackSink(Protocol):
         Raises:
             PackError: One can't serve.
         """
-        ...
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +77,16 @@ class _Trial:
         self.base, self._seal, self._now = base, seal, now
 
     def root(self, data: bytes) -> None:
+        """Believe a new root."""
         self.base = self.base.rotated(data)
 
     def changes(self, data: bytes) -> None:
+        """Believe a batch of changes."""
         feed, _ = self._feed().changes(data, self._now, carried=True)
         self.base = feed.base
 
     def keys(self, data: bytes) -> KeyDelivery:
+        """Believe a delivery of keys, which must open."""
         feed, delivery = self._feed().keys(data, self._now, carried=True)
         open_epochs(delivery, self._seal)
         open_feed_keys(delivery, self._seal)
@@ -205,6 +205,7 @@ class _Files:
         self._sink, self._left = sink, 0
 
     def hear(self, data: bytes) -> None:
+        """Take a chunk; more than the head names is a PackError."""
         while data:
             if self._left == 0:
                 if not self._wanted:
@@ -217,6 +218,7 @@ class _Files:
             self._sink.write(part)
 
     def end(self) -> None:
+        """Be told that all came; if not, it is a PackError."""
         if self._left or self._wanted:
             raise PackError("the bundle lacks a part of its packs")
 
@@ -230,6 +232,7 @@ class _Sums:
         self._files: _Files | None = None
 
     def expect(self, head: BundleHead) -> None:
+        """Learn which files come; too many are refused (FeedRefused)."""
         if len(head.packs) > PACKS_MAX or any(
             not 1 <= len(pack.files) <= PACK_FILES_MAX or any(f.bytes < 1 for f in pack.files)
             for pack in head.packs
@@ -238,17 +241,21 @@ class _Sums:
         self._files = _Files(head, self)
 
     def hear(self, data: bytes) -> None:
+        """Take a chunk; a file that differs from its checksum is a PackError."""
         assert self._files is not None, "the head comes first"
         self._files.hear(data)
 
     def begin(self, pack: str, file: BundledFile) -> None:  # noqa: ARG002 - of the port
+        """Check the file before, and begin one."""
         self._close()
         self._file, self._digest = file, hashlib.sha256()
 
     def write(self, data: bytes) -> None:
+        """Take a part of the file."""
         self._digest.update(data)
 
     def end(self) -> None:
+        """Be told that all came, and check the last; if not, it is a PackError."""
         assert self._files is not None, "the head comes first"
         self._files.end()
         self._close()

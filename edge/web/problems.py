@@ -126,6 +126,7 @@ def problems_middleware(metrics: NodeMetrics, pages: Pages) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer; an exception becomes a problem or a page, and is counted."""
         try:
             return await handler(request)
         except Exception as error:

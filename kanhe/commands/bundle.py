@@ -67,14 +67,14 @@ def run_export(args: argparse.Namespace) -> int:
     from edge.models.shelf import find_pack
     from kanhe.platform_folder import open_site
 
-    async def main() -> object:
+    async def _main() -> object:
         async with open_site(args.config) as (site, config):
             packs = [find_pack(config.packs_folder, pack) for pack in args.pack]
             with _written(args.out) as out:
                 return await export(
                     site, out, args.node, first=args.first, life_s=args.days * DAY_S, packs=packs)
 
-    return _say("exported", asyncio.run(main()), bytes=args.out.stat().st_size)
+    return _say("exported", asyncio.run(_main()), bytes=args.out.stat().st_size)
 
 
 def run_take_journal(args: argparse.Namespace) -> int:
@@ -82,12 +82,12 @@ def run_take_journal(args: argparse.Namespace) -> int:
     from central.bundle import take_journal
     from kanhe.platform_folder import open_site
 
-    async def main() -> object:
+    async def _main() -> object:
         async with open_site(args.config) as (site, _):
             with _opened(args.file) as file:
                 return await take_journal(site.database, file)
 
-    return _say("taken", asyncio.run(main()))
+    return _say("taken", asyncio.run(_main()))
 
 
 def run_admit(args: argparse.Namespace) -> int:
@@ -99,7 +99,7 @@ def run_admit(args: argparse.Namespace) -> int:
 
     data = _small(args.file)
 
-    async def main() -> dict[str, str]:
+    async def _main() -> dict[str, str]:
         async with open_site(args.config) as (site, _):
             answer = await admit(site.database, site.roots[-1], site.log, data)
             with _written(args.out) as out:
@@ -109,7 +109,7 @@ def run_admit(args: argparse.Namespace) -> int:
         return {"node_id": answer.node_id, "request": request.fingerprint,
                 "root": root_fingerprint(root)}
 
-    return _say("admitted", asyncio.run(main()))
+    return _say("admitted", asyncio.run(_main()))
 
 
 def run_request(args: argparse.Namespace) -> int:

@@ -121,6 +121,7 @@ def run_platform(args: argparse.Namespace) -> int:
     from edge.models.shelf import find_pack
 
     def open_pack(pack: str) -> FaceEngine:
+        """Open a pack by id; the default one is made if need be."""
         if pack == PACK_ID:
             return FaceEngine(ensure_default_pack(config.packs_folder, show_progress))
         return FaceEngine(find_pack(config.packs_folder, pack))
@@ -128,12 +129,14 @@ def run_platform(args: argparse.Namespace) -> int:
     face = open_pack(config.face_pack)
 
     def ready(url: str) -> None:
+        """Print the line that says where it listens."""
         line = {"event": "ready", "url": url,
                 "admin_token_file": str(config.data_dir / "keys" / "admin.token")}
         sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
         sys.stdout.flush()
 
     async def main() -> None:
+        """Serve until SIGTERM or SIGINT."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -152,6 +155,7 @@ def run_references(args: argparse.Namespace) -> int:
     authority = args.authority.read_bytes() if args.authority else None
 
     async def main() -> bytes:
+        """Start the job and look at it until it ends."""
         ask = functools.partial(call, args.url, token, authority=authority)
         await ask("POST", path, b"")
         while True:
@@ -170,6 +174,7 @@ def _admin_runner(
     make: Callable[[argparse.Namespace], Call],
 ) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
+        """Call, and print the answer."""
         token = read_file(str(args.token_file)).decode("ascii", "replace").strip()
         sys.stdout.buffer.write(asyncio.run(
             call(args.url, token, *make(args),

@@ -84,6 +84,7 @@ def run_edge(args: argparse.Namespace) -> int:
     from edge.running import run_node  # numba's cache folder is set before it is imported
 
     def ready(url: str) -> None:
+        """Print the line that says where it listens."""
         sys.stdout.buffer.write(orjson.dumps({"event": "ready", "url": url}) + b"\n")
         sys.stdout.flush()
 
@@ -92,6 +93,7 @@ def run_edge(args: argparse.Namespace) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def main() -> None:
+        """Serve until SIGTERM or SIGINT."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -113,6 +115,7 @@ def run_enrol(args: argparse.Namespace) -> int:
     from edge.sync.enrol import enrol, learn_authority
 
     async def main() -> str:
+        """Enrol, and give the id."""
         pem = await learn_authority(url, pin) if pin else None
         if pem is None and config.central.authority is not None:
             pem = config.central.authority.read_bytes()

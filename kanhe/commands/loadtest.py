@@ -125,6 +125,7 @@ def _caller(url: str, token: str, authority: bytes | None) -> "Call":
     from kanhe.commands.central import call
 
     def make(other: str, method: str, path: str, body: bytes) -> Awaitable[bytes]:
+        """Call with another's token, or the administrator's."""
         return call(url, other or token, method, path, body, authority=authority)
 
     return make

@@ -98,10 +98,10 @@ def load_policies(path: Path) -> dict[str, ScenePolicy]:
 
 
 def _through_folder(folder: Path, dry: DryRun, since_s: float) -> DryRunReport:
-    def progress(done: int, total: int) -> None:
+    def _progress(done: int, total: int) -> None:
         show_progress(done, total, "bytes judged anew")
 
-    return dry.run(walk_journal(folder, since_s, progress), int(since_s * 1000))
+    return dry.run(walk_journal(folder, since_s, _progress), int(since_s * 1000))
 
 
 def _through_platform(
@@ -135,11 +135,11 @@ def _through_platform(
 
 
 def _held(policies: dict[str, ScenePolicy]) -> BeforePolicy:
-    def before(scene: str, version: int) -> ScenePolicy | None:
+    def _before(scene: str, version: int) -> ScenePolicy | None:
         policy = policies.get(scene)
         return policy if policy is not None and policy.version == version else None
 
-    return before
+    return _before
 
 
 def _none(_: str, __: int) -> ScenePolicy | None:
