@@ -19,6 +19,8 @@ FACE_WORDS: dict[str, Words] = {
     "sharpness": Words("人脸模糊，请站稳", "The face is blurred: hold still"),
     "yaw": Words("请正对镜头，不要侧脸", "Please face the camera: don't turn the head"),
     "pitch": Words("请平视镜头", "Please look straight at the camera"),
+    "on_its_side": Words(
+        "画面是横的，请把镜头转正", "The picture lies on its side: turn the camera upright"),
     "roll": Words("请不要歪头", "Please hold your head upright"),
     "mirror": Words("人脸不够清晰，请摘下口罩或帽子", "The face isn't clear: take off mask or cap"),
     "damaged": Words("照片损坏，请重拍", "The picture is damaged: take another"),

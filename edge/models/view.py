@@ -24,6 +24,12 @@ DECODE_SIDE_MIN = 1_280
 THUMB_SIDE = 64
 THUMB_MARGIN = 0.25
 """How far a thumb reaches beyond the box, in sides of the box."""
+TURNED_MARGIN = 1.0
+"""How far the piece reaches beyond the box that is turned to see whether a face lies."""
+TURNED_GAIN = 0.1
+"""How much more like its mirror image a face must be once it is turned, in shares of the pack's
+range. Of 80 photographs, blurred, dark, turned to the side and tilted by up to 45°, none was; of
+those laid on a side 97 % were."""
 TIMINGS = ("decode", "detect", "align", "embed", "session_run")
 
 Features = npt.NDArray[np.float32]
@@ -147,7 +153,12 @@ def view_frame(
     timings["align"] += (aligned - detected) * 1e3
     rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
-    view = _judge(rgb, face, points, chip, rows, parts, floors, burst=burst)
+    on_its_side, seconds = (
+        _lies_on_its_side(rgb, face, rows, parts.landmarks, parts.embedder)
+        if parts.landmarks else (False, 0.0))
+    timings["session_run"] += seconds * 1e3
+    view = (ProbeFault(Reason.FACE_QUALITY_LOW, "on_its_side") if on_its_side
+            else _judge(rgb, face, points, chip, rows, parts, floors, burst=burst))
     timings["embed"] += (time.perf_counter() - aligned) * 1e3
     return view
 
@@ -183,8 +194,36 @@ def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Feat
     return output / np.linalg.norm(output, axis=1, keepdims=True), seconds
 
 
-def _window(rgb: Rgb, face: Face) -> tuple[int, int, int, int]:
-    margin = THUMB_MARGIN * face.side
+def _lies_on_its_side(
+    rgb: Rgb, face: Face, rows: Features, landmarks: LandmarkModel, embedder: EmbedderModel
+) -> tuple[bool, float]:
+    """Tell whether a face is one only once the picture is turned; and the runtime's seconds.
+
+    Landmarks sought in an upright box find some in a face that lies, and what is cut by them
+    looks like nobody. Such a chip isn't like its mirror image, the face turned upright is.
+    """
+    nothing, full = embedder.mirror_range
+    cosine, spent = float(rows[0] @ rows[-1]), 0.0
+    if not cosine < full:
+        return False, spent
+    left, top, right, bottom = _window(rgb, face, TURNED_MARGIN)
+    x, y, size = (face.left + face.right) / 2 - left, (face.top + face.bottom) / 2 - top, face.side
+    for turns, middle in ((1, (y, right - left - 1 - x)), (-1, (bottom - top - 1 - y, x))):
+        turned = np.ascontiguousarray(np.rot90(rgb[top:bottom, left:right], turns))
+        half = (size - 1.0) / 2
+        box = Face(middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half, 0.0)
+        chip = embedder.cut(turned, landmarks.predict(turned, box))
+        upright, seconds = _embedded(chip, embedder, mirror=True)
+        spent += seconds
+        if upright[0] @ upright[-1] >= max(full, cosine + TURNED_GAIN * (full - nothing)):
+            return True, spent
+    return False, spent
+
+
+def _window(
+    rgb: Rgb, face: Face, margin_sides: float = THUMB_MARGIN
+) -> tuple[int, int, int, int]:
+    margin = margin_sides * face.side
     height, width = rgb.shape[:2]
     left = int(min(max(face.left - margin, 0), width - 1))
     top = int(min(max(face.top - margin, 0), height - 1))

@@ -114,6 +114,36 @@ def test_where_the_light_hides_every_face_the_operator_hears_of_the_light(face_e
          "contrast": "The picture is washed out", "unseen": "No face is seen: come closer"}[why])
 
 
+@pytest.mark.parametrize("turns", [1, -1])
+@pytest.mark.parametrize("person", range(len(PEOPLE)))
+def test_a_picture_on_its_side_is_said_to_be_and_rejects_nobody(face_engine, person, turns):
+    upright = portrait(person)
+    assert isinstance(face_engine.probe([jpeg(upright)]), Probe)
+    found = face_engine.probe([jpeg(np.rot90(upright, turns))])
+    assert isinstance(found, ProbeFault)
+    assert found.why in {"on_its_side", "unseen", "roll"}
+
+
+def test_a_camera_that_lies_is_told_so_in_words(face_engine):
+    found = [face_engine.probe([jpeg(np.rot90(portrait(person)))]) for person in range(len(PEOPLE))]
+    told = next(fault for fault in found if fault.why == "on_its_side")
+    assert told.reason is Reason.FACE_QUALITY_LOW
+    assert "turn the camera" in message_for(told.reason, told.why).en
+    assert face_engine.make_reference_template(jpeg(np.rot90(portrait()))) == told
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda p: cv2.warpAffine(p, cv2.getRotationMatrix2D((p.shape[1] / 2, p.shape[0] / 2), 35, 1.0),
+                             p.shape[1::-1], borderMode=cv2.BORDER_REPLICATE),
+    lambda p: cv2.GaussianBlur(p, (0, 0), 3.0), lambda p: p // 4,
+    lambda p: np.where(np.arange(len(p))[:, None, None] > 0.55 * len(p), np.uint8(128), p),
+], ids=["tilted", "blurred", "dark", "masked"])
+def test_a_poor_picture_that_is_upright_is_not_said_to_lie(face_engine, spoil):
+    for person in range(len(PEOPLE)):
+        found = face_engine.probe([jpeg(spoil(portrait(person)))])
+        assert isinstance(found, Probe) or found.why != "on_its_side"
+
+
 def test_a_face_cut_off_at_the_edge_says_so(face_engine):
     picture = portrait()
     found = [face_engine.probe([jpeg(picture[: int(picture.shape[0] * share)])])
