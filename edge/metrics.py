@@ -121,7 +121,7 @@ class NodeMetrics:
     Attributes:
         tally: The counts of this process.
         observed, observed_all: Take answers (the pipeline's `Observer`).
-        refused: Takes a gate whose call was beyond its rate.
+        refused: Takes a gate whose calls were beyond its rate, and how many.
     """
 
     def __init__(self, version: str, scenes: Callable[[], Container[str]] | None = None) -> None:
@@ -194,11 +194,11 @@ class NodeMetrics:
         """Add what is read when it is scraped."""
         self._readings.items.extend(readings)
 
-    def problem(self, status: int) -> None:
-        """Count a call without a verdict."""
+    def problem(self, status: int, calls: int = 1) -> None:
+        """Count calls without a verdict."""
         if status in (429, 503):
-            self.tally.turned_away += 1
-        self._problems.labels(str(status) if 400 <= status < 600 else OTHER).inc()
+            self.tally.turned_away += calls
+        self._problems.labels(str(status) if 400 <= status < 600 else OTHER).inc(calls)
 
     def signal(self, name: str) -> None:
         """Count a signal of misuse."""

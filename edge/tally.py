@@ -127,9 +127,9 @@ class Tally:
                     spread = _bounded(spreads, stage, STAGES_MAX, Spread)
                 spread.add(ms * 1e-3, count)
 
-    def refused(self, gate_id: str) -> None:
-        """Count a call of a gate beyond its rate."""
-        _bounded(self.gates, gate_id, GATES_MAX, GateSeen).refused += 1
+    def refused(self, gate_id: str, calls: int = 1) -> None:
+        """Count calls of a gate beyond its rate."""
+        _bounded(self.gates, gate_id, GATES_MAX, GateSeen).refused += calls
 
     def _count(self, record: VerificationRecord, total_s: float) -> None:
         series = self.answers.get((record.scene, record.decision, record.reason))

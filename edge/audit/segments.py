@@ -2,6 +2,8 @@
 
 - Reading goes on in a segment where the last reading left off.
 - What fails to be written is cut off again before anything else is written.
+- A segment is begun under a name of no segment, and gets its own once it can be written to: what
+  is left of one that couldn't be begun is never taken for records, and nothing must remove it.
 - Behind the tail lie bytes that begin no frame, written beforehand: a flush that needs no new
   blocks costs half. A clean stop and a segment's end take them away.
 """
@@ -29,6 +31,8 @@ FILL_BYTES = 512 * 1024
 """Bytes that are written beforehand; a small segment has no more than its own size."""
 WRITE_BYTES_MAX = 256 * 1024
 """Bytes of one flush; more is written in several."""
+NEXT = "next.part"
+"""The segment that is being begun; nothing in it counts."""
 
 
 class Segments:
@@ -43,7 +47,7 @@ class Segments:
         self._size = size
         self._resume: tuple[int, int, int] = (-1, 0, 0)
         self._fd = -1
-        self._ragged = False
+        self._ragged, self._nameless = False, True
         self._fill_bytes, self._filled = fill_bytes, 0
         self._retiring = threading.Lock()
         self.tail_bytes = 0
@@ -51,6 +55,7 @@ class Segments:
         if firsts:
             self._fd = os.open(self._path(firsts[-1]), os.O_WRONLY)
             self.tail_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+            self._name_now()
         else:
             self.end()
 
@@ -87,6 +92,7 @@ class Segments:
     def _write(self, data: bytes) -> None:
         """Write behind the tail and flush; on failure cut off what there is of it."""
         self._trim()
+        self._have_name()
         try:
             for first in range(0, len(data), WRITE_BYTES_MAX):
                 piece = data[first : first + WRITE_BYTES_MAX]
@@ -117,6 +123,17 @@ class Segments:
         os.ftruncate(self._fd, self.tail_bytes)
         self._filled, self._ragged = self.tail_bytes, False
 
+    def _have_name(self) -> None:
+        """Make the segment's name durable, if it may not be: no record in it is before."""
+        if self._nameless:
+            sync_folder(self._folder)
+            self._nameless = False
+
+    def _name_now(self) -> None:
+        """Make it durable before anybody waits for it; the next write insists on it."""
+        with contextlib.suppress(OSError):
+            self._have_name()
+
     def end(self) -> None:
         """End the segment and begin the next; on failure the old one goes on.
 
@@ -128,16 +145,15 @@ class Segments:
             # its last record an ended segment holds nothing, and that is durable before the next.
             self._cut()
             os.fsync(self._fd)
-        path = self._path(self._size)
+        path = self._folder / NEXT
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             write_all(fd, pack_header(self._log, self._size), 0)
             os.fsync(fd)
-            sync_folder(self._folder)
+            # The old one can't go on from here: what begins here would be found in its middle.
+            path.replace(self._path(self._size))
         except OSError:
             os.close(fd)
-            # A segment that begins here must not be found once the old one has grown further.
-            path.unlink()
             raise
         if self._fd >= 0:
             os.close(self._fd)
@@ -146,7 +162,8 @@ class Segments:
                 self._ended_bytes[self._firsts[-1]] = self.tail_bytes
             self._firsts.append(self._size)
             self._fd, self.tail_bytes = fd, HEADER_BYTES
-            self._filled = HEADER_BYTES
+            self._filled, self._nameless = HEADER_BYTES, True
+        self._name_now()
 
     def records(self, first: int, end: int) -> Iterator[bytes]:
         """Walk through records `first … end-1`.

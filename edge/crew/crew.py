@@ -180,8 +180,8 @@ class Serves(Protocol):
 def open_crew(
     config: EdgeConfig, *, verifier: Verifier, guard: ReplayGuard, journal: EncodedJournal,
     observer: Observer, server: Serves, clock: KeeperClock, store: SharedStore,
-    trust: Callable[[], Trust], problem: Callable[[int], None],
-    refused: Callable[[str], None], insecure: bool,
+    trust: Callable[[], Trust], problem: Callable[[int, int], None],
+    refused: Callable[[str, int], None], insecure: bool,
 ) -> Crew:
     """Give the workers of a node, not started."""
     def pace(gate_id: str) -> None:

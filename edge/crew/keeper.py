@@ -2,6 +2,8 @@
 
 - What comes up in one turn of the worker's loop goes out as one frame, and what nobody waits for
   goes with the next one, after a moment at most.
+- While the keeper doesn't read, nothing more is said: counts are summed until it does, and what
+  somebody waits for is bounded by how much may wait.
 - Nothing is judged unless the keeper was heard a moment ago and the wall clock has gone on evenly
   since: a worker has no clock, no guard and no trust of its own.
 - The line's end is the worker's end: it can't promise anything without the keeper.
@@ -15,6 +17,7 @@ from typing import Protocol, cast
 
 from edge.clock.judge import LEAP_S
 from edge.clock.kernel import anchor_s
+from edge.crew.sums import Sums
 from edge.crew.telling import heard
 from edge.crew.waiting import Passed, Told, Waiting
 from edge.crew.words import (
@@ -41,11 +44,17 @@ from edge.hotpath.trust import Trust
 from edge.pipeline.answer import Outcome
 from edge.protocol.journal import VerificationRecord, encode_record
 from edge.protocol.records import EpochKeys
+from edge.tally import OTHER
 
 FRESH_S = 3.0
 """How long what was heard of the keeper holds: six of its beats."""
 LATER_S = 0.002
 """How long what nobody waits for waits for a frame of others at most."""
+UNREAD_BYTES_MAX = 1024 * 1024
+"""What the keeper may leave unread before it is told nothing more until it reads."""
+STATUSES_MAX = 64
+REFUSED_GATES_MAX = 4_096
+"""What is beyond so many keys at once is counted as `other`."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -87,16 +96,28 @@ class KeeperLine(asyncio.Protocol):
         self._answered: list[tuple[bytes, bytes]] = []
         self._saw: list[tuple[bytes, int]] = []
         self._passed: list[PassedCall] = []
-        self._problems: list[int] = []
         self._unmade: list[bytes] = []
-        self._refused: list[str] = []
+        self._problems, self._refused = Sums(STATUSES_MAX, 0), Sums(REFUSED_GATES_MAX, OTHER)
         self._due: asyncio.Handle | None = None
-        self._at_once = False
+        self._at_once = self._unread = False
+        self._unseen = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say which worker this is."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(UNREAD_BYTES_MAX)
         self.say(Hello(self._slot))
+
+    def pause_writing(self) -> None:
+        """Say nothing more: the keeper doesn't read."""
+        _LOG.warning("keeper.deaf")
+        self._unread = True
+
+    def resume_writing(self) -> None:
+        """Say what was gathered meanwhile."""
+        _LOG.warning("keeper.hears", extra={"codes_unseen": self._unseen})
+        self._unread, self._unseen = False, 0
+        self._flush_soon()
 
     def data_received(self, data: bytes) -> None:
         """Hear the keeper."""
@@ -159,7 +180,10 @@ class KeeperLine(asyncio.Protocol):
         return time.time()
 
     def saw(self, credential_id: bytes, step: int) -> None:
-        """Have the node's clock hear a genuine code."""
+        """Have the node's clock hear a genuine code: when it is heard is what counts."""
+        if self._unread:
+            self._unseen += 1
+            return
         self._saw.append((credential_id, step))
         self._flush_later()
 
@@ -210,21 +234,21 @@ class KeeperLine(asyncio.Protocol):
 
     def problem(self, status: int) -> None:
         """Have a call without a verdict counted."""
-        self._problems.append(status)
+        self._problems.add(status)
         self._flush_later()
 
     def refused(self, gate_id: str) -> None:
         """Have a call of a gate beyond its rate counted."""
-        self._refused.append(gate_id)
+        self._refused.add(gate_id)
         self._flush_later()
 
     def _flush_later(self) -> None:
-        if self._due is None:
+        if self._due is None and not self._unread:
             self._due = self._loop.call_later(LATER_S, self._flush)
 
     def _flush_soon(self) -> None:
         """Flush behind what this turn of the loop still brings."""
-        if not self._at_once:
+        if not self._at_once and not self._unread:
             self._at_once = True
             if self._due is not None:
                 self._due.cancel()
@@ -236,9 +260,8 @@ class KeeperLine(asyncio.Protocol):
             self._due = None
         self._at_once = False
         self.say(Turn(self._store_number, self._asked, self._answered, self._saw, self._passed,
-                      self._problems, self._unmade, self._refused))
-        self._asked, self._answered, self._saw = [], [], []
-        self._passed, self._problems, self._unmade, self._refused = [], [], [], []
+                      self._problems.take(), self._unmade, self._refused.take()))
+        self._asked, self._answered, self._saw, self._passed, self._unmade = [], [], [], [], []
 
     def _take(self, body: bytes) -> None:
         message = decode_to_worker(body)

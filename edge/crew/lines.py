@@ -73,16 +73,16 @@ class KeeperParts(msgspec.Struct, frozen=True, kw_only=True):
         call: Answers a whole call of a gate: its id and body to the bytes of a response.
         clock: The node's.
         scope: How far the replay guard reaches now.
-        problem: Counts a call without a verdict by its status.
-        refused: Counts a call of a gate beyond its rate that a worker refused by itself.
+        problem: Counts calls without a verdict: their status, and how many.
+        refused: Counts calls of a gate beyond its rate that a worker refused by itself.
     """
 
     settler: Settler
     call: Callable[[str, bytes], Coroutine[None, None, bytes]]
     clock: KeeperClock
     scope: Callable[[], Scope]
-    problem: Callable[[int], None]
-    refused: Callable[[str], None]
+    problem: Callable[[int, int], None]
+    refused: Callable[[str, int], None]
 
 
 class Line:
@@ -179,10 +179,10 @@ class Line:
                 parts.call(passed.gate_id, passed.body))
             self._calls.add(task)
             task.add_done_callback(partial(self._called, passed.number))
-        for status in turn.problems:
-            parts.problem(status)
-        for gate_id in turn.refused:
-            parts.refused(gate_id)
+        for status, calls in turn.problems.items():
+            parts.problem(status, calls)
+        for gate_id, calls in turn.refused.items():
+            parts.refused(gate_id, calls)
 
     def _called(self, number: int, task: "asyncio.Task[bytes]") -> None:
         self._calls.discard(task)

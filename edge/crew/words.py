@@ -62,9 +62,9 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
         answered: The bytes that were answered, by the request's key.
         saw: Genuine codes, as evidence about the clock: credential id and step.
         passed: Calls for the keeper.
-        problems: Statuses of calls that had no verdict.
+        problems: How many calls had no verdict, by their status; 0 is any other.
         unmade: Keys of settled requests of which no answer could be made there.
-        refused: Gates of calls that the worker itself found beyond their rate, one each.
+        refused: How many calls the worker itself found beyond their rate, by their gate.
     """
 
     store: int
@@ -72,9 +72,9 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=1):
     answered: list[tuple[bytes, bytes]] = []
     saw: list[tuple[bytes, int]] = []
     passed: list[PassedCall] = []
-    problems: list[int] = []
+    problems: dict[int, int] = {}
     unmade: list[bytes] = []
-    refused: list[str] = []
+    refused: dict[str, int] = {}
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -21,6 +21,7 @@ import msgspec
 from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import CONFLICT, RecentAnswers
 from edge.pipeline.calls import CallError, DeadlineMissed, RequestConflict
+from edge.pipeline.observing import observed
 from edge.pipeline.ports import Observer, ReplayGuard, Settled
 from edge.pipeline.spending import settleable, spent_at_site, spent_of
 from edge.protocol.journal import Receipt, VerificationRecord, decode_record, encode_record
@@ -214,14 +215,8 @@ class Settler:
         changed: Mapping[int, bytes], found: Sequence[Receipt | Exception],
     ) -> None:
         took_ms = (time.perf_counter() - turn.begun) * 1e3
-        kept = [record for record, receipt in zip(settled, found, strict=True)
-                if isinstance(receipt, Receipt)]
-        if kept:
-            try:
-                self._observer.observed_all(kept, {**turn.timings_ms, "journal": took_ms})
-            except Exception as error:
-                # Told to all, so that nobody waits for ever.
-                found = [error] * len(cases)
+        found = observed(
+            self._observer, settled, found, {**turn.timings_ms, "journal": took_ms})
         places, receipts = list[int](), list[Receipt]()
         for case, record, receipt in zip(cases, settled, found, strict=True):
             if not isinstance(receipt, Receipt):

@@ -15,7 +15,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import compress
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -23,6 +22,7 @@ import msgspec
 from edge.pipeline.answer import Outcome
 from edge.pipeline.answers import in_time
 from edge.pipeline.judgement import Judgement
+from edge.pipeline.observing import observed
 from edge.pipeline.ports import Journal, Observer
 from edge.protocol.journal import Receipt, VerificationRecord
 
@@ -213,7 +213,8 @@ class Together(Generic[_Found]):
         timings_ms = {
             **first.timings_ms, "journal": (time.perf_counter() - first.mark) * 1e3}
         now_s = self._monotonic()
-        found = self._observed(records, found, timings_ms)
+        if self._observer is not None:
+            found = observed(self._observer, records, found, timings_ms)
         outcome = self._steps.outcome
         given: list[tuple[Asked, Outcome | Exception]] = []
         unmade: list[tuple[Asked, Exception]] = []
@@ -238,20 +239,6 @@ class Together(Generic[_Found]):
         self._settled_s = asyncio.get_running_loop().time()
         if self._gathering:
             self._gather_no_more()
-
-    def _observed(
-        self, records: Sequence[VerificationRecord],
-        found: Sequence[_Found | Exception | None], timings_ms: Mapping[str, float],
-    ) -> Sequence[_Found | Exception | None]:
-        """Have what is durable observed; a fault of that is what came of it."""
-        durable = [item is not None and not isinstance(item, Exception) for item in found]
-        if self._observer is None or not any(durable):
-            return found
-        try:
-            self._observer.observed_all(list(compress(records, durable)), timings_ms)
-        except Exception as error:
-            return [error if kept else item for item, kept in zip(found, durable, strict=True)]
-        return found
 
     def _answer(self, one: Asked, outcome: Outcome, now_s: float) -> None:
         self._answers.settle(one.case.request_digest, outcome)

@@ -29,8 +29,8 @@ async def test_the_keepers_own_codes_gather_longer_once_there_are_workers(tmp_pa
     crew = open_crew(
         config, verifier=desk.verifier, guard=desk.guard, journal=desk.journal,
         observer=desk.seen, server=SimpleNamespace(passed=None), clock=desk.clock,
-        store=SimpleNamespace(replaced=0), trust=lambda: desk.trust, problem=lambda _: None,
-        refused=lambda _: None, insecure=True)
+        store=SimpleNamespace(replaced=0), trust=lambda: desk.trust, problem=lambda *_: None,
+        refused=lambda *_: None, insecure=True)
     assert desk.verifier._together.gather_s == GATHER_S
     await crew.start(asyncio.Protocol, 0, Serving(Tls(), "127.0.0.1", tmp_path, insecure=True))
     try:
@@ -45,7 +45,7 @@ async def test_the_keeper_hears_of_an_answer_that_its_worker_cannot_make():
     settler = SimpleNamespace(unmade=lambda asker, key: heard.append((asker, key)))
     line = Line(Wire(), Lines(KeeperParts(
         settler=settler, call=lambda *_: None, clock=SimpleNamespace(),
-        scope=lambda: "node", problem=lambda _: None, refused=lambda _: None), lambda: None), 1)
+        scope=lambda: "node", problem=lambda *_: None, refused=lambda *_: None), lambda: None), 1)
     wire = Wire()
     wire.is_closing = lambda: False
     worker = KeeperLine(1)
@@ -77,7 +77,7 @@ async def test_the_keeper_counts_what_its_worker_refused_by_gate():
     assert metrics.tally.gates["g1"].refused == len(responses) == 7
     worker._flush()
     (said,) = list(Frames().feed(wire.said))[1:]
-    assert decode_to_keeper(said).refused == []
+    assert decode_to_keeper(said).refused == {}
 
 
 async def test_a_worker_whose_keeper_is_gone_refuses_at_once_what_comes_before_it_ends():

@@ -52,7 +52,7 @@ class Ends:
         self.lines = Lines(KeeperParts(**{
             "settler": SimpleNamespace(forget=self.forgotten.append),
             "call": None, "clock": self.clock, "scope": lambda: "node",
-            "problem": lambda _: None, "refused": lambda _: None, **parts}), lambda: TRUST)
+            "problem": lambda *_: None, "refused": lambda *_: None, **parts}), lambda: TRUST)
         self.lines.start(Welcome(b"{}", 0, False))
 
     async def open(self) -> "Ends":

@@ -60,7 +60,7 @@ async def refused_by_the_keeper() -> Exception:
     wire = Wire()
     lines = Lines(KeeperParts(
         settler=SimpleNamespace(), call=lambda *_: None, clock=SimpleNamespace(),
-        scope=lambda: "node", problem=lambda _: None, refused=lambda _: None), lambda: None)
+        scope=lambda: "node", problem=lambda *_: None, refused=lambda *_: None), lambda: None)
     lines.store = 2
     line = Line(wire, lines, 1)
     line.take(framed(Turn(1, [Asked(7, [b"", b""], {})]))[4:])

@@ -333,3 +333,22 @@ async def test_a_fault_while_it_is_observed_is_told_and_the_request_may_try_agai
     monkeypatch.undo()
     async with asyncio.timeout(5):
         assert (await beside.beside.verify(call)).answer.reason == "ok"
+
+
+async def test_what_is_not_durable_is_told_as_such_though_observing_the_rest_fails(
+        beside, monkeypatch):
+    append = beside.journal.append_all_encoded
+
+    def half(asked, settled):
+        append(asked, lambda found: settled([found[0], JournalFull("the disk is full")]))
+
+    def failing(*_):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(beside.journal, "append_all_encoded", half)
+    monkeypatch.setattr(beside.seen, "observed_all", failing)
+    found = await asyncio.gather(
+        *(beside.beside.verify(beside.call(code=code)) for code in (beside.code(), "KH1:BB8")),
+        return_exceptions=True)
+    assert beside.line.turns == [2]
+    assert [type(error) for error in found] == [RuntimeError, JournalFull]

@@ -17,6 +17,8 @@ from typing import Literal
 
 import msgspec
 
+from edge.cache.site import alone
+from edge.cache.site.alone import Entry
 from edge.cache.site.circuit import Circuit, SiteFault, State
 from edge.cache.site.link import RedisLink
 from edge.cache.site.names import SHARDS, Mark, SiteKey
@@ -37,14 +39,10 @@ FAR_STEPS = 12
 behind Redis' clock doesn't join."""
 TIME_DIGITS_MAX = 17
 """Of Unix microseconds."""
-ALONE_MAX = 200_000
-"""Credentials spent alone that are kept to be merged; the oldest go first."""
 MERGED_AT_ONCE = 64
 KEEPER_S = 1.0
 """Time of a call that nobody waits for."""
 Spent = Literal["site", "node", "spent"]
-_Entry = tuple[int, bytes, bool]
-"""Step, hidden showing, and whether it was accepted while alone."""
 
 
 class Counts:
@@ -92,7 +90,7 @@ class SiteMemory:
         self.circuit, self.counts = Circuit(), Counts()
         self.troubled = asyncio.Event()
         self._marks: list[tuple[bytes, Mark] | None] = [None] * SHARDS
-        self._alone: dict[bytes, _Entry] = {}
+        self._alone: dict[bytes, Entry] = {}
         self._floor, self._recall_due = 0, True
 
     @property
@@ -153,8 +151,8 @@ class SiteMemory:
         before = self.counts.merged
         if self._recall_due:
             loop = asyncio.get_running_loop()
-            for hidden, entry in await loop.run_in_executor(None, self._recent):
-                self._alone.setdefault(hidden, entry)
+            recalled = await loop.run_in_executor(None, self._recent)
+            self._alone = alone.with_recalled(self._alone, recalled, self._least())
             self._recall_due = False
         await self._merge()
         # Whether verdicts would get their answer in time.
@@ -238,14 +236,13 @@ class SiteMemory:
         if before is None or before[0] <= step:
             before = (step, shown, True)
         self._alone[hidden] = before
-        if len(self._alone) > ALONE_MAX:
+        if len(self._alone) > alone.ALONE_MAX:
             del self._alone[next(iter(self._alone))]
 
-    def _recent(self) -> list[tuple[bytes, _Entry]]:
-        """Give what the node's own guard spent within the drift window. On a thread."""
-        found = islice(self._options.recent(self._least()), ALONE_MAX)
-        hide = self._key.hide
-        return [(hide(id_), (step, hide(showing), False)) for id_, step, showing in found]
+    def _recent(self) -> dict[bytes, Entry]:
+        """Give the newest that the node's own guard spent within the drift window. On a thread."""
+        found, hide = alone.newest(self._options.recent(self._least())), self._key.hide
+        return {hide(id_): (step, hide(showing), False) for id_, step, showing in found}
 
     def _least(self) -> int:
         """Give the lowest step that can still be shown anywhere."""
@@ -253,20 +250,20 @@ class SiteMemory:
         return self._options.now_step() - back - SKEW_STEPS
 
     async def _merge(self) -> None:
-        """Bring to the site what can still be shown there.
+        """Bring to the site what can still be shown there, the newest first.
 
         Raises:
             SiteFault: Not all of it; what wasn't brought stays kept.
         """
         while self._alone:
             least = self._least()
-            chunk = list(islice(self._alone.items(), MERGED_AT_ONCE))
+            chunk = list(islice(reversed(self._alone.items()), MERGED_AT_ONCE))
             await _all(self._bring(*item) for item in chunk if item[1][0] >= least)
             for hidden, entry in chunk:
                 if self._alone.get(hidden) == entry:
                     del self._alone[hidden]
 
-    async def _bring(self, hidden: bytes, entry: _Entry) -> None:
+    async def _bring(self, hidden: bytes, entry: Entry) -> None:
         step, shown, accepted = entry
         names = self._key.spent_names(hidden)
         value = self._key.write_spent(names[0], step, shown)
