@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from edge.cache.site import link
-from edge.cache.site.place import parse_url
+from edge.cache.site.place import LinkOptions, parse_url
 from edge.errors import ConfigError
 from tests.fakes.loopback import free_port
 from tests.site.nodes import credential, showing
@@ -136,6 +136,25 @@ async def test_a_cluster_wakes_its_nodes_and_is_asked_for_signs_of_life(
         while there.woken == 0:
             here.site.wakes.tell()
             await asyncio.sleep(0.2)
+
+
+async def test_a_cluster_is_listened_to_at_the_first_try(cluster):
+    way = link.RedisLink(LinkOptions(url=f"redis+cluster://127.0.0.1:{cluster[0].port}"))
+
+    async def hear() -> bytes:
+        # Before any other call has found the Cluster's slots: a fault would be a pause.
+        return await anext(way.listen("kanhe:wake"))
+
+    hearing = asyncio.create_task(hear())
+    try:
+        async with asyncio.timeout(READY_S_MAX):
+            while not hearing.done():
+                cluster[1].client().publish("kanhe:wake", b"news")
+                await asyncio.sleep(0.05)
+        assert hearing.result() == b"news"
+    finally:
+        hearing.cancel()
+        await way.close()
 
 
 async def test_one_master_of_a_cluster_that_forgets_is_noticed(cluster, open_node, steps):

@@ -96,7 +96,10 @@ class RedisLink:
             SiteFault: The connection ended, or gives no sign of life.
         """
         try:
-            async with self._ready().pubsub() as heard:
+            client = self._ready()
+            # A Cluster's subscription doesn't look for the slots by itself, as its calls do.
+            await _within(SILENT_S, client.initialize())
+            async with client.pubsub() as heard:
                 await _within(SILENT_S, heard.subscribe(channel))
                 asked = False
                 while heard.subscribed:
