@@ -17,7 +17,9 @@ from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_group, load_portrait
 from tests.fakes.running_city import running_city
 
-FLOOD_S = 8.0
+FLOOD_S, FLOOD_S_MAX = 8.0, 60.0
+FACES_MIN = 4
+"""On a slow machine the flood goes on until another gate has asked about so many faces."""
 AT_ONCE = 64
 CODE_S_MAX = 2.5
 """Half of the deadline: the machine of a test is busy with the flood's own making, too."""
@@ -42,12 +44,12 @@ def rss_mib(pid: int) -> float:
     return int(text.split("RssAnon:")[1].split()[0]) / 1024
 
 
-async def flood(session, url: str, picture: bytes, until_s: float) -> list[int]:
+async def flood(session, url: str, picture: bytes, over: asyncio.Event) -> list[int]:
     """Send the picture as often as the node takes it, many at a time."""
     statuses: list[int] = []
 
     async def again() -> None:
-        while time.monotonic() < until_s:
+        while not over.is_set():
             async with session.post(url + "/v1/frames?want=face", data=picture,
                                     headers={"Content-Type": "image/jpeg"}) as response:
                 await response.read()
@@ -87,17 +89,15 @@ async def test_a_gate_that_sends_only_faces_of_12_megapixels_starves_nobody(city
                 answer = await response.json(content_type=None)
                 return response.status, answer.get("reason", ""), time.monotonic() - began
 
-        for _ in range(50):  # the new gate and the references arrive through the feed
-            async with flooding.get(url + "/v1/scenes") as response:
-                if response.status == 200 and (await ask(0, "hotel.checkin"))[1] == "ok":
-                    break
-            await asyncio.sleep(0.2)
-        ends = time.monotonic() + FLOOD_S
-        sending = asyncio.create_task(flood(flooding, url, picture, ends))
+        await city.taken_up()
+        assert (await ask(0, "hotel.checkin"))[1] == "ok"
+        over, began = asyncio.Event(), time.monotonic()
+        sending = asyncio.create_task(flood(flooding, url, picture, over))
         await asyncio.sleep(1.0)
         code_waits, faces, largest = [], [], 0.0
         number = 1
-        while time.monotonic() < ends - 0.5:
+        while (flooded := time.monotonic() - began) < FLOOD_S or len(faces) < FACES_MIN:
+            assert flooded < FLOOD_S_MAX
             status, _, took = await ask(number, "office.gatehouse")
             assert status == 200
             code_waits.append(took)
@@ -105,6 +105,7 @@ async def test_a_gate_that_sends_only_faces_of_12_megapixels_starves_nobody(city
                 faces.append(await ask(number + 1, "hotel.checkin"))
             largest = max(largest, rss_mib(city.node.pid))
             number += 1
+        over.set()
         statuses = await sending
         assert (await ask(number, "office.gatehouse"))[0] == 200
 

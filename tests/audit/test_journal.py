@@ -22,6 +22,7 @@ from edge.hotpath.checkpoint import countersign
 from edge.hotpath.merkle import hash_leaf
 from edge.node_key import NodeKey
 from edge.protocol.journal import EventRecord, encode_record
+from tests.fakes.open_files import files_open
 
 KEY = NodeKey(bytes([7] * 32))
 WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
@@ -42,10 +43,6 @@ def write(folder: Path, numbers, options: JournalOptions = SMALL) -> list:
             journal.close()
 
     return asyncio.run(run())
-
-
-def files_open() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def newest(folder: Path) -> Path:

@@ -13,11 +13,10 @@ import pytest_asyncio
 import simplejpeg
 
 from edge.protocol.kh1 import step_at
-from kanhe.demo.city import City
 from kanhe.demo.frames import FRAME_SIZE, face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.browser.holder import camera
-from tests.fakes.running_city import running_city
+from tests.fakes.running_city import FarCity, running_city
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
@@ -36,7 +35,7 @@ FPS = 30
 class Stage:
     """The city, and browsers that look at it."""
 
-    def __init__(self, city: City, playwright, folder: Path) -> None:
+    def __init__(self, city: FarCity, playwright, folder: Path) -> None:
         self.city, self._playwright, self._folder = city, playwright, folder
         self._shared = None
         self._heads: dict[str, list[bytes]] = {}
@@ -164,4 +163,5 @@ async def clinic(stage, face_engine):
         await stage.city.admin("PUT", f"/v1/policies/{scene}?reason=trial",
                                {**like, "challenge": "required", **more})
     await stage.city.admin("POST", "/v1/gates", {"label": "clinic", "scenes": list(CLINIC)})
+    await stage.city.taken_up()
     return camera(PEOPLE_BY_KEY["lin"], face_engine)

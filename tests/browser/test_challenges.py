@@ -17,6 +17,14 @@ SLOW = """(() => {
   }; })();"""
 """A device that takes two seconds for a frame as soon as a movement is asked for."""
 
+RECORD = """addEventListener("DOMContentLoaded", () => {
+  const panel = document.querySelector("#challenge");
+  window.asked = [];
+  if (panel) new MutationObserver(() => window.asked.push(panel.dataset.action))
+    .observe(panel, {attributes: true, attributeFilter: ["data-action"]}); });"""
+"""Keeps what is asked for, however short: a busy machine may miss it by looking."""
+DECIDED_MS_MAX = 60_000
+
 
 async def shown(stage, page, script: str, scene: str) -> None:
     """Show a code whose scene asks for movements; the camera is on then."""
@@ -54,13 +62,13 @@ async def test_the_movement_is_asked_for_in_words_and_a_picture_and_what_was_che
 
 async def test_two_movements_are_asked_for_one_after_the_other_in_chinese(stage, clinic):
     async with stage.browser() as page:
-        await shown(stage, page, clinic, "clinic.vault")
-        seen = [await asked(page)]
-        while (look := await page.get_attribute("#verdict", "data-decision")) == "wait":
-            now = await page.get_attribute("#challenge", "data-action")
-            seen += [now] if now != seen[-1] else []
-            await page.wait_for_timeout(50)
+        await shown(stage, page, clinic + RECORD, "clinic.vault")
+        await asked(page)
+        await page.wait_for_selector(
+            "#verdict:not([data-decision=wait])", timeout=DECIDED_MS_MAX)
+        look = await page.get_attribute("#verdict", "data-decision")
         assert look == "accept", await page.inner_text("#verdict")
+        seen = await page.evaluate("window.asked")
         # Between two movements the face comes back to the camera.
         assert (len(seen), seen[1]) == (3, "")
         assert "活体 通过 (静止画面、动作)" in await page.inner_text("#evidence")

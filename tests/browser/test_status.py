@@ -1,5 +1,6 @@
 """The node's status page in a real browser: live, drawn, and honest when the node is gone."""
 
+import asyncio
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from edge.ui.pages import Pages
 from tests.fakes.running_city import verified
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+DRAWN_S_MAX = 12 * EVERY_S
+"""A line needs two looks of the node at itself; a busy machine takes more."""
 
 
 async def verify(stage, text: str) -> str:
@@ -32,7 +35,7 @@ async def test_the_page_draws_what_happens_and_says_when_it_is_old(stage):
         await page.goto(stage.node + "/status")
         assert await page.inner_text("h1") == "Node status"
         drawn = ", ".join(f'.spark[data-series="{series}"] .line' for series in wanted)
-        end, reasons, count = time.monotonic() + 3 * EVERY_S, set(), 0
+        end, reasons, count = time.monotonic() + DRAWN_S_MAX, set(), 0
         while count < len(wanted) or not {"ok", "presentation_replayed"} <= reasons:
             assert time.monotonic() < end, f"{count} of {len(wanted)} were drawn, {reasons}"
             for key in ("bao", "lin", "fang"):
@@ -47,9 +50,10 @@ async def test_the_page_draws_what_happens_and_says_when_it_is_old(stage):
         assert (await page.inner_text("[data-fact='status_age_s']")).endswith(" s")
         size = int(await page.inner_text("[data-fact='journal.size']"))
         await verify(stage, "KH1:")
-        while int(await page.inner_text("[data-fact='journal.size']")) <= size:
-            await look(page)
-            await page.wait_for_timeout(200)
+        async with asyncio.timeout(DRAWN_S_MAX):
+            while int(await page.inner_text("[data-fact='journal.size']")) <= size:
+                await look(page)
+                await page.wait_for_timeout(200)
         assert await page.is_hidden("#lost")
         os.kill(stage.city.node.pid, signal.SIGSTOP)
         try:

@@ -6,7 +6,6 @@ import signal
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import lmdb
 import pytest
@@ -16,6 +15,7 @@ from edge.cache.guard import BUCKET_STEPS, MappedReplayGuard
 from edge.cache.sealing import IdHider
 from edge.errors import StoreError
 from edge.node_key import NodeKey
+from tests.fakes.open_files import files_open
 
 KEY = NodeKey(bytes([7] * 32))
 ANN, BOB = bytes([1] * 16), bytes([2] * 16)
@@ -168,6 +168,7 @@ import os, sys
 from pathlib import Path
 from edge.cache.guard import MappedReplayGuard
 from edge.node_key import NodeKey
+from tests.fakes.open_files import files_open
 guard = MappedReplayGuard(Path({str(tmp_path / "guard")!r}), NodeKey(bytes([7] * 32)).derive,
                           boot_id=b"boot-1", restart_floor=0)
 number = 0
@@ -226,7 +227,7 @@ def test_whatever_cant_be_opened_is_let_go(tmp_path, monkeypatch, fault):
     else:
         _earlier_version_spends(folder, ANN, N - 5, b"boot-1")
         bounds = {"entries_max": 0}
-    held = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    held = files_open()
     for _ in range(2):
         with pytest.raises(StoreError) as found:
             MappedReplayGuard(
@@ -234,7 +235,7 @@ def test_whatever_cant_be_opened_is_let_go(tmp_path, monkeypatch, fault):
         assert "in use" not in str(found.value)
         del found
         gc.collect()
-    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == held
+    assert files_open() == held
 
 
 def test_two_processes_cannot_hold_one_memory(open_guard, tmp_path):

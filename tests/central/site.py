@@ -18,7 +18,7 @@ from tests.fakes.memory_store import MemoryStore
 QUICK = FollowerOptions(
     wait_s=30, retry_first_s=0.01, retry_max_s=0.05, refused_max_s=0.05, keys_retry_s=0.01,
     early_empty_s=0.01)
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Site:

@@ -17,6 +17,9 @@ from edge.protocol.journal import EventRecord, JournalUpload, encode_record
 from edge.protocol.records import EpochKeys
 from tests.central.desk import FIELDS, KEY, NUMBER, FakeEnroller, desk_of
 
+SOON_S = 5.0
+"""Some 10 ms, and more on a busy machine; a poll that isn't woken is answered after 20 s."""
+
 
 @pytest.mark.parametrize("check,good,bad", [
     (wrong_resident_id, "11010519491231002X", "110105194912310021"),
@@ -48,7 +51,7 @@ async def test_a_change_reaches_a_waiting_node_at_once_and_in_order(desk):
     status, issued = await desk.issue()
     assert status == 201
     batch = await waiting
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < SOON_S
     assert batch.first == before.head
     path = f"/v1/credentials/{issued['credential_id']}/status"
     for word, expected in (("suspended", 200), ("valid", 200), ("revoked", 200), ("valid", 409)):
@@ -61,8 +64,17 @@ async def test_a_change_reaches_a_waiting_node_at_once_and_in_order(desk):
 async def test_many_that_wait_for_one_change_share_one_look_at_it(desk):
     token = (await desk.enrol())[1]["token"]
     head = (await desk.feed(token)).head
+    waiting, look_first = [], desk.platform._look
+
+    async def looked(*where):
+        found = await look_first(*where)
+        waiting.append(found)
+        return found
+
+    desk.platform._look = looked
     polls = [asyncio.create_task(desk.feed(token, head, 20)) for _ in range(40)]
-    await asyncio.sleep(0.5)
+    while len(waiting) < len(polls):
+        await asyncio.sleep(0.01)
     looks, look = [], desk.platform._read
 
     async def counted(cursor):

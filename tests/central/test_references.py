@@ -19,6 +19,7 @@ from edge.protocol.feed import DropReference, PutReference
 from tests.central.desk import Desk
 from tests.fakes.ports import FakeClock
 
+JOB_S_MAX = 30.0
 NUMBERS = ("330203199002110244", "11010519491231002X", "330203198501010016")
 
 
@@ -59,14 +60,14 @@ class City(Desk):
         return [c for c in batch.changes if isinstance(c, PutReference | DropReference)]
 
     async def job(self, act, pack):
-        status, job = await self.call("POST", f"/v1/references/{pack}/{act}")
+        status, _ = await self.call("POST", f"/v1/references/{pack}/{act}")
         assert status == 202
-        for _ in range(200):
-            _, shown = await self.call("GET", "/v1/references")
-            if shown["job"]["state"] != "running":
-                return shown
-            await asyncio.sleep(0.02)
-        raise AssertionError(job)
+        async with asyncio.timeout(JOB_S_MAX):
+            while True:
+                _, shown = await self.call("GET", "/v1/references")
+                if shown["job"]["state"] != "running":
+                    return shown
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture

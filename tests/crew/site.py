@@ -139,6 +139,9 @@ class Site(FarCity):
 
         await until(serving)
 
+    probes = 0
+    """Codes that aren't any, shown by `gate_at_each`."""
+
     async def gate_at_each(self, credential=None) -> dict[int, Gate]:
         """Give a kept connection to each process."""
         found: dict[int, Gate] = {}
@@ -148,6 +151,7 @@ class Site(FarCity):
             gate = await Gate(self.node_url, credential or self.gate_credential).open()
             # A connection is somebody's once it is accepted, which an answer shows.
             await gate.show("KH1:BB8")
+            self.probes += 1
             owner = owner_of(gate.client_port, gate.port, pids)
             if owner is None or owner in found:
                 gate.close()

@@ -1,6 +1,7 @@
 """A node of three real processes: one port, one store, one guard, one journal."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from edge.access.tls import client_context
 from edge.audit.verify import verify_journal
+from edge.crew.lines import BEAT_S
 from edge.protocol.kh1 import step_at
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
@@ -20,6 +22,12 @@ from tests.fakes.loopback import free_port
 from tests.torture.__main__ import requests_recorded
 
 PROCESSES = 3
+SHOWN_MIN, STEPS_MAX = 1_000, 12
+"""A quick machine shows so many codes in four steps; a slow one may take more."""
+ANSWERED_S_MAX = 10.0
+ENDED_S_MAX = 15.0
+STOPPED_S_MAX = 8.0
+"""Less than `DRAIN_S`, which a connection that waits for nothing must not use up."""
 
 
 @pytest.fixture
@@ -44,7 +52,9 @@ async def test_a_presentation_sent_to_all_processes_at_once_is_accepted_once(sit
     gates = list((await site.gate_at_each()).values())
     met = Counter()
     shown = 0
-    for _ in range(4):
+    for _ in range(STEPS_MAX):
+        if shown > SHOWN_MIN:
+            break
         step = await site.fresh_step()
         for wallet in site.crowd:
             if step_at(time.time()) > step:
@@ -56,7 +66,7 @@ async def test_a_presentation_sent_to_all_processes_at_once_is_accepted_once(sit
         # Nobody has another code before the next step.
         while step_at(time.time()) == step:
             await asyncio.sleep(0.05)
-    assert shown > 1_000
+    assert shown > SHOWN_MIN
     assert met == {("ok", "presentation_replayed", "presentation_replayed"): shown}
     site.node.stop()
     report = verify_journal(site.folder / "edge" / "journal")
@@ -100,16 +110,13 @@ async def test_a_revocation_holds_at_all_processes(site):
             code = site.crowd[number].code(step_at(time.time()))
             return json.loads((await gate.show(code))[2])["reason"] == "credential_revoked"
 
-        async with asyncio.timeout(10.0):
-            while not await refused(gates[number % 3]):
-                await asyncio.sleep(0.005)
+        await until(lambda refused=refused, gate=gates[number % 3]: refused(gate))
         # What one process knows, all know: they read the same store.
         assert all([await refused(gate) for gate in gates])
 
 
 async def test_metrics_and_the_shift_show_what_all_processes_did(site):
     gates = await site.gate_at_each()
-    before = await counts(site.gates[0], site)
     step = await site.fresh_step()
     for wallet in site.crowd[:90]:
         calls = await asyncio.gather(*(gate.show(wallet.code(step)) for gate in gates.values()))
@@ -117,19 +124,31 @@ async def test_metrics_and_the_shift_show_what_all_processes_did(site):
     for gate in gates.values():
         assert (await gate.show("KH1:BB8", scene="no.such"))[0] == 404
     assert [await gate.call("GET", "/livez") for gate in gates.values()]
-    after = await counts(site.gates[0], site)
-    assert after["accept"] - before["accept"] == 90
-    assert after["reject"] - before["reject"] == 180
-    assert after["404"] - before["404"] == 3
+    await until_counted(site, accept=90, reject=180 + site.probes, **{"404": 3})
     for gate in gates.values():
         status, _, body = await gate.call("GET", "/v1/verifications?limit=100")
         assert status == 200
         assert len(json.loads(body)["verifications"]) == 100
 
 
-async def counts(credential, site):
+async def until_counted(site, **wanted: int) -> None:
+    """Wait until the node has counted so many, and no more: workers tell it by and by."""
+    found: Counter[str] = Counter()
+
+    async def counted():
+        nonlocal found
+        found = await counts(site)
+        return all(found[name] >= count for name, count in wanted.items())
+
+    with contextlib.suppress(TimeoutError):
+        await until(counted)
+    await asyncio.sleep(BEAT_S)
+    await counted()
+    assert {name: found[name] for name in wanted} == wanted
+
+
+async def counts(site) -> Counter[str]:
     """Read `/metrics` by a new connection, wherever it goes."""
-    await asyncio.sleep(0.3)
     async with (aiohttp.ClientSession() as session,
                 session.get(site.node_url + "/metrics") as response):
         text = await response.text()
@@ -196,8 +215,8 @@ async def test_the_rate_of_a_gate_holds_over_all_processes(tmp_path, face_pack_d
         statuses = Counter(status for status, _, _ in calls)
         assert 40 <= statuses[200] <= 60, statuses
         assert statuses[200] + statuses[429] == 180
-        refused = (await counts(site.gates[1], site))[f"refused {credential.partition('.')[0]}"]
-        assert refused == statuses[429]
+        await until_counted(
+            site, **{f"refused {credential.partition('.')[0]}": statuses[429]})
         limited = next(headers for status, headers, _ in calls if status == 429)
         assert int(limited["retry-after"]) >= 1
     finally:
@@ -218,6 +237,13 @@ class Crowd:
             self._step, self._wallets = step, iter(self.site.crowd)
         wallet = next(self._wallets, None)
         return None if wallet is None else (wallet.code(step), f"{step}-{id(wallet)}")
+
+    def has_accepted(self, count):
+        """Give what tells whether so many codes were accepted by now."""
+        async def has():
+            return sum(self.accepted.values()) >= count
+
+        return has
 
     async def run(self, stop):
         await asyncio.gather(*(self._one(stop) for _ in range(self.gates)))
@@ -275,12 +301,11 @@ async def test_a_worker_killed_under_load_loses_nothing_and_is_started_again(sit
 
         await until(back)
     await site.all_serving()
-    await asyncio.sleep(0.5)
+    await until(crowd.has_accepted(501))
     stop.set()
     await running
     assert (await site.status())["processes"]["restarts"] == len(killed) == 4
     assert crowd.broken > 0
-    assert sum(crowd.accepted.values()) > 500
     assert max(crowd.accepted.values()) == 1
     assert await site.gate_at_each()
     site.node.stop()
@@ -295,6 +320,7 @@ async def test_a_killed_node_ends_its_workers_and_comes_back_with_one_whole_log(
         crowd, stop = Crowd(site), asyncio.Event()
         running = asyncio.create_task(crowd.run(stop))
         await asyncio.sleep(1.5)
+        await until(crowd.has_accepted(101))
         workers = children(site.node.pid)
         assert len(workers) == PROCESSES - 1
         url = site.node_url
@@ -304,7 +330,7 @@ async def test_a_killed_node_ends_its_workers_and_comes_back_with_one_whole_log(
         async def ended(workers=workers):
             return all(gone(pid) for pid in workers)
 
-        await until(ended, 5.0)
+        await until(ended, ENDED_S_MAX)
         stop.set()
         await running
         site.run_node()
@@ -324,10 +350,11 @@ async def test_a_stopped_node_answers_what_is_under_way_and_leaves_no_process(si
     crowd, stop = Crowd(site), asyncio.Event()
     running = asyncio.create_task(crowd.run(stop))
     await asyncio.sleep(1.0)
+    await until(crowd.has_accepted(101))
     workers = children(site.node.pid)
     begun = time.monotonic()
     await asyncio.to_thread(site.node.stop)
-    assert time.monotonic() - begun < 8.0
+    assert time.monotonic() - begun < STOPPED_S_MAX
     stop.set()
     await running
     assert all(gone(pid) for pid in workers)
@@ -343,7 +370,7 @@ async def test_a_worker_that_cant_hear_its_keeper_refuses(site):
     os.kill(site.node.pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(3.6)
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(ANSWERED_S_MAX):
             status, headers, body = await gates[worker].show(code)
         assert status == 503, body
         assert "retry-after" in headers

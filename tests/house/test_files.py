@@ -3,15 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from edge.files import hold_file
-
-
-def files_open() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+from tests.fakes.open_files import files_open
 
 
 def test_a_file_is_held_by_one_at_a_time(tmp_path):

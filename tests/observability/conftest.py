@@ -25,7 +25,9 @@ DEPLOY = ROOT / "deploy"
 PROMETHEUS = shutil.which("prometheus")
 SCRAPE = "500ms"
 READY_S = 30.0
-BUSY_S, SCRAPED_S = 6.0, 1.5
+BUSY_S = 6.0
+SEEN_S_MAX = 60.0
+"""By when a busy machine's Prometheus has seen what happened: three scrapes, normally."""
 
 
 class Monitored:
@@ -57,6 +59,19 @@ class Monitored:
         assert body["status"] == "success", body
         return body["data"]
 
+    async def counted(self) -> dict[tuple[str, str], int]:
+        """Give how many answers Prometheus has seen, by decision and reason."""
+        found = await self.query("sum by (decision, reason) (kanhe_verifications_total)")
+        return {(sample["metric"]["decision"], sample["metric"]["reason"]):
+                int(float(sample["value"][1])) for sample in found}
+
+    async def scraped(self) -> None:
+        """Wait until Prometheus has seen every answer that was given."""
+        await until(lambda: self._scraped(len(self.answers)))
+
+    async def _scraped(self, count: int) -> bool:
+        return sum((await self.counted()).values()) >= count
+
     async def traffic(self, seconds: float) -> None:
         """Make answers of every kind for a while."""
         end, turn = time.monotonic() + seconds, 0
@@ -69,6 +84,13 @@ class Monitored:
             if turn % 3 == 0:
                 await self.verify("hotel.checkin", key, step_shift=1, face=key, frame=True)
             turn += 1
+            await asyncio.sleep(0.1)
+
+
+async def until(holds) -> None:
+    """Wait until something awaited is true, and no longer than `SEEN_S_MAX`."""
+    async with asyncio.timeout(SEEN_S_MAX):
+        while not await holds():
             await asyncio.sleep(0.1)
 
 
@@ -127,5 +149,5 @@ async def monitored(tmp_path_factory, face_pack_dir):
 async def busy(monitored):
     """A monitored city whose last seconds hold answers of every kind, scraped often enough."""
     await monitored.traffic(BUSY_S)
-    await asyncio.sleep(SCRAPED_S)
+    await monitored.scraped()
     return monitored

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.observability.conftest import DEPLOY, ROOT
+from tests.observability.conftest import DEPLOY, ROOT, until
 
 PROMTOOL = shutil.which("promtool")
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -70,7 +70,13 @@ def test_every_alert_leads_to_an_entry_of_the_runbook_and_every_entry_to_an_aler
 async def test_every_metric_of_an_alert_is_one_that_a_real_city_shows(busy):
     for rule in rules():
         for name in set(re.findall(r"\b((?:kanhe|process)_\w+|up)\b", rule["expr"])):
-            assert await busy.query(f"count({name})"), f"{rule['alert']}: {name}"
+            async def shown(name=name) -> bool:
+                return bool(await busy.query(f"count({name})"))
+
+            try:
+                await until(shown)
+            except TimeoutError:
+                pytest.fail(f"{rule['alert']}: {name}")
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.site.nodes import GuardedNode, Steps
+from tests.site.nodes import DEADLINE_S, GuardedNode, Steps
 from tests.site.redis_server import RedisServer, why_absent
 from tests.site.relay import Relay
 
@@ -40,9 +40,10 @@ async def open_node(tmp_path, steps):
 
 
 @pytest.fixture
-async def site(redis_server, open_node, steps):
-    """Two nodes that share one whole memory."""
-    nodes = open_node(redis_server.url), open_node(redis_server.url)
+async def site(redis_server, open_node, steps, request):
+    """Two nodes that share one whole memory; a test may give their deadline."""
+    deadline_s = getattr(request, "param", DEADLINE_S)
+    nodes = [open_node(redis_server.url, deadline_s=deadline_s) for _ in range(2)]
     for node in nodes:
         await node.until("shared", "began_anew")
     steps.pass_floor()

@@ -12,6 +12,7 @@ class Relay:
     Attributes:
         lag_s: By how much each piece is late.
         instead: What clients hear in place of the server's answers, if anything.
+        altered: What the server hears in place of a client's words, each as long as those.
     """
 
     def __init__(self, port: int) -> None:
@@ -22,6 +23,7 @@ class Relay:
         self._lost: set[asyncio.StreamWriter] = set()
         self.port, self.deaf, self.lag_s = 0, False, 0.0
         self.instead = b""
+        self.altered: dict[bytes, bytes] = {}
 
     @property
     def url(self) -> str:
@@ -66,6 +68,9 @@ class Relay:
                 await asyncio.sleep(self.lag_s)
                 if not back and b"SUBSCRIBE" in data:
                     self._subscribed.add(client)
+                for words, others in self.altered.items() if not back else ():
+                    assert len(others) == len(words)
+                    data = data.replace(words, others)
                 if not self.deaf and client not in self._lost:
                     writer.write((back and self.instead) or data)
                     await writer.drain()

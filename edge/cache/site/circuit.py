@@ -35,6 +35,13 @@ class SiteFault(OperatingError):
         self.state = state
 
 
+def no_info(field: str) -> SiteFault:
+    """Say that Redis doesn't tell what the site's promise rests on."""
+    return SiteFault(
+        "denied", f"Redis refuses INFO, or leaves {field} out of it: allow this node's account "
+        "INFO (+info), and don't rename it; without it nobody knows what Redis forgot")
+
+
 class Circuit:
     """Open: Redis isn't asked. Times are the event loop's."""
 

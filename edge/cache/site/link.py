@@ -2,14 +2,13 @@
 
 - Every call has a time in which it must be done, and is never tried again by itself: whether to
   ask at all is the circuit's to say.
-- Time in which this process didn't run isn't Redis' doing: a timer that comes late gives the
-  answer, which may lie there already, a moment more.
 - Foreign errors become `SiteFault` here, with words that hold no password; so do answers that are
   none of Redis, whatever redis-py makes of their bytes.
 """
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -24,19 +23,20 @@ from redis.asyncio.sentinel import SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 
 from edge.access.tls import client_context
-from edge.cache.site.circuit import SiteFault
+from edge.cache.site.circuit import SiteFault, no_info
 from edge.cache.site.place import LinkOptions, parse_url
 from edge.cache.site.scripts import Script
+from edge.cache.site.within import within
 from edge.errors import ConfigError
 
 CALLS_MAX = 64
 """Calls, and so connections, at once; more wait within their time."""
 CLOSE_S_MAX = 1.0
-STALL_S = 0.002
-GRACE_S = 0.01
 SILENT_S = 5.0
 """A subscription that was silent so long is asked for a sign of life, and has as long for it: a
 line that died without a word would be silent for ever."""
+_ABOUT_INFO = re.compile("['`]info\\b", re.IGNORECASE)
+"""In a server's words for a command that it doesn't know, or that an account may not use."""
 _FOREIGN = (
     errors.RedisError, errors.RedisClusterException, OSError,
     # What redis-py falls over when bytes are no answer of Redis.
@@ -96,18 +96,21 @@ class RedisLink:
             SiteFault: The connection ended, or gives no sign of life.
         """
         try:
-            async with self._ready().pubsub() as heard:
-                await _within(SILENT_S, heard.subscribe(channel))
+            client = self._ready()
+            # A Cluster's subscription doesn't look for the slots by itself, as its calls do.
+            await within(SILENT_S, client.initialize())
+            async with client.pubsub() as heard:
+                await within(SILENT_S, heard.subscribe(channel))
                 asked = False
                 while heard.subscribed:
                     # It connects anew by itself, which has no time of its own.
-                    message = await _within(2 * SILENT_S, heard.get_message(timeout=SILENT_S))
+                    message = await within(2 * SILENT_S, heard.get_message(timeout=SILENT_S))
                     if message is not None and message["type"] == "message":
                         yield message["data"]
                     elif message is None and asked:
                         raise TimeoutError
                     elif message is None:
-                        await _within(SILENT_S, heard.ping())
+                        await within(SILENT_S, heard.ping())
                     asked = message is None
         except TimeoutError as error:
             raise SiteFault("slow", "a subscription gives no sign of life") from error
@@ -146,20 +149,29 @@ class RedisLink:
 
     async def _forgets(self) -> str:
         for memory in await self._memory():
-            if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
-                return str(memory.get("maxmemory_policy"))
+            most, rule = memory.get("maxmemory"), memory.get("maxmemory_policy")
+            if not isinstance(most, int) or not isinstance(rule, str):
+                raise no_info("maxmemory")
+            if most and rule != "noeviction":
+                return rule
         return ""
 
     async def _memory(self) -> list[dict[str, Any]]:
-        client = self._ready()
-        if self._place.kind != "cluster":
-            return [await client.info("memory")]
-        found = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
-        return [found] if "maxmemory" in found else list(found.values())
+        many: dict[str, Any] = (
+            {"target_nodes": RedisCluster.PRIMARIES} if self._place.kind == "cluster" else {})
+        try:
+            found = await self._ready().info("memory", **many)
+        except errors.ResponseError as error:
+            if _ABOUT_INFO.search(str(error)):
+                raise no_info("maxmemory") from error
+            raise
+        each = list(found.values())
+        # Several masters are told apart by name; one is not.
+        return each if each and all(isinstance(item, dict) for item in each) else [found]
 
     async def _call(self, call: Callable[[], Awaitable[_T]], within_s: float) -> _T:
         try:
-            return await _within(within_s, self._in_turn(call))
+            return await within(within_s, self._in_turn(call))
         except TimeoutError as error:
             raise SiteFault(
                 "slow", f"Redis didn't answer within {within_s * 1e3:.0f} ms") from error
@@ -264,27 +276,6 @@ def _by(context: ssl.SSLContext, kind: type[SSLConnection]) -> type[SSLConnectio
             self.ssl_context.context = context
 
     return Connection
-
-
-async def _within(seconds: float, call: Awaitable[_T]) -> _T:
-    """Await within a time; see the module.
-
-    Raises:
-        TimeoutError: It took longer.
-    """
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + seconds
-    async with asyncio.timeout(None) as limit:
-
-        def late() -> None:
-            now_s = loop.time()
-            limit.reschedule(now_s + GRACE_S if now_s - due_s > STALL_S else now_s)
-
-        timer = loop.call_at(due_s, late)
-        try:
-            return await call
-        finally:
-            timer.cancel()
 
 
 def _context(authority: Path | None) -> ssl.SSLContext:

@@ -19,9 +19,9 @@ import msgspec
 
 from edge.cache.site import alone
 from edge.cache.site.alone import Entry
-from edge.cache.site.circuit import Circuit, SiteFault, State
+from edge.cache.site.circuit import Circuit, SiteFault, State, no_info
 from edge.cache.site.link import RedisLink
-from edge.cache.site.names import SHARDS, Mark, SiteKey
+from edge.cache.site.names import RUN_CHARS, SHARDS, Mark, SiteKey
 from edge.cache.site.scripts import LOOK, SET_MARK, SPEND
 from edge.protocol.kh1 import step_at
 from edge.protocol.steps import STEP_S
@@ -196,6 +196,8 @@ class SiteMemory:
         name, before = self._key.mark_name(shard), self._marks[shard] or (b"", None)
         raw, run, time_us = await self._link.run(
             LOOK, (name,), (MARK_KEPT_S, before[0]), within_s)
+        if len(run) != RUN_CHARS:
+            raise no_info("run_id")
         mark, newest = self._known(name, raw), self._newest(time_us)
         if mark is None or mark.run != run or mark.floor > newest + FAR_STEPS:
             made = self._key.write_mark(name, Mark(run, newest))

@@ -1,6 +1,7 @@
 """What Redis is asked to do at once: small scripts, each on the keys of one shard.
 
-- Each says which run of the server answered, so that a server that began anew is noticed.
+- Each says which run of the server answered, so that a server that began anew is noticed; nothing
+  where the server doesn't say, which is never taken for a run.
 - A value of another type is told as text, never an error.
 """
 
@@ -17,8 +18,9 @@ class Script:
 
 
 _INFO = """
-local info = redis.call('INFO', 'server')
-local run = string.match(info, 'run_id:(%x+)')
+local info = redis.pcall('INFO', 'server')
+if type(info) == 'table' then info = '' end
+local run = string.match(info, 'run_id:(%x+)') or ''
 """
 SPEND = Script(_INFO + """
 local held = redis.pcall('GET', KEYS[1])
