@@ -16,6 +16,7 @@ from loadtest.wallet import Wallet
 from tests.fakes.running_city import FarCity
 
 SCENE = "office.gatehouse"
+PROCESSES = 3
 _numbers = itertools.count()
 
 
