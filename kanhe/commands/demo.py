@@ -77,7 +77,6 @@ async def _play(folder: Path, packs: Path, host: str, *, once: bool) -> int:
         city.start_node(code["code"])
         _say("registering holders with their photographs, credentials and wallets …")
         await city.found()
-        await asyncio.sleep(1.0)
         _say(f"the city stands after {time.monotonic() - start:.1f} s; at the counter:\n")
         table = Table()
         table.head()

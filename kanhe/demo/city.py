@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import simplejpeg
 
@@ -26,6 +27,8 @@ from kanhe.demo.wallet import Wallet
 SCENES = ("hotel.checkin", "police.roadside", "office.gatehouse", "bank.counter")
 PORTRAIT_QUALITY = 95
 LOOPBACK = "127.0.0.1"
+TAKEN_UP_S_MAX, TAKEN_UP_POLL_S = 60.0, 0.02
+"""By when a node on a busy machine holds what it takes some 10 ms to hear of."""
 
 
 class City:
@@ -110,11 +113,36 @@ class City:
         return await self._call(token, method, path, payload)
 
     async def found(self) -> None:
-        """Register a gate and all holders with photographs, credentials and wallets."""
+        """Register a gate and all holders with photographs, credentials and wallets.
+
+        Where a node runs, it knows them afterwards.
+
+        Raises:
+            OperatingError: It doesn't in time.
+        """
         gate = await self.admin("POST", "/v1/gates", {"label": "demo desk", "scenes": SCENES})
         self.gate_credential = gate["credential"]
         for person in PEOPLE:
             await self._settle(person)
+        if self.node is not None:
+            await self.taken_up()
+
+    async def taken_up(self) -> None:
+        """Wait until the node has taken up whatever was changed at the platform before.
+
+        Raises:
+            OperatingError: It hasn't in time.
+        """
+        changes = (await self.admin("GET", "/v1/status"))["counters"]["changes"]
+        headers = {"Authorization": f"Bearer {self.gate_credential}"}
+        try:
+            async with (asyncio.timeout(TAKEN_UP_S_MAX),
+                        aiohttp.ClientSession(headers=headers) as session):
+                while not await self._has_taken_up(session, changes):
+                    await asyncio.sleep(TAKEN_UP_POLL_S)
+        except TimeoutError as error:
+            raise OperatingError(f"the node hasn't taken up {changes} changes of the platform "
+                                 f"after {TAKEN_UP_S_MAX:.0f} s: see its log") from error
 
     async def add_account(self, name: str, role: str, password: str) -> None:
         """Let somebody sign in: at the platform and, by the command line, at the node."""
@@ -141,6 +169,14 @@ class City:
         for service in (self.node, self.central):
             if service is not None:
                 service.stop()
+
+    async def _has_taken_up(self, session: aiohttp.ClientSession, changes: int) -> bool:
+        async with session.get(self.node_url + "/v1/status", ssl=self.tls("edge")) as response:
+            # A gate that was just made is not known at once.
+            if response.status != 200:
+                return False
+            taken: int = (await response.json())["feed"]["cursor"]
+            return taken >= changes
 
     async def _settle(self, person: Person) -> None:
         holder = await self.admin(

@@ -66,8 +66,5 @@ def kanhe(*arguments: str) -> list[str]:
 async def city(tmp_path_factory, face_pack_dir):
     """A city whose node is enrolled and filled, and stopped."""
     async with running_city(tmp_path_factory.mktemp("site"), face_pack_dir.parent) as city:
-        for _ in range(100):
-            if len((await city.admin("GET", "/v1/nodes"))["nodes"]):
-                break
         city.node.stop()
         yield city
