@@ -1,6 +1,5 @@
 """A whole node on a disk that is really full: it stops accepting, says why, and comes back."""
 
-import asyncio
 import time
 
 import aiohttp
@@ -11,6 +10,7 @@ from edge.protocol.kh1 import step_at
 from kanhe.demo.people import PEOPLE
 from tests.fakes.full_disk import MIB, small_disk
 from tests.fakes.running_city import running_city
+from tests.fakes.waiting import until
 
 WITHIN_S = 30.0
 SCENE = "office.gatehouse"
@@ -44,12 +44,6 @@ async def show(city, request_id, code):
         return response.status, await response.json(content_type=None)
 
 
-async def until(holds, within_s=WITHIN_S):
-    async with asyncio.timeout(within_s):
-        while not await holds():
-            await asyncio.sleep(0.1)
-
-
 async def test_a_full_disk_stops_accepting_says_why_and_mends_without_a_hand(city):
     codes = iter((person.key, type_) for person in PEOPLE
                  for type_ in ("resident_id", "driving_licence"))
@@ -67,24 +61,24 @@ async def test_a_full_disk_stops_accepting_says_why_and_mends_without_a_hand(cit
     async def accepts_again():
         return (await show(city, f"r{time.monotonic()}", "KH1:BB8"))[0] == 200
 
-    await until(is_ready)
+    await until(is_ready, WITHIN_S)
     assert await accepted(city, "before", code())
     city.disk.fill()
     status, problem = await show(city, "full-0", text := code())
     assert status == 503, problem
     assert "full" in problem["detail"]
-    await until(is_not_ready)
+    await until(is_not_ready, WITHIN_S)
     assert "full" in (await get(city, "/readyz"))[1]
     assert "kanhe_journal_accepting 0.0" in (await get(city, "/metrics"))[1]
     assert '"accepting":"no"' in (await get(city, "/v1/status"))[1].replace(" ", "")
     assert (await get(city, "/livez"))[0] == 200
     # The same request is answered once there is room.
     city.disk.free()
-    await until(is_ready)
+    await until(is_ready, WITHIN_S)
     status, answer = await show(city, "full-0", text)
     assert status == 200
     assert answer["reason"] in {"ok", "step_expired"}
-    await until(accepts_again)
+    await until(accepts_again, WITHIN_S)
     assert await accepted(city, "after", code())
     # And a node that is started on a full disk comes up, says so, and mends.
     city.node.stop()
@@ -94,7 +88,7 @@ async def test_a_full_disk_stops_accepting_says_why_and_mends_without_a_hand(cit
     assert status == 503, problem
     assert not await is_ready()
     city.disk.free()
-    await until(is_ready)
+    await until(is_ready, WITHIN_S)
     assert await accepted(city, "last", code())
     city.node.stop()
     report = verify_journal(city.folder / "edge" / "journal")

@@ -14,16 +14,11 @@ from kanhe.demo.crowd import Size
 from loadtest.data import load_data
 from loadtest.wallet import Wallet
 from tests.fakes.running_city import FarCity
+from tests.fakes.waiting import until
 
 SCENE = "office.gatehouse"
 PROCESSES = 3
 _numbers = itertools.count()
-
-
-async def until(holds, within_s=20.0):
-    async with asyncio.timeout(within_s):
-        while not await holds():
-            await asyncio.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:

@@ -13,7 +13,8 @@ from central.feed import BEGINS
 from central.platform import Platform
 from central.schema import Counter as CounterRow
 from edge.protocol.kh1 import step_at
-from tests.crew.site import Gate, Site, until
+from tests.crew.site import Gate, Site
+from tests.fakes.waiting import until
 
 PROCESSES = 2
 HANDS = 12

@@ -14,8 +14,9 @@ from edge.audit.verify import verify_journal
 from edge.cache.site.names import SHARDS, Mark, SiteKey
 from edge.protocol.kh1 import step_at
 from kanhe.demo.processes import Service
-from tests.crew.site import Site, until
+from tests.crew.site import Site
 from tests.fakes.loopback import free_port
+from tests.fakes.waiting import until
 from tests.site.redis_server import RedisServer, why_absent
 
 PROCESSES = 2

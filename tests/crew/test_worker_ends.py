@@ -9,7 +9,8 @@ from collections import Counter
 
 from edge.audit.verify import verify_journal
 from edge.protocol.kh1 import step_at
-from tests.crew.site import PROCESSES, Gate, children, gone, until
+from tests.crew.site import PROCESSES, Gate, children, gone
+from tests.fakes.waiting import until
 
 ANSWERED_S_MAX = 10.0
 ENDED_S_MAX = 15.0

@@ -14,7 +14,8 @@ from edge.crew.lines import BEAT_S
 from edge.protocol.kh1 import step_at
 from kanhe.demo.frames import face_frame
 from kanhe.demo.people import PEOPLE, load_portrait
-from tests.crew.site import PROCESSES, SCENE, Gate, Site, owner_of, until
+from tests.crew.site import PROCESSES, SCENE, Gate, Site, owner_of
+from tests.fakes.waiting import until
 from tests.torture.__main__ import requests_recorded
 
 SHOWN_MIN, STEPS_MAX = 1_000, 12

@@ -19,6 +19,7 @@ from kanhe.demo.frames import face_frame, phone_frame
 from kanhe.demo.people import PEOPLE, load_portrait
 from tests.fakes.loopback import free_port
 from tests.fakes.running_city import running_city, verified
+from tests.fakes.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -67,7 +68,7 @@ class Monitored:
 
     async def scraped(self) -> None:
         """Wait until Prometheus has seen every answer that was given."""
-        await until(lambda: self._scraped(len(self.answers)))
+        await until(lambda: self._scraped(len(self.answers)), SEEN_S_MAX)
 
     async def _scraped(self, count: int) -> bool:
         return sum((await self.counted()).values()) >= count
@@ -84,13 +85,6 @@ class Monitored:
             if turn % 3 == 0:
                 await self.verify("hotel.checkin", key, step_shift=1, face=key, frame=True)
             turn += 1
-            await asyncio.sleep(0.1)
-
-
-async def until(holds) -> None:
-    """Wait until something awaited is true, and no longer than `SEEN_S_MAX`."""
-    async with asyncio.timeout(SEEN_S_MAX):
-        while not await holds():
             await asyncio.sleep(0.1)
 
 

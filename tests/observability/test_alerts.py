@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.observability.conftest import DEPLOY, ROOT, until
+from tests.fakes.waiting import until
+from tests.observability.conftest import DEPLOY, ROOT, SEEN_S_MAX
 
 PROMTOOL = shutil.which("promtool")
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -74,7 +75,7 @@ async def test_every_metric_of_an_alert_is_one_that_a_real_city_shows(busy):
                 return bool(await busy.query(f"count({name})"))
 
             try:
-                await until(shown)
+                await until(shown, SEEN_S_MAX)
             except TimeoutError:
                 pytest.fail(f"{rule['alert']}: {name}")
 

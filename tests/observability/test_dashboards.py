@@ -7,7 +7,8 @@ import re
 import pytest
 
 from deploy.dashboards.__main__ import BOARDS, generated
-from tests.observability.conftest import DEPLOY, until
+from tests.fakes.waiting import until
+from tests.observability.conftest import DEPLOY, SEEN_S_MAX
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 VARIABLES = {"$__rate_interval": "10s", "$site": ".*", "$instance": ".*"}
@@ -56,7 +57,7 @@ async def test_every_query_returns_data_of_a_real_node(busy, board):
         return not empty
 
     with contextlib.suppress(TimeoutError):
-        await until(all_do)
+        await until(all_do, SEEN_S_MAX)
     assert not empty, "\n".join(empty)
 
 
@@ -109,6 +110,6 @@ async def test_replays_and_late_codes_of_the_traffic_became_signals_at_node_and_
             return {"replay", "late_code", "forged_codes"} <= {
                 sample["metric"]["signal"] for sample in found}
 
-        await until(seen)
+        await until(seen, SEEN_S_MAX)
     taken = await busy.city.admin("GET", "/v1/journal?limit=1000")
     assert "signal.replay" in {record.get("event") for record in taken["records"]}
