@@ -112,20 +112,22 @@ def look_in_turn(
     spent = {path: np.zeros((rounds, count)) for path in paths}
     orders = list(itertools.permutations(paths))
     for look in paths.values():
-        _look_at(look, photos, 0)
+        _look_at(look, photos, 0, photos.read(0))
     for turn, number in itertools.product(range(rounds), range(count)):
         show_progress(turn * count + number, rounds * count, "pictures")
+        frame = photos.read(number)
         for path in orders[(turn + number) % len(orders)]:
-            features, spent[path][turn, number] = _look_at(paths[path], photos, number)
+            features, spent[path][turn, number] = _look_at(paths[path], photos, number, frame)
             if turn == 0:
                 found[path].append(features)
     show_progress(rounds * count, rounds * count, "pictures")
     return {**found}, spent
 
 
-def _look_at(look: Look, photos: Photos, number: int) -> tuple[Features | Reason, float]:
-    """Give what a path finds in a picture, and its CPU milliseconds."""
-    frame = photos.read(number)
+def _look_at(
+    look: Look, photos: Photos, number: int, frame: bytes
+) -> tuple[Features | Reason, float]:
+    """Give what a path finds in a picture that was read, and its CPU milliseconds."""
     try:
         start = time.process_time()
         features = look(frame)

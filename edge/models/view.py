@@ -153,9 +153,7 @@ def view_frame(
     timings["align"] += (aligned - detected) * 1e3
     rows, seconds = _embedded(chip, parts.embedder, mirror=mirror)
     timings["session_run"] += seconds * 1e3
-    on_its_side, seconds = (
-        _lies_on_its_side(rgb, face, rows, parts.landmarks, parts.embedder)
-        if parts.landmarks else (False, 0.0))
+    on_its_side, seconds = _lies_on_its_side(rgb, face, rows, parts)
     timings["session_run"] += seconds * 1e3
     view = (ProbeFault(Reason.FACE_QUALITY_LOW, "on_its_side") if on_its_side
             else _judge(rgb, face, points, chip, rows, parts, floors, burst=burst))
@@ -195,25 +193,25 @@ def _embedded(chip: Rgb, embedder: EmbedderModel, *, mirror: bool) -> tuple[Feat
 
 
 def _lies_on_its_side(
-    rgb: Rgb, face: Face, rows: Features, landmarks: LandmarkModel, embedder: EmbedderModel
+    rgb: Rgb, face: Face, rows: Features, parts: Parts
 ) -> tuple[bool, float]:
     """Tell whether a face is one only once the picture is turned; and the runtime's seconds.
 
     Landmarks sought in an upright box find some in a face that lies, and what is cut by them
     looks like nobody. Such a chip isn't like its mirror image, the face turned upright is.
     """
-    nothing, full = embedder.mirror_range
+    nothing, full = parts.embedder.mirror_range
     cosine, spent = float(rows[0] @ rows[-1]), 0.0
-    if not cosine < full:
+    if parts.landmarks is None or not cosine < full:
         return False, spent
     left, top, right, bottom = _window(rgb, face, TURNED_MARGIN)
-    x, y, size = (face.left + face.right) / 2 - left, (face.top + face.bottom) / 2 - top, face.side
-    for turns, middle in ((1, (y, right - left - 1 - x)), (-1, (bottom - top - 1 - y, x))):
+    from_left, to_right = face.left - left, right - 1 - face.right
+    from_top, to_bottom = face.top - top, bottom - 1 - face.bottom
+    for turns, x, y in ((1, from_top, to_right), (-1, to_bottom, from_left)):
         turned = np.ascontiguousarray(np.rot90(rgb[top:bottom, left:right], turns))
-        half = (size - 1.0) / 2
-        box = Face(middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half, 0.0)
-        chip = embedder.cut(turned, landmarks.predict(turned, box))
-        upright, seconds = _embedded(chip, embedder, mirror=True)
+        box = Face(x, y, x + face.bottom - face.top, y + face.right - face.left, face.score)
+        chip = parts.embedder.cut(turned, parts.landmarks.predict(turned, box))
+        upright, seconds = _embedded(chip, parts.embedder, mirror=True)
         spent += seconds
         if upright[0] @ upright[-1] >= max(full, cosine + TURNED_GAIN * (full - nothing)):
             return True, spent

@@ -4,9 +4,9 @@
 - Pure; how it is brought there is `edge.cache.site.memory`'s.
 """
 
-from collections import defaultdict
+import heapq
 from collections.abc import Iterable
-from itertools import islice
+from operator import itemgetter
 
 ALONE_MAX = 200_000
 """Credentials spent alone that are kept to be merged; the oldest go first."""
@@ -18,15 +18,7 @@ _Spent = tuple[bytes, int, bytes]
 
 def newest(spent: Iterable[_Spent]) -> list[_Spent]:
     """Give those of the highest steps, `ALONE_MAX` at most, the highest last."""
-    steps: defaultdict[int, list[_Spent]] = defaultdict(list)
-    for count, item in enumerate(spent, 1):
-        steps[item[1]].append(item)
-        if count > ALONE_MAX:
-            lowest = min(steps)
-            steps[lowest].pop()
-            if not steps[lowest]:
-                del steps[lowest]
-    return [item for step in sorted(steps) for item in steps[step]]
+    return heapq.nlargest(ALONE_MAX, spent, key=itemgetter(1))[::-1]
 
 
 def with_recalled(
@@ -41,5 +33,5 @@ def with_recalled(
     """
     shown = {hidden: entry for hidden, entry in kept.items() if entry[0] >= least}
     older = [item for item in recalled.items() if item[0] not in shown]
-    room = max(0, ALONE_MAX - len(shown))
-    return dict(islice(older, max(0, len(older) - room), None)) | shown
+    beyond = len(older) + len(shown) - ALONE_MAX
+    return dict(older[max(0, beyond):]) | shown
